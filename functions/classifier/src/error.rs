@@ -1,0 +1,139 @@
+//! What can go wrong, in the caller's terms.
+
+use std::path::PathBuf;
+
+/// The ONNX Runtime library cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such file.
+    #[error(
+        "there is no ONNX Runtime library at {path}; point GLIMPSE_ORT_LIBRARY at libonnxruntime.so"
+    )]
+    Absent {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// It is no library, or one for another processor, or too old.
+    #[error("cannot open ONNX Runtime at {path}: {source}")]
+    Library {
+        /// Where it is.
+        path: PathBuf,
+        /// What the loader said.
+        source: ort::LoadDynamicError,
+    },
+    /// The library is open, but refuses to start.
+    #[error("ONNX Runtime cannot start: {0}")]
+    Environment(#[source] ort::Error),
+}
+
+/// A bundle's description or labels are not of the form that this version reads.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// `bundle.json` is not JSON of the documented form.
+    #[error("bundle.json is not of the documented form: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Made for another version of the format.
+    #[error("bundle.json has schema_version {found}; this version reads {expected}")]
+    SchemaVersion {
+        /// In the file.
+        found: u32,
+        /// What this crate reads.
+        expected: u32,
+    },
+    /// One of the bundle's files is not listed.
+    #[error("bundle.json lists no file {0}; a bundle has model.onnx and labels.txt")]
+    MissingFile(&'static str),
+    /// A checksum is not 64 hexadecimal digits.
+    #[error("bundle.json gives {file} a sha256 that is not 64 lower-case hexadecimal digits")]
+    Checksum {
+        /// The file it belongs to.
+        file: String,
+    },
+    /// The input's sides cannot be served.
+    #[error(
+        "bundle.json asks for {width}x{height} input from a shorter side of {shorter}: {reason}"
+    )]
+    Input {
+        /// Input width, pixels.
+        width: u32,
+        /// Input height, pixels.
+        height: u32,
+        /// `resize_shorter_side`, pixels.
+        shorter: u32,
+        /// What was expected.
+        reason: &'static str,
+    },
+    /// `labels.txt` is not UTF-8 with one label a line.
+    #[error("labels.txt {0}")]
+    Labels(&'static str),
+}
+
+/// A model cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// ONNX Runtime refused the model.
+    #[error("ONNX Runtime cannot load model.onnx: {0}")]
+    Session(#[source] ort::Error),
+    /// The graph's input or output is not the contract's.
+    #[error("model.onnx has {found}; a bundle needs {expected}")]
+    Contract {
+        /// What the graph declares.
+        found: String,
+        /// What the bundle format demands.
+        expected: String,
+    },
+}
+
+/// A picture cannot be classified. The text is safe to show to the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifyError {
+    /// Not one of the formats that are decoded.
+    #[error("the image format is not recognised; send JPEG, PNG, WebP, GIF, BMP or TIFF")]
+    UnsupportedFormat,
+    /// A recognised format in a variant that the decoder does not know.
+    #[error("this variant of {format} is not supported; re-encode the image as JPEG or PNG")]
+    UnsupportedVariant {
+        /// The format's name.
+        format: &'static str,
+    },
+    /// Too many pixels, found in the header.
+    #[error("image has {pixels} pixels; the limit is {limit} (GLIMPSE_MAX_IMAGE_PIXELS)")]
+    ImageTooLarge {
+        /// Width × height.
+        pixels: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Few enough pixels, but its decoder would need too much memory.
+    #[error("decoding the image needs more than {limit} bytes of memory; send a smaller one")]
+    TooMuchMemory {
+        /// The limit.
+        limit: u64,
+    },
+    /// Recognised, but broken.
+    #[error("the image is recognised as {format} but cannot be decoded; it may be truncated")]
+    Corrupt {
+        /// The format's name.
+        format: &'static str,
+    },
+    /// A tensor of pixels is not `[n, height, width, 3]`.
+    #[error("got {found} bytes of pixels; {n} pictures of {width}x{height} RGB need {expected}")]
+    InvalidPixels {
+        /// Bytes given.
+        found: usize,
+        /// Bytes needed.
+        expected: usize,
+        /// Pictures announced.
+        n: usize,
+        /// Input width, pixels.
+        width: u32,
+        /// Input height, pixels.
+        height: u32,
+    },
+    /// The session failed: not the caller's fault.
+    #[error("inference failed")]
+    Inference(#[source] ort::Error),
+    /// The model gave NaN or infinity: not the caller's fault.
+    #[error("the model's logits are not finite")]
+    NotFinite,
+}

@@ -1,0 +1,17 @@
+//! What a picture may cost before it is refused.
+
+/// Limits a decoder runs under; they are checked from the header, before pixels are allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest width × height, in pixels.
+    pub max_pixels: u64,
+    /// Most bytes a decoder may allocate for one picture, its output included.
+    pub max_decoded_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 50 megapixels; 400 MiB, which holds them even as 16-bit RGBA.
+    fn default() -> Self {
+        Self { max_pixels: 50_000_000, max_decoded_bytes: 400 << 20 }
+    }
+}

@@ -1,0 +1,178 @@
+//! RGB pixels to the graph's input: torchvision's evaluation transform.
+//!
+//! `Resize(shorter, antialias=True)` and `CenterCrop` as torchvision 0.29 computes them, in one
+//! pass: only the pixels that the crop keeps are resampled, and EXIF orientation is applied to the
+//! small result. The filter is Pillow's convolution, whose weights depend on the distance to the
+//! pixel's centre alone, so cropping first or last is the same.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::metadata::Orientation;
+use image::{DynamicImage, RgbImage};
+
+use crate::bundle::InputSpec;
+use crate::decode::Picture;
+
+/// The picture at the input size: uint8 RGB `[height, width, 3]`.
+#[must_use]
+pub fn fit(picture: &Picture, input: &InputSpec) -> Vec<u8> {
+    let (width, height) = picture.pixels.dimensions();
+    let turned = swaps_sides(picture.orientation);
+    let upright = if turned { (height, width) } else { (width, height) };
+    let window = Window::new(upright, input).as_stored(picture.orientation, upright);
+    let (to_width, to_height) =
+        if turned { (input.height, input.width) } else { (input.width, input.height) };
+    let small = resample(&picture.pixels, &window, to_width, to_height);
+    upright_pixels(small, to_width, to_height, picture.orientation)
+}
+
+/// The part of the picture that the crop keeps, in pixels of the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Window {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+}
+
+impl Window {
+    /// The centre crop of the resized picture, seen from the picture itself.
+    fn new((width, height): (u32, u32), input: &InputSpec) -> Self {
+        let (resized_width, resized_height) = resized((width, height), input.resize_shorter_side);
+        let scale_x = f64::from(width) / f64::from(resized_width);
+        let scale_y = f64::from(height) / f64::from(resized_height);
+        Self {
+            left: f64::from(crop_offset(resized_width, input.width)) * scale_x,
+            top: f64::from(crop_offset(resized_height, input.height)) * scale_y,
+            width: f64::from(input.width) * scale_x,
+            height: f64::from(input.height) * scale_y,
+        }
+    }
+
+    /// The same window before the orientation was applied; `(width, height)` is the upright size.
+    fn as_stored(self, orientation: Orientation, (width, height): (u32, u32)) -> Self {
+        let Self { left, top, width: w, height: h } = self;
+        let from_right = f64::from(width) - left - w;
+        let from_bottom = f64::from(height) - top - h;
+        let (left, top) = match orientation {
+            Orientation::NoTransforms => (left, top),
+            Orientation::FlipHorizontal => (from_right, top),
+            Orientation::Rotate180 => (from_right, from_bottom),
+            Orientation::FlipVertical => (left, from_bottom),
+            Orientation::Rotate90FlipH => (top, left),
+            Orientation::Rotate90 => (top, from_right),
+            Orientation::Rotate270FlipH => (from_bottom, from_right),
+            Orientation::Rotate270 => (from_bottom, left),
+        };
+        let (width, height) = if swaps_sides(orientation) { (h, w) } else { (w, h) };
+        Self { left, top, width, height }
+    }
+}
+
+/// torchvision's `Resize(shorter)`: the longer side keeps the ratio, rounded down.
+fn resized((width, height): (u32, u32), shorter: u32) -> (u32, u32) {
+    let longer = |long: u32, short: u32| {
+        let exact = u64::from(shorter) * u64::from(long) / u64::from(short);
+        u32::try_from(exact).unwrap_or(u32::MAX)
+    };
+    if width <= height {
+        (shorter, longer(height, width))
+    } else {
+        (longer(width, height), shorter)
+    }
+}
+
+/// torchvision's `CenterCrop`: `int(round((size - crop) / 2))`, Python's round half to even.
+fn crop_offset(size: u32, crop: u32) -> u32 {
+    let spare = size.saturating_sub(crop);
+    let half = spare / 2;
+    if spare % 2 == 1 { half + half % 2 } else { half }
+}
+
+fn swaps_sides(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+fn resample(pixels: &RgbImage, window: &Window, to_width: u32, to_height: u32) -> Vec<u8> {
+    let (width, height) = pixels.dimensions();
+    let mut small = Image::new(to_width, to_height, PixelType::U8x3);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        // Rounding may put the window's edge a hair outside the picture.
+        .crop(
+            window.left.max(0.0),
+            window.top.max(0.0),
+            window.width.min(f64::from(width) - window.left.max(0.0)),
+            window.height.min(f64::from(height) - window.top.max(0.0)),
+        );
+    let resized = ImageRef::new(width, height, pixels.as_raw(), PixelType::U8x3)
+        .map_err(|_| ())
+        .and_then(|from| Resizer::new().resize(&from, &mut small, Some(&options)).map_err(|_| ()));
+    debug_assert!(resized.is_ok(), "{width}x{height} {window:?}");
+    small.into_vec()
+}
+
+fn upright_pixels(small: Vec<u8>, width: u32, height: u32, orientation: Orientation) -> Vec<u8> {
+    if orientation == Orientation::NoTransforms {
+        return small;
+    }
+    let Some(small) = RgbImage::from_raw(width, height, small) else { return Vec::new() };
+    let mut small = DynamicImage::ImageRgb8(small);
+    small.apply_orientation(orientation);
+    small.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Interpolation;
+
+    fn spec(width: u32, height: u32, shorter: u32) -> InputSpec {
+        let interpolation = Interpolation::BilinearAntialias;
+        InputSpec { height, width, resize_shorter_side: shorter, interpolation }
+    }
+
+    #[test]
+    fn sides_and_offsets_are_torchvisions() {
+        assert_eq!(resized((500, 375), 256), (341, 256));
+        assert_eq!(resized((375, 500), 256), (256, 341));
+        assert_eq!(resized((1000, 1), 64), (64_000, 64));
+        // Python: int(round(117 / 2)) == 58, int(round(119 / 2)) == 60.
+        assert_eq!(crop_offset(341, 224), 58);
+        assert_eq!(crop_offset(343, 224), 60);
+        assert_eq!(crop_offset(256, 224), 16);
+    }
+
+    /// Odd spare pixels make the centre crop lopsided, which is where mirrored windows go wrong.
+    #[test]
+    fn turning_the_small_picture_equals_turning_the_large_one() {
+        let input = spec(20, 16, 24);
+        let pixels = RgbImage::from_fn(67, 45, |x, y| {
+            image::Rgb([(x * 3) as u8, (y * 5) as u8, ((x * y) % 251) as u8])
+        });
+        for exif in 1..=8 {
+            let orientation = Orientation::from_exif(exif).unwrap();
+            let stored = Picture { pixels: pixels.clone(), orientation };
+            let mut upright = DynamicImage::ImageRgb8(pixels.clone());
+            upright.apply_orientation(orientation);
+            let upright =
+                Picture { pixels: upright.into_rgb8(), orientation: Orientation::NoTransforms };
+            let (late, early) = (fit(&stored, &input), fit(&upright, &input));
+            assert_eq!(late.len(), input.bytes());
+            let worst = late.iter().zip(&early).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            assert!(worst <= 1, "orientation {exif}: worst difference {worst}");
+        }
+    }
+
+    #[test]
+    fn any_shape_fills_the_input() {
+        let input = spec(64, 64, 64);
+        for (width, height) in [(1, 1), (1, 5000), (5000, 1), (63, 64), (64, 64), (65, 1000)] {
+            let pixels = RgbImage::from_pixel(width, height, image::Rgb([200, 100, 50]));
+            let small = fit(&Picture { pixels, orientation: Orientation::NoTransforms }, &input);
+            assert_eq!(small.len(), input.bytes());
+            assert!(small.chunks(3).all(|p| p == [200, 100, 50]), "{width}x{height}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Logits to ranked labels.
+
+use std::cmp::Ordering;
+
+use serde::Serialize;
+
+use crate::labels::Labels;
+
+/// One class of a prediction.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ranked {
+    /// Human-readable, from `labels.txt`.
+    pub label: String,
+    /// Class index.
+    pub index: usize,
+    /// Softmax probability, 0…1.
+    pub score: f32,
+}
+
+/// Softmax over logits `[C]`; numerically stable by subtracting the maximum.
+#[must_use]
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut scores: Vec<f32> = logits.iter().map(|logit| (logit - maximum).exp()).collect();
+    let sum: f32 = scores.iter().sum();
+    for score in &mut scores {
+        *score /= sum;
+    }
+    scores
+}
+
+/// The `k` classes with the highest scores, best first; equal scores keep class order.
+///
+/// Gives at least the argmax, whatever `k`. `scores` must not be empty.
+pub(crate) fn top_k(scores: &[f32], labels: &Labels, k: usize) -> Vec<Ranked> {
+    let k = k.clamp(1, scores.len().max(1));
+    let best_first =
+        |a: &usize, b: &usize| -> Ordering { scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)) };
+    let mut indices: Vec<usize> = (0..scores.len()).collect();
+    if k < indices.len() {
+        indices.select_nth_unstable_by(k - 1, best_first);
+        indices.truncate(k);
+    }
+    indices.sort_unstable_by(best_first);
+    indices
+        .into_iter()
+        .map(|index| Ranked {
+            label: labels.get(index).unwrap_or_default().to_owned(),
+            index,
+            score: scores[index],
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_sums_to_one_even_for_huge_logits() {
+        let scores = softmax(&[1000.0, 999.0, -1000.0]);
+        assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!((scores[0] / scores[1] - std::f32::consts::E).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_best_come_first_and_ties_keep_class_order() {
+        let labels = Labels::parse(b"a\nb\nc\nd").unwrap();
+        let ranked = top_k(&[0.1, 0.3, 0.3, 0.2], &labels, 3);
+        let names: Vec<&str> = ranked.iter().map(|r| r.label.as_str()).collect();
+        assert_eq!(names, ["b", "c", "d"]);
+        assert_eq!(top_k(&[0.1, 0.3, 0.3, 0.2], &labels, 99).len(), 4);
+        assert_eq!(top_k(&[0.1, 0.3, 0.3, 0.2], &labels, 0).len(), 1);
+    }
+}

@@ -1,0 +1,45 @@
+//! The opened ONNX Runtime library and its environment.
+
+use std::path::Path;
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use parking_lot::Mutex;
+
+use crate::error::OpenError;
+
+/// ONNX Runtime allows one environment a process, so the first one opened serves every caller.
+static OPENED: Mutex<Option<Runtime>> = Mutex::new(None);
+
+/// ONNX Runtime, opened once a process; cloning shares it.
+///
+/// The environment, and with it a logger, exists before any session: without one, ONNX Runtime
+/// aborts where `/sys/devices/system/cpu` is hidden, as on Lambda (onnxruntime issue 10038).
+#[derive(Clone)]
+pub struct Runtime(Environment);
+
+impl Runtime {
+    /// Open the shared library at `library`. After a first success, gives that one again.
+    ///
+    /// # Errors
+    /// When the library is absent, for another processor, or older than this crate needs.
+    pub fn open(library: &Path) -> Result<Self, OpenError> {
+        let mut opened = OPENED.lock();
+        if let Some(runtime) = &*opened {
+            return Ok(runtime.clone());
+        }
+        // Some loaders look a bare name up elsewhere; a path that exists gives the clearer error.
+        if !library.exists() {
+            return Err(OpenError::Absent { path: library.to_owned() });
+        }
+        let builder = ort::init_from(library)
+            .map_err(|source| OpenError::Library { path: library.to_owned(), source })?;
+        let environment = builder.with_name("glimpse").build().map_err(OpenError::Environment)?;
+        environment.set_log_level(LogLevel::Error);
+        Ok(opened.insert(Self(environment)).clone())
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.0
+    }
+}
