@@ -1,0 +1,184 @@
+//! Bundles kept on disk for the next cold start.
+//!
+//! An entry is the folder `<hash of the URI>/<sha256 of bundle.json>` with the bundle's three files.
+//! It appears by renaming a finished folder, so a process that is killed or frozen while it writes
+//! leaves no half entry, and processes that write the same entry do not disturb one another. An
+//! entry is verified like a download each time it is read; one that fails is deleted.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::digest::Sha256Digest;
+use crate::error::{FailureKind, LoadError};
+use crate::origin::folder;
+use crate::verify::VerifiedBundle;
+
+/// How many versions of one URI are kept: the current one, and one to roll back to.
+const KEPT: usize = 2;
+const WRITING: &str = ".writing-";
+/// What a process left unfinished is removed after this time; a live one is done long before.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// The entries of one bundle URI.
+#[derive(Clone)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// The entries that `root` holds for the bundle at `uri`. Touches nothing.
+    pub(crate) fn new(root: &Path, uri: &str) -> Self {
+        let mut name = Sha256Digest::of(uri.as_bytes()).to_string();
+        name.truncate(16);
+        Self { folder: root.join(name) }
+    }
+
+    /// Whether there is any entry at all.
+    pub(crate) fn has_entries(&self) -> bool {
+        !self.newest_first().is_empty()
+    }
+
+    /// The verified entry for the `bundle.json` with this checksum. Blocks.
+    pub(crate) fn read(
+        &self,
+        digest: &Sha256Digest,
+        max_model_bytes: u64,
+    ) -> Option<VerifiedBundle> {
+        let entry = self.folder.join(digest.to_string());
+        if !entry.is_dir() {
+            return None;
+        }
+        folder::read(&entry, Some(digest), max_model_bytes)
+            .inspect_err(|error| discard(&entry, error))
+            .ok()
+    }
+
+    /// The newest entry that verifies, whichever version it is. Blocks.
+    pub(crate) fn read_newest(&self, max_model_bytes: u64) -> Option<VerifiedBundle> {
+        self.newest_first().iter().find_map(|(digest, _)| self.read(digest, max_model_bytes))
+    }
+
+    /// Keep `bundle`, and remove what is old. Blocks.
+    pub(crate) fn write(&self, bundle: &VerifiedBundle) -> io::Result<()> {
+        let entry = self.folder.join(bundle.digest().to_string());
+        if !entry.exists() {
+            fs::create_dir_all(&self.folder)?;
+            let writing = tempfile::Builder::new().prefix(WRITING).tempdir_in(&self.folder)?;
+            for (name, content) in bundle.files() {
+                fs::write(writing.path().join(name), content)?;
+            }
+            match fs::rename(writing.path(), &entry) {
+                // Another process was faster; its entry has the same content.
+                Err(_) if entry.exists() => {}
+                renamed => renamed?,
+            }
+        }
+        self.prune();
+        Ok(())
+    }
+
+    fn prune(&self) {
+        for (digest, _) in self.newest_first().iter().skip(KEPT) {
+            remove(&self.folder.join(digest.to_string()));
+        }
+        for (name, modified) in list(&self.folder) {
+            let old = modified.elapsed().is_ok_and(|age| age > ABANDONED);
+            if old && name.starts_with(WRITING) {
+                remove(&self.folder.join(name));
+            }
+        }
+    }
+
+    fn newest_first(&self) -> Vec<(Sha256Digest, SystemTime)> {
+        let digest = |(name, modified): (String, _)| Some((name.parse().ok()?, modified));
+        let mut entries: Vec<_> = list(&self.folder).into_iter().filter_map(digest).collect();
+        entries.sort_by_key(|&(_, modified)| std::cmp::Reverse(modified));
+        entries
+    }
+}
+
+/// Names and times of what is in `folder`; nothing where it cannot be read.
+fn list(folder: &Path) -> Vec<(String, SystemTime)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let describe = |entry: fs::DirEntry| {
+        Some((entry.file_name().into_string().ok()?, entry.metadata().ok()?.modified().ok()?))
+    };
+    entries.filter_map(Result::ok).filter_map(describe).collect()
+}
+
+fn discard(entry: &Path, error: &LoadError) {
+    tracing::warn!(entry = %entry.display(), %error, "a cache entry cannot be used");
+    // A disk that cannot be read now may be read later; wrong content stays wrong.
+    if error.kind() != FailureKind::Unreachable {
+        remove(entry);
+    }
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder) {
+        tracing::warn!(folder = %folder.display(), %error, "cannot be removed from the cache");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::tests::describe;
+    use crate::verify::{Description, Hashed, MODEL};
+
+    const LIMIT: u64 = 1 << 20;
+
+    fn bundle(model: &[u8]) -> VerifiedBundle {
+        let description = Hashed::of(describe(b"cat\n", model));
+        let description = Description::verify(description, None).unwrap();
+        description.complete(Hashed::of(b"cat\n".to_vec()), Hashed::of(model.to_vec())).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_for_the_same_uri_only() {
+        let root = tempfile::tempdir().unwrap();
+        let (cache, bundle) = (Cache::new(root.path(), "s3://a/b"), bundle(b"weights"));
+        assert!(!cache.has_entries());
+        cache.write(&bundle).unwrap();
+        cache.write(&bundle).unwrap();
+        assert!(cache.has_entries());
+        assert_eq!(cache.read(&bundle.digest(), LIMIT).unwrap().model(), b"weights");
+        assert!(!Cache::new(root.path(), "s3://a/c").has_entries());
+    }
+
+    #[test]
+    fn a_corrupt_entry_is_not_served_and_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let (cache, bundle) = (Cache::new(root.path(), "uri"), bundle(b"weights"));
+        cache.write(&bundle).unwrap();
+        let entry = cache.folder.join(bundle.digest().to_string());
+        fs::write(entry.join(MODEL), b"weighty").unwrap();
+        assert!(cache.read(&bundle.digest(), LIMIT).is_none());
+        assert!(!cache.has_entries());
+    }
+
+    #[test]
+    fn an_unfinished_write_is_no_entry() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::new(root.path(), "uri");
+        fs::create_dir_all(cache.folder.join(format!("{WRITING}x"))).unwrap();
+        assert!(!cache.has_entries());
+        assert!(cache.read_newest(LIMIT).is_none());
+    }
+
+    #[test]
+    fn the_two_newest_versions_are_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::new(root.path(), "uri");
+        let bundles: Vec<_> = (b'1'..=b'4').map(|version| bundle(&[version])).collect();
+        for bundle in &bundles {
+            cache.write(bundle).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let kept = |bundle: &VerifiedBundle| cache.read(&bundle.digest(), LIMIT).is_some();
+        assert_eq!(bundles.iter().map(kept).collect::<Vec<_>>(), [false, false, true, true]);
+        assert_eq!(cache.read_newest(LIMIT).unwrap().model(), b"4");
+    }
+}

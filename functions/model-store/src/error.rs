@@ -1,0 +1,116 @@
+//! Why a bundle cannot be served.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use glimpse_classifier::{BundleError, LoadError as ModelError, OpenError};
+
+use crate::digest::Sha256Digest;
+
+/// Why a load failed. Cheap to clone: every caller that waited for the load gets it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoadError {
+    /// The file or object does not exist.
+    #[error("{what} does not exist; publish a bundle there or correct GLIMPSE_MODEL_URI")]
+    Missing {
+        /// Path or `s3://` URI.
+        what: String,
+    },
+    /// Network, permissions, throttling, a disk.
+    #[error("cannot read {what}: {reason}")]
+    Unreachable {
+        /// Path or `s3://` URI.
+        what: String,
+        /// What the file system or the SDK said.
+        reason: String,
+    },
+    /// The object was replaced while it was read, twice in a row.
+    #[error("{what} changed while it was read; bundles are immutable, publish under a new prefix")]
+    Changed {
+        /// The `s3://` URI.
+        what: String,
+    },
+    /// The content is not what was promised.
+    #[error("{file} has sha256 {found}; {promise} says {expected}")]
+    Checksum {
+        /// Which file of the bundle.
+        file: &'static str,
+        /// Of what was read.
+        found: Sha256Digest,
+        /// What was promised.
+        expected: String,
+        /// Where the promise stands.
+        promise: &'static str,
+    },
+    /// The size is not what was promised.
+    #[error("{file} has {found} bytes; bundle.json says {expected}")]
+    Size {
+        /// Which file of the bundle.
+        file: &'static str,
+        /// As the source says.
+        found: u64,
+        /// As `bundle.json` says.
+        expected: u64,
+    },
+    /// Over the limit; refused before any memory is allocated.
+    #[error("{what} has {bytes} bytes; the limit is {limit} (GLIMPSE_MAX_MODEL_BYTES for a model)")]
+    TooLarge {
+        /// Path or `s3://` URI.
+        what: String,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// `bundle.json` or `labels.txt` is not of the documented form.
+    #[error(transparent)]
+    Bundle(#[from] Arc<BundleError>),
+    /// ONNX Runtime refuses the model.
+    #[error(transparent)]
+    Model(#[from] Arc<ModelError>),
+    /// ONNX Runtime itself cannot be used.
+    #[error(transparent)]
+    Runtime(#[from] Arc<OpenError>),
+    /// Not done in time.
+    #[error("the bundle was not loaded within {limit:?} (GLIMPSE_LOAD_TIMEOUT_MS)")]
+    Deadline {
+        /// The time allowed.
+        limit: Duration,
+    },
+    /// The process is shutting down, or a stage of the load panicked.
+    #[error("the load was interrupted")]
+    Interrupted,
+}
+
+/// The kinds of failure that a caller may want to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// There is no bundle at the URI.
+    Missing,
+    /// It may be there, but cannot be read now.
+    Unreachable,
+    /// It is there and is not what was promised.
+    Integrity,
+    /// It is what was promised and cannot be served.
+    Invalid,
+    /// There was not enough time.
+    Deadline,
+}
+
+impl LoadError {
+    /// Which kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Missing { .. } => FailureKind::Missing,
+            Self::Unreachable { .. } | Self::Interrupted => FailureKind::Unreachable,
+            Self::Changed { .. } | Self::Checksum { .. } | Self::Size { .. } => {
+                FailureKind::Integrity
+            }
+            Self::TooLarge { .. } | Self::Bundle(_) | Self::Model(_) | Self::Runtime(_) => {
+                FailureKind::Invalid
+            }
+            Self::Deadline { .. } => FailureKind::Deadline,
+        }
+    }
+}

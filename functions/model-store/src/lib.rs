@@ -1,0 +1,30 @@
+//! Where a model bundle comes from: fetched lazily, verified always, cached for the next cold start.
+//!
+//! ```no_run
+//! use glimpse_model_store::{ModelStore, StoreConfig};
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = ModelStore::new(StoreConfig::from_env()?);
+//! store.warm(); // returns at once; the load runs beside whatever else a start has to do
+//! let classifier = store.get().await?; // waits for what is left of it
+//! println!("{}", classifier.manifest().name);
+//! # Ok(())
+//! # }
+//! ```
+
+mod cache;
+mod client;
+mod config;
+mod digest;
+mod error;
+mod fetch;
+mod load;
+mod origin;
+mod report;
+mod store;
+mod verify;
+
+pub use config::{ConfigError, ModelSource, StoreConfig};
+pub use digest::{InvalidDigest, Sha256Digest};
+pub use error::{FailureKind, LoadError};
+pub use report::{LoadReport, Origin};
+pub use store::ModelStore;

@@ -1,0 +1,156 @@
+//! One load from beginning to end: everything that can overlap does.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::Client;
+use glimpse_classifier::{Classifier, Runtime};
+use tokio::sync::OnceCell;
+use tokio::task::{self, JoinHandle};
+
+use crate::cache::Cache;
+use crate::client;
+use crate::config::{ModelSource, StoreConfig};
+use crate::error::{FailureKind, LoadError};
+use crate::origin::{folder, s3};
+use crate::report::{LoadReport, Origin};
+use crate::verify::VerifiedBundle;
+
+/// What a load gives.
+pub(crate) struct Loaded {
+    pub(crate) classifier: Arc<Classifier>,
+    pub(crate) report: LoadReport,
+}
+
+/// Obtain the bundle, open ONNX Runtime beside that, create the session; keep a download.
+pub(crate) async fn load(
+    config: &StoreConfig,
+    client: &OnceCell<Client>,
+) -> Result<Loaded, LoadError> {
+    let started = Instant::now();
+    let library = open_library(config);
+    let ((runtime, open_library), (bundle, source)) = tokio::try_join!(
+        async { library.await.map_err(|_| LoadError::Interrupted)? },
+        obtain(config, client)
+    )?;
+    let (fetch, verify) = (started.elapsed(), bundle.hashing());
+    let session_started = Instant::now();
+    let (limits, bundle) = (config.limits, Arc::new(bundle));
+    let content = bundle.clone();
+    let classifier = blocking(move || {
+        let (manifest, labels) = (content.manifest().clone(), content.labels().clone());
+        let created = Classifier::new(&runtime, manifest, labels, content.model(), limits);
+        Ok(created.map_err(Arc::new)?)
+    })
+    .await?;
+    let (session, total) = (session_started.elapsed(), started.elapsed());
+    if source == Origin::S3 {
+        keep(config, bundle);
+    }
+    let report = LoadReport { source, open_library, fetch, verify, session, total };
+    tracing::info!(?report, "the model is loaded");
+    Ok(Loaded { classifier: Arc::new(classifier), report })
+}
+
+/// Starts at once, on a thread of its own.
+fn open_library(config: &StoreConfig) -> JoinHandle<Result<(Runtime, Duration), LoadError>> {
+    let library = config.ort_library.clone();
+    task::spawn_blocking(move || {
+        let started = Instant::now();
+        let runtime = Runtime::open(&library).map_err(Arc::new)?;
+        Ok((runtime, started.elapsed()))
+    })
+}
+
+async fn obtain(
+    config: &StoreConfig,
+    client: &OnceCell<Client>,
+) -> Result<(VerifiedBundle, Origin), LoadError> {
+    let (pin, max_model_bytes) = (config.pin, config.max_model_bytes);
+    let (bucket, prefix) = match &config.source {
+        ModelSource::Folder(path) => {
+            let path = path.clone();
+            let read = move || folder::read(&path, pin.as_ref(), max_model_bytes);
+            return Ok((blocking(read).await?, Origin::Folder));
+        }
+        ModelSource::S3 { bucket, prefix } => (bucket, prefix),
+    };
+    let cache = cache(config);
+    if let Some(pin) = pin
+        && let Some(bundle) = cached(&cache, move |cache| cache.read(&pin, max_model_bytes)).await?
+    {
+        return Ok((bundle, Origin::Cache));
+    }
+    let client = client.get_or_init(client::connect).await;
+    let remote = s3::Bundle { client, bucket, prefix, pin: pin.as_ref(), max_model_bytes };
+    // Without an entry nothing can be saved by asking for the description first.
+    if pin.is_some() || !cache.has_entries() {
+        return Ok((remote.read().await?, Origin::S3));
+    }
+    match remote.describe().await {
+        Ok(description) => {
+            let digest = description.digest();
+            match cached(&cache, move |cache| cache.read(&digest, max_model_bytes)).await? {
+                Some(bundle) => Ok((bundle, Origin::Cache)),
+                None => Ok((remote.read().await?, Origin::S3)),
+            }
+        }
+        Err(error) => Ok((offline(config, &cache, error).await?, Origin::Cache)),
+    }
+}
+
+/// While S3 cannot be reached, a device at the edge goes on with the newest bundle that it has.
+///
+/// The bundle is verified, yet without a pin nothing says that it is still the published one, and
+/// in a shared temporary folder anyone could have put it there. So this is done only in a cache
+/// folder that was set on purpose, and only when S3 is out of reach, not when it says "no such
+/// bundle".
+async fn offline(
+    config: &StoreConfig,
+    cache: &Cache,
+    error: LoadError,
+) -> Result<VerifiedBundle, LoadError> {
+    if config.cache_dir.is_none() || error.kind() != FailureKind::Unreachable {
+        return Err(error);
+    }
+    let max_model_bytes = config.max_model_bytes;
+    let newest = cached(cache, move |cache| cache.read_newest(max_model_bytes)).await?;
+    let bundle = newest.ok_or_else(|| error.clone())?;
+    tracing::warn!(%error, bundle = %bundle.digest(), "S3 is out of reach; serving from the cache");
+    Ok(bundle)
+}
+
+/// Off the critical path: the classifier does not wait for it, and a failure is only logged.
+fn keep(config: &StoreConfig, bundle: Arc<VerifiedBundle>) {
+    let cache = cache(config);
+    task::spawn_blocking(move || {
+        if let Err(error) = cache.write(&bundle) {
+            tracing::warn!(%error, "the bundle cannot be cached; the next start downloads it");
+        }
+    });
+}
+
+fn cache(config: &StoreConfig) -> Cache {
+    let uri = match &config.source {
+        ModelSource::Folder(path) => path.display().to_string(),
+        ModelSource::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+    };
+    match &config.cache_dir {
+        Some(root) => Cache::new(root, &uri),
+        None => Cache::new(&std::env::temp_dir().join("glimpse"), &uri),
+    }
+}
+
+async fn cached(
+    cache: &Cache,
+    read: impl FnOnce(&Cache) -> Option<VerifiedBundle> + Send + 'static,
+) -> Result<Option<VerifiedBundle>, LoadError> {
+    let cache = cache.clone();
+    blocking(move || Ok(read(&cache))).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
+    task::spawn_blocking(work).await.map_err(|_| LoadError::Interrupted)?
+}

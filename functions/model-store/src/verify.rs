@@ -1,0 +1,234 @@
+//! Nothing is used before its checksum is checked: the types here are made by checking only.
+
+use std::time::{Duration, Instant};
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use glimpse_classifier::{FileEntry, Labels, Manifest};
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::Sha256Digest;
+use crate::error::LoadError;
+
+/// The file that describes the others.
+pub(crate) const DESCRIPTION: &str = "bundle.json";
+/// The class names.
+pub(crate) const LABELS: &str = "labels.txt";
+/// The network.
+pub(crate) const MODEL: &str = "model.onnx";
+
+/// `bundle.json` and `labels.txt` are read by people; more than this is a mistake.
+pub(crate) const MAX_TEXT_BYTES: u64 = 4 << 20;
+
+/// Hashes a file piece by piece, and joins the pieces again.
+#[derive(Default)]
+pub(crate) struct Hasher {
+    hasher: Sha256,
+    bytes: BytesMut,
+    took: Duration,
+}
+
+impl Hasher {
+    /// The next piece. Pieces split from one buffer are joined without a copy.
+    pub(crate) fn push(&mut self, piece: BytesMut) {
+        let started = Instant::now();
+        self.hasher.update(&piece);
+        self.bytes.unsplit(piece);
+        self.took += started.elapsed();
+    }
+
+    pub(crate) fn finish(self) -> Hashed {
+        let digest = Sha256Digest::finish(self.hasher);
+        Hashed { bytes: self.bytes.freeze(), digest, took: self.took }
+    }
+}
+
+/// A file's content with the checksum of exactly these bytes.
+pub(crate) struct Hashed {
+    bytes: Bytes,
+    digest: Sha256Digest,
+    took: Duration,
+}
+
+impl Hashed {
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        let started = Instant::now();
+        let digest = Sha256Digest::of(&bytes);
+        Self { bytes: bytes.into(), digest, took: started.elapsed() }
+    }
+}
+
+/// `bundle.json`, checked against the pin if there is one.
+pub(crate) struct Description {
+    text: Hashed,
+    manifest: Manifest,
+}
+
+impl Description {
+    pub(crate) fn verify(text: Hashed, pin: Option<&Sha256Digest>) -> Result<Self, LoadError> {
+        if let Some(pin) = pin
+            && text.digest != *pin
+        {
+            return Err(LoadError::Checksum {
+                file: DESCRIPTION,
+                found: text.digest,
+                expected: pin.to_string(),
+                promise: "the pin",
+            });
+        }
+        let manifest = Manifest::parse(&text.bytes).map_err(Arc::new)?;
+        Ok(Self { text, manifest })
+    }
+
+    pub(crate) fn digest(&self) -> Sha256Digest {
+        self.text.digest
+    }
+
+    /// Refuse a `file` whose size is known to be wrong, before it is read.
+    pub(crate) fn check_size(&self, file: &'static str, found: u64) -> Result<(), LoadError> {
+        let expected = self.entry(file)?.bytes;
+        if found == expected { Ok(()) } else { Err(LoadError::Size { file, found, expected }) }
+    }
+
+    /// The whole bundle, if both files are what the description promises.
+    pub(crate) fn complete(
+        self,
+        labels: Hashed,
+        model: Hashed,
+    ) -> Result<VerifiedBundle, LoadError> {
+        self.check(LABELS, &labels)?;
+        self.check(MODEL, &model)?;
+        Ok(VerifiedBundle {
+            parsed_labels: Labels::parse(&labels.bytes).map_err(Arc::new)?,
+            hashing: self.text.took + labels.took + model.took,
+            digest: self.text.digest,
+            manifest: self.manifest,
+            description: self.text.bytes,
+            labels: labels.bytes,
+            model: model.bytes,
+        })
+    }
+
+    fn check(&self, file: &'static str, content: &Hashed) -> Result<(), LoadError> {
+        self.check_size(file, content.bytes.len() as u64)?;
+        let expected = &self.entry(file)?.sha256;
+        if content.digest.to_string() == *expected {
+            return Ok(());
+        }
+        Err(LoadError::Checksum {
+            file,
+            found: content.digest,
+            expected: expected.clone(),
+            promise: DESCRIPTION,
+        })
+    }
+
+    fn entry(&self, file: &'static str) -> Result<&FileEntry, LoadError> {
+        let missing = || Arc::new(glimpse_classifier::BundleError::MissingFile(file));
+        Ok(self.manifest.files.get(file).ok_or_else(missing)?)
+    }
+}
+
+/// A bundle whose every byte is what `bundle.json` promises; [`Description::complete`] alone makes it.
+pub(crate) struct VerifiedBundle {
+    digest: Sha256Digest,
+    manifest: Manifest,
+    parsed_labels: Labels,
+    description: Bytes,
+    labels: Bytes,
+    model: Bytes,
+    hashing: Duration,
+}
+
+impl VerifiedBundle {
+    pub(crate) fn digest(&self) -> Sha256Digest {
+        self.digest
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.parsed_labels
+    }
+
+    pub(crate) fn model(&self) -> &[u8] {
+        &self.model
+    }
+
+    /// Time spent hashing.
+    pub(crate) fn hashing(&self) -> Duration {
+        self.hashing
+    }
+
+    /// The three files as they were read.
+    pub(crate) fn files(&self) -> [(&'static str, &[u8]); 3] {
+        [(DESCRIPTION, &self.description), (LABELS, &self.labels), (MODEL, &self.model)]
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The description of a bundle with these contents; not one that ONNX Runtime would load.
+    pub(crate) fn describe(labels: &[u8], model: &[u8]) -> Vec<u8> {
+        let entry = |content: &[u8]| {
+            serde_json::json!({"sha256": Sha256Digest::of(content).to_string(),
+                               "bytes": content.len()})
+        };
+        serde_json::json!({
+            "schema_version": 1, "name": "m", "version": "1", "created_at": "2026-01-01T00:00:00Z",
+            "files": {MODEL: entry(model), LABELS: entry(labels)},
+            "input": {"height": 8, "width": 8, "resize_shorter_side": 8,
+                      "interpolation": "bilinear-antialias"},
+            "license": "MIT"
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    fn description() -> Description {
+        let text = describe(b"cat\n", b"weights");
+        Description::verify(Hashed::of(text), None).unwrap()
+    }
+
+    #[test]
+    fn only_the_promised_bytes_make_a_bundle() {
+        let with = |labels: &[u8], model: &[u8]| {
+            description().complete(Hashed::of(labels.to_vec()), Hashed::of(model.to_vec()))
+        };
+        assert!(with(b"cat\n", b"weights").is_ok());
+        let swapped = with(b"dog\n", b"weights").err();
+        assert!(matches!(swapped, Some(LoadError::Checksum { file: LABELS, .. })));
+        let flipped = with(b"cat\n", b"weighty").err();
+        assert!(matches!(flipped, Some(LoadError::Checksum { file: MODEL, .. })));
+        let short = with(b"cat\n", b"weight").err();
+        assert!(matches!(short, Some(LoadError::Size { found: 6, expected: 7, .. })));
+    }
+
+    #[test]
+    fn a_pin_admits_one_description() {
+        let text = describe(b"cat\n", b"weights");
+        let pin = Sha256Digest::of(&text);
+        assert!(Description::verify(Hashed::of(text), Some(&pin)).is_ok());
+        let other = Description::verify(Hashed::of(describe(b"dog\n", b"weights")), Some(&pin));
+        assert!(matches!(other.err(), Some(LoadError::Checksum { file: DESCRIPTION, .. })));
+    }
+
+    #[test]
+    fn hashing_in_pieces_joins_them_in_place() {
+        let mut whole = BytesMut::from(&b"weights"[..]);
+        let address = whole.as_ptr();
+        let head = whole.split_to(3);
+        let mut hasher = Hasher::default();
+        hasher.push(head);
+        hasher.push(whole);
+        let hashed = hasher.finish();
+        assert_eq!(hashed.bytes, b"weights"[..]);
+        assert_eq!(hashed.digest, Sha256Digest::of(b"weights"));
+        assert_eq!(hashed.bytes.as_ptr(), address);
+    }
+}

@@ -1,0 +1,217 @@
+//! Loading over real S3 protocol and files, with the faults that networks and disks have.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use glimpse_model_store::{
+    FailureKind, ModelSource, ModelStore, Origin, Sha256Digest, StoreConfig,
+};
+use glimpse_tests::s3::{Fault, S3Server};
+use glimpse_tests::workspace;
+use tempfile::TempDir;
+
+const BUCKET: &str = "models";
+const PREFIX: &str = "resnet50/1";
+
+/// A published bundle and an empty cache.
+struct Scene {
+    server: S3Server,
+    cache: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self::unpublished();
+        scene.server.publish(&bundle(), BUCKET, PREFIX);
+        scene
+    }
+
+    fn unpublished() -> Self {
+        // The server blocks while it starts, which a test's own runtime does not allow.
+        let server = std::thread::spawn(|| S3Server::start(&[BUCKET])).join().unwrap();
+        Self { server, cache: tempfile::tempdir().unwrap() }
+    }
+
+    fn config(&self) -> StoreConfig {
+        let source = ModelSource::S3 { bucket: BUCKET.into(), prefix: PREFIX.into() };
+        StoreConfig { cache_dir: Some(self.cache.path().into()), ..config(source) }
+    }
+
+    /// A store as a new process would have it: nothing in memory.
+    fn store(&self) -> ModelStore {
+        ModelStore::with_client(self.config(), self.server.client())
+    }
+
+    fn model_downloads(&self) -> usize {
+        let requests = self.server.faults().requests("model.onnx");
+        requests.iter().filter(|line| line.contains("bytes=0-")).count()
+    }
+
+    /// Load once, and wait until the bundle is in the cache; gives the entry's folder.
+    async fn fill_cache(&self) -> PathBuf {
+        self.store().get().await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(entry) = entry(self.cache.path()) {
+                return entry;
+            }
+            assert!(Instant::now() < deadline, "the bundle is not cached");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn entry(cache: &Path) -> Option<PathBuf> {
+    let folder = cache.read_dir().ok()?.next()?.ok()?.path();
+    let mut entries = folder.read_dir().ok()?.filter_map(Result::ok).map(|entry| entry.path());
+    entries.find(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.'))
+}
+
+fn config(source: ModelSource) -> StoreConfig {
+    StoreConfig { ort_library: workspace::ort_library(), ..StoreConfig::new(source) }
+}
+
+/// The default bundle, or the one that `GLIMPSE_TEST_BUNDLE` names.
+fn bundle() -> PathBuf {
+    std::env::var_os("GLIMPSE_TEST_BUNDLE").map_or_else(workspace::default_bundle, PathBuf::from)
+}
+
+fn description_digest() -> Sha256Digest {
+    Sha256Digest::of(&std::fs::read(bundle().join("bundle.json")).unwrap())
+}
+
+async fn failure(store: &ModelStore) -> FailureKind {
+    store.get().await.err().expect("the load fails").kind()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_loaded() {
+    let store = ModelStore::new(config(ModelSource::Folder(bundle())));
+    store.get().await.unwrap();
+    assert!(store.ready().is_some());
+    assert_eq!(store.last_load().unwrap().source, Origin::Folder);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_is_loaded_and_the_next_start_downloads_no_model() {
+    let scene = Scene::new();
+    scene.fill_cache().await;
+    assert_eq!(scene.model_downloads(), 1);
+    let next = scene.store();
+    next.get().await.unwrap();
+    assert_eq!(next.last_load().unwrap().source, Origin::Cache);
+    assert_eq!(scene.model_downloads(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_bundle_in_the_cache_needs_no_request() {
+    let scene = Scene::new();
+    scene.fill_cache().await;
+    let before = scene.server.faults().requests("").len();
+    let config = StoreConfig { pin: Some(description_digest()), ..scene.config() };
+    ModelStore::with_client(config, scene.server.client()).get().await.unwrap();
+    assert_eq!(scene.server.faults().requests("").len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrupt_cache_entry_is_fetched_again() {
+    let scene = Scene::new();
+    let model = scene.fill_cache().await.join("model.onnx");
+    let mut content = std::fs::read(&model).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    std::fs::write(&model, content).unwrap();
+    let next = scene.store();
+    next.get().await.unwrap();
+    assert_eq!(next.last_load().unwrap().source, Origin::S3);
+    assert_eq!(scene.model_downloads(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_byte_is_refused_and_the_failure_not_kept() {
+    let scene = Scene::new();
+    scene.server.faults().plan("model.onnx", Fault::FlipBit, 1);
+    let store = scene.store();
+    assert_eq!(failure(&store).await, FailureKind::Integrity);
+    assert!(store.ready().is_none());
+    store.get().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_description_that_is_not_the_pinned_one_is_refused() {
+    let scene = Scene::new();
+    let config = StoreConfig { pin: Some(Sha256Digest::of(b"another")), ..scene.config() };
+    let store = ModelStore::with_client(config, scene.server.client());
+    assert_eq!(failure(&store).await, FailureKind::Integrity);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_callers_cause_one_download() {
+    let scene = Scene::new();
+    let store = scene.store();
+    let loads = join_all((0..64).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.get().await.map(drop) })
+    }));
+    for load in loads.await {
+        load.unwrap().unwrap();
+    }
+    assert_eq!(scene.model_downloads(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_gives_up_does_not_cancel_the_load() {
+    let scene = Scene::new();
+    let store = scene.store();
+    scene.server.faults().plan("bundle.json", Fault::Delay(Duration::from_millis(200)), 1);
+    let hurried = tokio::time::timeout(Duration::from_millis(20), store.get()).await;
+    assert!(hurried.is_err());
+    store.get().await.unwrap();
+    assert_eq!(scene.model_downloads(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncated_body_is_taken_up_where_it_ended() {
+    let scene = Scene::new();
+    scene.server.faults().plan("model.onnx", Fault::Truncate(1000), 1);
+    scene.store().get().await.unwrap();
+    let requests = scene.server.faults().requests("model.onnx");
+    assert!(requests.iter().any(|line| line.contains("bytes=1000-")), "{requests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_over_the_limit_is_refused() {
+    let scene = Scene::new();
+    let config = StoreConfig { max_model_bytes: 1000, ..scene.config() };
+    let store = ModelStore::with_client(config, scene.server.client());
+    assert_eq!(failure(&store).await, FailureKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_bundle_is_named_and_served_once_it_is_there() {
+    let scene = Scene::unpublished();
+    let store = scene.store();
+    assert_eq!(failure(&store).await, FailureKind::Missing);
+    scene.server.publish(&bundle(), BUCKET, PREFIX);
+    store.get().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_takes_too_long_ends_at_its_deadline() {
+    let scene = Scene::new();
+    scene.server.faults().plan("model.onnx", Fault::Delay(Duration::from_secs(2)), 1);
+    let config = StoreConfig { load_deadline: Duration::from_millis(200), ..scene.config() };
+    let store = ModelStore::with_client(config, scene.server.client());
+    assert_eq!(failure(&store).await, FailureKind::Deadline);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_folder_set_on_purpose_serves_while_s3_is_out_of_reach() {
+    let scene = Scene::new();
+    scene.fill_cache().await;
+    scene.server.faults().plan("", Fault::SlowDown, 100);
+    let store = scene.store();
+    store.get().await.unwrap();
+    assert_eq!(store.last_load().unwrap().source, Origin::Cache);
+}
