@@ -1,0 +1,48 @@
+//! The HTTP API: one [`router`] behind API Gateway, a function URL, a load balancer or a socket.
+//!
+//! A protocol is one small module: it parses a request into pictures and options, calls
+//! [`inference`], and renders the answer. [`problem`] alone knows which status an error gets.
+
+mod base64_text;
+mod config;
+mod inference;
+mod lambda;
+mod model;
+mod object;
+mod page;
+mod payload;
+mod predict;
+mod problem;
+mod protocol;
+mod state;
+mod telemetry;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
+
+pub use config::{ApiConfig, ConfigError};
+pub use lambda::without_stage;
+pub use problem::Problem;
+pub use state::ApiState;
+pub use telemetry::RequestId;
+
+/// Every route of the API.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/predict", post(predict::handle))
+        .route("/healthz", get(model::healthz))
+        .route("/model", get(model::describe))
+        .route("/v1/models/{call}", post(protocol::tensorflow_serving::predict))
+        .route("/v2", get(protocol::open_inference::server))
+        .route("/v2/health/live", get(protocol::open_inference::live))
+        .route("/v2/health/ready", get(protocol::open_inference::ready))
+        .route("/v2/models/{name}", get(protocol::open_inference::metadata))
+        .route("/v2/models/{name}/infer", post(protocol::open_inference::infer))
+        .route("/openapi.json", get(page::openapi))
+        .route("/", get(page::index))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .with_state(state)
+        .layer(middleware::from_fn(telemetry::observe))
+}

@@ -1,0 +1,33 @@
+//! The Lambda function: configuration in, parts built, the Router handed to the runtime.
+
+use std::process::ExitCode;
+
+use glimpse_http_api::{ApiConfig, ApiState, router, without_stage};
+use glimpse_model_store::{ModelStore, StoreConfig};
+use lambda_http::tower::ServiceBuilder;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("GLIMPSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).init();
+    let (store, api) = match (StoreConfig::from_env(), ApiConfig::from_env()) {
+        (Ok(store), Ok(api)) => (store, api),
+        (Err(error), _) => return refuse(&error),
+        (_, Err(error)) => return refuse(&error),
+    };
+    let store = ModelStore::new(store);
+    // The load runs while the runtime starts; the first request waits for what is left of it.
+    store.warm();
+    let router = router(ApiState::new(store, api));
+    let service = ServiceBuilder::new().map_request(without_stage).service(router);
+    match lambda_http::run(service).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&*error),
+    }
+}
+
+fn refuse(error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
+    tracing::error!(error = %error, "the function cannot start");
+    ExitCode::FAILURE
+}

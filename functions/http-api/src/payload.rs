@@ -1,0 +1,42 @@
+//! A request's body, under its limit.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::header;
+
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+/// The whole body; a longer one than `GLIMPSE_MAX_BODY_BYTES` is refused, where possible unread.
+pub(crate) struct Payload(pub(crate) Bytes);
+
+impl FromRequest<ApiState> for Payload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let limit = state.config.max_body_bytes;
+        let announced = request.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(Problem::PayloadTooLarge { limit });
+        }
+        let body: Body = request.into_body();
+        match to_bytes(body, limit).await {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(_) => Err(Problem::PayloadTooLarge { limit }),
+        }
+    }
+}
+
+/// Parse a JSON body; a value of the wrong kind is a parameter's fault, the rest is JSON's.
+pub(crate) fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        // A message may quote the value it could not use: enough of it to be recognised.
+        let message: String = error.to_string().chars().take(200).collect();
+        match error.classify() {
+            serde_json::error::Category::Data => Problem::InvalidParameter(message),
+            _ => Problem::InvalidJson(message),
+        }
+    })
+}

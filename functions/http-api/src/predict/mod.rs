@@ -1,0 +1,91 @@
+//! `POST /predict`: JSON or the bytes of a picture.
+
+mod answer;
+mod options;
+mod request;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, header};
+
+use crate::inference;
+use crate::object;
+use crate::payload::Payload;
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+pub(crate) use answer::Answer;
+use options::Query;
+use request::Pictures;
+
+/// The handler: tells the form from the content type.
+pub(crate) async fn handle(
+    State(state): State<ApiState>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    Payload(body): Payload,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref().unwrap_or_default())?;
+    match media_type(&headers).as_str() {
+        json if is_json(json) => {
+            let (pictures, options) = request::parse(&body, query, state.config.max_batch)?;
+            let options = options.validate()?;
+            let pictures = match pictures {
+                Pictures::One(picture) => picture,
+                Pictures::Object(location) => object::fetch(&state, &location).await?,
+                Pictures::Batch(batch) => return many(&state, batch, options).await,
+            };
+            one(&state, pictures, options).await
+        }
+        image if image.starts_with("image/") => {
+            if body.is_empty() {
+                return Err(Problem::MissingImage);
+            }
+            one(&state, body.into(), query.validate()?).await
+        }
+        "" => Err(Problem::UnsupportedMediaType("missing".to_owned())),
+        other => Err(Problem::UnsupportedMediaType(other.chars().take(100).collect())),
+    }
+}
+
+async fn one(
+    state: &ApiState,
+    picture: Vec<u8>,
+    options: glimpse_classifier::Options,
+) -> Result<Response, Problem> {
+    let prediction = inference::one(state, picture, options).await?;
+    let model = inference::classifier(state).await?;
+    Ok(Json(Answer::new(prediction, model.manifest())).into_response())
+}
+
+async fn many(
+    state: &ApiState,
+    batch: Vec<Result<Vec<u8>, Problem>>,
+    options: glimpse_classifier::Options,
+) -> Result<Response, Problem> {
+    let mut refused = Vec::new();
+    let mut pictures = Vec::new();
+    for picture in batch {
+        refused.push(picture.map(|picture| pictures.push(picture)).err());
+    }
+    let mut outcomes = inference::many(state, pictures, options).await?.into_iter();
+    let model = inference::classifier(state).await?;
+    let results = refused.into_iter().filter_map(|refused| match refused {
+        Some(problem) => Some(Err(problem)),
+        None => outcomes.next(),
+    });
+    Ok(Json(answer::Batch::new(results, model.manifest())).into_response())
+}
+
+/// The content type in lower case, without parameters.
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    let structured = media_type.starts_with("application/") && media_type.ends_with("+json");
+    media_type == "application/json" || structured
+}

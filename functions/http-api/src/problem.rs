@@ -1,0 +1,185 @@
+//! Errors as RFC 9457 problem details: the one place that knows which status an error gets.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use glimpse_classifier::ClassifyError;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::telemetry::RequestId;
+
+/// Seconds after which a client may try again when the model was unavailable.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// Everything a caller can be told went wrong; `Display` is the `detail`.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The body is not JSON.
+    #[error("the body is not valid JSON: {0}")]
+    InvalidJson(String),
+    /// There is no picture in the request.
+    #[error(
+        "the request holds no image; send image_data, image, images or s3, or the bytes of an image with an image/* content type"
+    )]
+    MissingImage,
+    /// A picture's text is not base64.
+    #[error("the image is not valid base64: {0}")]
+    InvalidBase64(String),
+    /// A parameter has a value that cannot be used.
+    #[error("{0}")]
+    InvalidParameter(String),
+    /// The body is too long.
+    #[error("the body is larger than {limit} bytes (GLIMPSE_MAX_BODY_BYTES)")]
+    PayloadTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The object in S3 is too long.
+    #[error("the object is larger than {limit} bytes (GLIMPSE_MAX_OBJECT_BYTES)")]
+    ObjectTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The picture is too large to be decoded.
+    #[error(transparent)]
+    ImageTooLarge(ClassifyError),
+    /// Too many pictures.
+    #[error("the batch has {count} images; the limit is {limit} (GLIMPSE_MAX_BATCH)")]
+    BatchTooLarge {
+        /// Pictures in the request.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The body is neither JSON nor a picture.
+    #[error("the content type is {0}; send application/json or image/*")]
+    UnsupportedMediaType(String),
+    /// The picture's format is not decoded.
+    #[error(transparent)]
+    UnsupportedImageFormat(ClassifyError),
+    /// The picture is broken.
+    #[error(transparent)]
+    CorruptImage(ClassifyError),
+    /// No such route or model.
+    #[error("there is nothing here; GET /openapi.json lists what there is")]
+    NotFound,
+    /// The route exists, for another method.
+    #[error("this method is not allowed here; the Allow header lists those that are")]
+    MethodNotAllowed,
+    /// The bundle cannot be fetched or verified. The reason is in the log, not in the answer.
+    #[error("the model cannot be loaded at the moment; try again")]
+    ModelUnavailable,
+    /// The object in S3 cannot be reached.
+    #[error("the object cannot be read from S3 at the moment; try again")]
+    ObjectUnavailable,
+    /// Anything else. The reason is in the log, under the request id.
+    #[error("something went wrong that is not the request's fault; quote the request id")]
+    Internal,
+}
+
+/// The JSON form of a problem.
+#[derive(Debug, Serialize)]
+pub(crate) struct Details {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+impl Problem {
+    /// Status, stable code and title.
+    fn row(&self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::InvalidJson(_) => (S::BAD_REQUEST, "invalid_json", "Invalid JSON"),
+            Self::MissingImage => (S::BAD_REQUEST, "missing_image", "Missing image"),
+            Self::InvalidBase64(_) => (S::BAD_REQUEST, "invalid_base64", "Invalid base64"),
+            Self::InvalidParameter(_) => (S::BAD_REQUEST, "invalid_parameter", "Invalid parameter"),
+            Self::PayloadTooLarge { .. } | Self::ObjectTooLarge { .. } => {
+                (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
+            }
+            Self::ImageTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "image_too_large", "Image too large"),
+            Self::BatchTooLarge { .. } => {
+                (S::PAYLOAD_TOO_LARGE, "batch_too_large", "Batch too large")
+            }
+            Self::UnsupportedMediaType(_) => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
+            }
+            Self::UnsupportedImageFormat(_) => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_image_format", "Unsupported image format")
+            }
+            Self::CorruptImage(_) => (S::UNPROCESSABLE_ENTITY, "corrupt_image", "Corrupt image"),
+            Self::NotFound => (S::NOT_FOUND, "not_found", "Not found"),
+            Self::MethodNotAllowed => {
+                (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
+            }
+            Self::ModelUnavailable => {
+                (S::SERVICE_UNAVAILABLE, "model_unavailable", "Model unavailable")
+            }
+            Self::ObjectUnavailable => {
+                (S::SERVICE_UNAVAILABLE, "object_unavailable", "Object unavailable")
+            }
+            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+        }
+    }
+
+    /// The stable code, for logs.
+    pub(crate) fn code(&self) -> &'static str {
+        self.row().1
+    }
+
+    /// The problem as one element of a batch.
+    pub(crate) fn details(&self) -> Details {
+        let (status, code, title) = self.row();
+        let (r#type, status) = ("about:blank", status.as_u16());
+        Details { r#type, title, status, code, detail: self.to_string(), request_id: None }
+    }
+
+    /// The whole response, which names the request where that helps to find it in the log.
+    pub(crate) fn respond(&self, request: &RequestId) -> Response {
+        let mut details = self.details();
+        let (status, ..) = self.row();
+        if status.is_server_error() {
+            details.request_id = Some(request.to_string());
+        }
+        let mut response = (status, Json(details)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}
+
+/// A handler's problem travels to [`crate::telemetry::observe`], which knows the request id.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.row().0.into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+impl From<ClassifyError> for Problem {
+    fn from(error: ClassifyError) -> Self {
+        use ClassifyError as E;
+        match error {
+            E::UnsupportedFormat | E::UnsupportedVariant { .. } => {
+                Self::UnsupportedImageFormat(error)
+            }
+            E::ImageTooLarge { .. } | E::TooMuchMemory { .. } => Self::ImageTooLarge(error),
+            E::Corrupt { .. } => Self::CorruptImage(error),
+            E::InvalidPixels { .. } => Self::InvalidParameter(error.to_string()),
+            E::Inference(_) | E::NotFinite => {
+                tracing::error!(error = %error, source = ?std::error::Error::source(&error), "inference failed");
+                Self::Internal
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use glimpse_model_store::ModelStore;
+use tokio::sync::Semaphore;
+
+use crate::config::ApiConfig;
+
+/// The model store, the configuration and the queue for the cores; cloning shares them.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) store: ModelStore,
+    pub(crate) config: Arc<ApiConfig>,
+    /// First come, first served: one picture a core is decoded or inferred at a time.
+    pub(crate) cores: Arc<Semaphore>,
+}
+
+impl ApiState {
+    /// Build the state; does no work.
+    #[must_use]
+    pub fn new(store: ModelStore, config: ApiConfig) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { store, config: Arc::new(config), cores: Arc::new(Semaphore::new(cores)) }
+    }
+}
