@@ -1,0 +1,146 @@
+//! Makes an S3 server fail in the ways that networks and S3 fail.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Frame, Incoming};
+use s3s::service::S3Service;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Body = UnsyncBoxBody<Bytes, Error>;
+
+/// One way to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// 503 with S3's `SlowDown` error.
+    SlowDown,
+    /// The full `Content-Length` is announced, but the connection closes after this many bytes.
+    Truncate(usize),
+    /// One bit of the body is wrong.
+    FlipBit,
+    /// The answer comes this much later.
+    Delay(Duration),
+}
+
+/// Which requests fail how, and which requests there were.
+#[derive(Debug, Default)]
+pub struct Faults {
+    planned: Mutex<Vec<Planned>>,
+    seen: Mutex<Vec<String>>,
+}
+
+#[derive(Debug)]
+struct Planned {
+    key_ends_with: String,
+    fault: Fault,
+    left: usize,
+}
+
+impl Faults {
+    /// The next `times` requests for a key that ends with `key_ends_with` meet `fault`.
+    pub fn plan(&self, key_ends_with: &str, fault: Fault, times: usize) {
+        let key_ends_with = key_ends_with.to_owned();
+        locked(&self.planned).push(Planned { key_ends_with, fault, left: times });
+    }
+
+    /// Nothing fails any more.
+    pub fn clear(&self) {
+        locked(&self.planned).clear();
+    }
+
+    /// Requests so far for a key that ends with `key_ends_with`, as `METHOD /path range`.
+    pub fn requests(&self, key_ends_with: &str) -> Vec<String> {
+        let matches = |line: &&String| {
+            line.split(' ').nth(1).is_some_and(|path| path.ends_with(key_ends_with))
+        };
+        locked(&self.seen).iter().filter(matches).cloned().collect()
+    }
+
+    fn next(&self, request: &Request<Incoming>) -> Option<Fault> {
+        let path = request.uri().path();
+        let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
+        let line = format!("{} {path} {}", request.method(), range.unwrap_or_default());
+        locked(&self.seen).push(line);
+        let mut planned = locked(&self.planned);
+        let next = planned.iter_mut().find(|p| p.left > 0 && path.ends_with(&p.key_ends_with))?;
+        next.left -= 1;
+        Some(next.fault)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An S3 service whose answers are spoilt as planned.
+#[derive(Clone)]
+pub(super) struct Faulty {
+    inner: S3Service,
+    faults: Arc<Faults>,
+}
+
+impl Faulty {
+    pub(super) fn new(inner: S3Service, faults: Arc<Faults>) -> Self {
+        Self { inner, faults }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Faulty {
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let fault = self.faults.next(&request);
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            if fault == Some(Fault::SlowDown) {
+                return slow_down();
+            }
+            if let Some(Fault::Delay(delay)) = fault {
+                tokio::time::sleep(delay).await;
+            }
+            let (parts, body) = inner.call(request.map(s3s::Body::from)).await?.into_parts();
+            let body = match fault {
+                Some(Fault::Truncate(bytes)) => truncated(body, bytes).await?,
+                Some(Fault::FlipBit) => flipped(body).await?,
+                _ => body.map_err(Error::from).boxed_unsync(),
+            };
+            Ok(Response::from_parts(parts, body))
+        })
+    }
+}
+
+fn slow_down() -> Result<Response<Body>, Error> {
+    let xml = r#"<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"#;
+    let body = http_body_util::Full::from(xml).map_err(Error::from).boxed_unsync();
+    let answer = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
+    Ok(answer.header(header::CONTENT_TYPE, "application/xml").body(body)?)
+}
+
+async fn truncated(body: s3s::Body, bytes: usize) -> Result<Body, Error> {
+    let whole = BodyExt::collect(body).await?.to_bytes();
+    let start = whole.slice(..bytes.min(whole.len()));
+    let end = futures::stream::once(async {
+        // The start leaves first; an error in the same breath would swallow it.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Err::<Frame<Bytes>, Error>("the connection breaks here, as planned".into())
+    });
+    let frames = futures::stream::once(async { Ok(Frame::data(start)) }).chain(end);
+    Ok(StreamBody::new(frames).boxed_unsync())
+}
+
+async fn flipped(body: s3s::Body) -> Result<Body, Error> {
+    let mut whole = BodyExt::collect(body).await?.to_bytes().to_vec();
+    let middle = whole.len() / 2;
+    if let Some(byte) = whole.get_mut(middle) {
+        *byte ^= 1;
+    }
+    Ok(http_body_util::Full::from(whole).map_err(Error::from).boxed_unsync())
+}

@@ -1,0 +1,58 @@
+//! Where the checkout keeps what a test needs, with advice when `make` has not put it there yet.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the checkout.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// The committed default bundle.
+#[must_use]
+pub fn default_bundle() -> PathBuf {
+    existing(root().join("models/default"), "git checkout models/default")
+}
+
+/// The ONNX Runtime library: `GLIMPSE_ORT_LIBRARY`, or what `make onnxruntime` fetched.
+#[must_use]
+pub fn ort_library() -> PathBuf {
+    if let Some(path) = std::env::var_os("GLIMPSE_ORT_LIBRARY") {
+        return existing(path.into(), "unset GLIMPSE_ORT_LIBRARY");
+    }
+    let folder = root().join("target/onnxruntime").join(std::env::consts::ARCH);
+    existing(folder.join("libonnxruntime.so"), "make onnxruntime")
+}
+
+/// AWS's runtime interface emulator.
+#[must_use]
+pub fn emulator() -> PathBuf {
+    existing(root().join("target/tools/aws-lambda-rie"), "make emulator")
+}
+
+/// A freely licensed picture by its file name, such as `chelsea.png`.
+#[must_use]
+pub fn picture(name: &str) -> PathBuf {
+    existing(root().join("target/pictures").join(name), "make pictures")
+}
+
+/// The function's binary as cargo built it; `profile` is `debug` or `release`.
+#[must_use]
+pub fn bootstrap(profile: &str) -> PathBuf {
+    existing(
+        root().join("target").join(profile).join("bootstrap"),
+        "cargo build -p glimpse-http-api",
+    )
+}
+
+/// The function's binary of the profile that this crate was compiled with.
+#[must_use]
+pub fn this_profiles_bootstrap() -> PathBuf {
+    bootstrap(if cfg!(debug_assertions) { "debug" } else { "release" })
+}
+
+fn existing(path: PathBuf, remedy: &str) -> PathBuf {
+    assert!(path.exists(), "{} is not there yet; run `{remedy}`", path.display());
+    path
+}
