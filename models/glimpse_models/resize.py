@@ -1,0 +1,43 @@
+"""Make the same bundle for another input side: for benchmarks at 224 pixels.
+
+The network is convolutions and global pooling, so that only the input's shape changes; what the
+model was trained on does not, and neither do its metrics hold at the new side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `resize`."""
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--resize", type=int, default=256, help="shorter side before the crop")
+    parser.add_argument("--out", type=Path, required=True)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Change the declared shapes; the weights stay as they are."""
+    import onnx
+
+    from glimpse_models import bundle
+
+    manifest = json.loads((arguments.bundle / "bundle.json").read_text())
+    model = onnx.load(arguments.bundle / "model.onnx")
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    dims[1].dim_value = dims[2].dim_value = arguments.side
+    # Inferred shapes of the old side; onnxruntime infers them anew.
+    del model.graph.value_info[:]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, arguments.out / "model.onnx")
+    labels = (arguments.bundle / "labels.txt").read_text(encoding="utf-8").splitlines()
+    about = {
+        "name": f"{manifest['name']}-{arguments.side}",
+        "version": manifest["version"],
+        "provenance": {"resized_from": manifest["name"], "git_commit": bundle.git_commit()},
+        "license": manifest["license"],
+    }
+    bundle.write(arguments.out / "model.onnx", labels, arguments.out, about, arguments.resize)
