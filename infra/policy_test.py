@@ -116,7 +116,7 @@ def wide_principal(principal: Node) -> list[str]:
 
 def load() -> dict[str, Node]:
     """The resources of the template."""
-    template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader)  # noqa: S506 (a safe loader)
+    template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader)
     resources: dict[str, Node] = template["Resources"]
     return resources
 
