@@ -8,26 +8,48 @@ import sys
 
 from glimpse_models.errors import Refused
 
-STEPS = ("train", "export", "quantize", "evaluate", "bundle", "resize", "fixtures", "reference")
+STEPS = {
+    "train": "train a classifier on a folder of pictures",
+    "evaluate": "measure weights, ONNX files and bundles on validation pictures",
+    "export": "weights → float ONNX with the serving input",
+    "quantize": "float ONNX → int8 ONNX, calibrated with pictures",
+    "bundle": "ONNX or weights → a bundle that the service loads",
+    "compare": "two bundles on the same pictures: the gate before a release",
+    "publish": "upload a bundle to S3 and make it current",
+    "rollback": "make an earlier published version current",
+    "list": "the published versions",
+    "imagenet": "the 1000-class, 224-pixel bundle from torchvision's weights",
+    "resize": "the same bundle for another input side, for benchmarks",
+    "fixtures": "pictures of every kind and their expected tensors, for parity tests",
+    "reference": "labels of a folder's pictures by the Python reference",
+}
+
+# Where a step's name is not its module's: `list` would hide a built-in.
+MODULES = {"list": "versions"}
 
 
 def main() -> int:
     """Run one step. Its module is imported alone: most steps need no PyTorch."""
-    name = next((word for word in sys.argv[1:] if word in STEPS), None)
+    name = next((word for word in sys.argv[1:2] if word in STEPS), None)
     parser = argparse.ArgumentParser(prog="glimpse_models", description=__doc__)
-    steps = parser.add_subparsers(dest="step", required=True, metavar="{" + ",".join(STEPS) + "}")
-    if name is not None:
-        module = importlib.import_module(f"glimpse_models.{name}")
-        module.add_arguments(steps.add_parser(name, description=module.__doc__))
-        arguments = parser.parse_args()
-        try:
-            module.run(arguments)
-        except Refused as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            return 1
-        return 0
-    parser.parse_args()
-    return 2
+    steps = parser.add_subparsers(dest="step", required=True, metavar="SUBCOMMAND")
+    if name is None:
+        for step, purpose in STEPS.items():
+            steps.add_parser(step, help=purpose)
+        parser.parse_args()
+        return 2
+    module = importlib.import_module(f"glimpse_models.{MODULES.get(name, name)}")
+    module.add_arguments(steps.add_parser(name, description=module.__doc__))
+    arguments = parser.parse_args()
+    try:
+        module.run(arguments)
+    except Refused as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130
+    return 0
 
 
 if __name__ == "__main__":

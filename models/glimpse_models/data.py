@@ -1,131 +1,168 @@
-"""Tiny-ImageNet in memory: decoded once, kept as uint8 `[N, 64, 64, 3]` arrays beside the data set."""
+"""Data sets on disk: which pictures are for training, which for validation, and their classes.
+
+Three layouts are recognised: Tiny-ImageNet's own (`wnids.txt`), `train/` and `val/` folders with a
+folder a class in each, and one folder of class folders, from which a part is held out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from PIL import Image
 
-IMAGE_SIDE = 64
+from glimpse_models.errors import Refused
 
-Pixels = npt.NDArray[np.uint8]
-Targets = npt.NDArray[np.int64]
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+
+# Of a folder without a split of its own.
+HELD_OUT = 0.1
 
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures `[N, 64, 64, 3]`, RGB, and their class indices `[N]`."""
+    """Pictures and their class indices, in a fixed order."""
 
-    pixels: Pixels
-    targets: Targets
+    files: tuple[Path, ...]
+    targets: tuple[int, ...]
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.files)
+
+    def take(self, rows: list[int]) -> Split:
+        """Some of them."""
+        return Split(tuple(self.files[r] for r in rows), tuple(self.targets[r] for r in rows))
+
+    def sample(self, count: int, seed: int) -> Split:
+        """At most `count`, drawn at random."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        return self.take(sorted(order[:count].tolist()))
 
 
 @dataclass(frozen=True)
-class TinyImageNet:
-    """Class index = position in `wnids.txt`; labels are the first synonym in `words.txt`."""
+class DataSet:
+    """A name for the record, one label a class, and the two disjoint splits."""
 
-    root: Path
+    name: str
+    labels: tuple[str, ...]
+    train: Split
+    validation: Split
 
-    def wnids(self) -> list[str]:
-        """WordNet ids in class order."""
-        return (self.root / "wnids.txt").read_text().split()
 
-    def labels(self) -> list[str]:
-        """Human-readable labels in class order; a repeated first synonym gets its second one."""
-        words = dict(
-            line.split("\t", 1)
-            for line in (self.root / "words.txt").read_text().splitlines()
-            if "\t" in line
+def open_data(root: Path, seed: int = 1, held_out: float = HELD_OUT) -> DataSet:
+    """The data set below `root`, in whichever layout it is; the same seed holds out the same part."""
+    if not root.is_dir():
+        raise Refused(f"{root} is not a folder; give a data set's folder to --data")
+    if (root / "wnids.txt").is_file():
+        return _tiny_imagenet(root)
+    if (root / "train").is_dir() and (root / "val").is_dir():
+        return _two_folders(root)
+    return _one_folder(root, seed, held_out)
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Every picture below `folder`, in the order of names."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if path.is_file())
+
+
+def training_pictures(root: Path, seed: int) -> Split:
+    """Training pictures of a data set, or all of a folder without classes, with targets of -1."""
+    try:
+        return open_data(root, seed).train
+    except Refused:
+        files = pictures_below(root) if root.is_dir() else []
+    if not files:
+        raise Refused(f"no pictures below {root}; name a folder with some hundred typical ones")
+    return Split(tuple(files), (-1,) * len(files))
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """One label a line; the line's number is the class index."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise Refused(
+                f"line {number} of {path} is empty; write one label a line, for each class"
+            )
+    if not lines:
+        raise Refused(f"{path} holds no labels; write one a line, in the order of the classes")
+    return tuple(line.strip() for line in lines)
+
+
+def _one_folder(root: Path, seed: int, held_out: float) -> DataSet:
+    labels = _classes(root)
+    pairs = [_class_files(root, name) for name in labels]
+    train: list[tuple[Path, int]] = []
+    validation: list[tuple[Path, int]] = []
+    for index, files in enumerate(pairs):
+        order = np.random.default_rng((seed, index)).permutation(len(files))
+        count = max(1, round(len(files) * held_out))
+        if len(files) < 2:
+            raise Refused(
+                f"{root / labels[index]} holds {len(files)} pictures; a class needs two or more"
+            )
+        validation += [(files[row], index) for row in sorted(order[:count])]
+        train += [(files[row], index) for row in sorted(order[count:])]
+    return DataSet(root.resolve().name, labels, _split(train), _split(validation))
+
+
+def _two_folders(root: Path) -> DataSet:
+    labels = _classes(root / "train")
+    if labels != (found := _classes(root / "val")):
+        odd = sorted(set(labels) ^ set(found))
+        raise Refused(f"train/ and val/ of {root} differ in the classes {', '.join(odd[:5])}")
+
+    def split(name: str) -> Split:
+        files = [_class_files(root / name, label) for label in labels]
+        return _split([(path, index) for index, paths in enumerate(files) for path in paths])
+
+    return DataSet(root.resolve().name, labels, split("train"), split("val"))
+
+
+def _classes(root: Path) -> tuple[str, ...]:
+    names = tuple(sorted(path.name for path in root.iterdir() if path.is_dir()))
+    if len(names) < 2:
+        raise Refused(
+            f"{root} holds {len(names)} class folders; it needs two or more, each with the pictures "
+            "of one class (or a Tiny-ImageNet folder, with wnids.txt)"
         )
-        labels: list[str] = []
-        for wnid in self.wnids():
-            synonyms = [word.strip() for word in words[wnid].split(",")]
-            unused = [word for word in synonyms if word not in labels]
-            labels.append(unused[0] if unused else f"{synonyms[0]} ({wnid})")
-        return labels
-
-    def train(self) -> Split:
-        """The 100,000 training pictures, 500 a class."""
-        return self._load("train", self.train_files())
-
-    def validation(self) -> Split:
-        """The 10,000 validation pictures, 50 a class, never used for training or calibration."""
-        return self._load("val", self.validation_files())
-
-    def train_files(self) -> list[tuple[Path, int]]:
-        """Path and class index of every training picture."""
-        return [
-            (path, index)
-            for index, wnid in enumerate(self.wnids())
-            for path in sorted((self.root / "train" / wnid / "images").glob("*.JPEG"))
-        ]
-
-    def validation_files(self) -> list[tuple[Path, int]]:
-        """Path and class index of every validation picture."""
-        index_of = {wnid: index for index, wnid in enumerate(self.wnids())}
-        annotations = (self.root / "val" / "val_annotations.txt").read_text().splitlines()
-        rows = (line.split("\t") for line in annotations)
-        return [(self.root / "val" / "images" / row[0], index_of[row[1]]) for row in rows]
-
-    def _load(self, name: str, files: list[tuple[Path, int]]) -> Split:
-        targets = np.array([index for _, index in files], dtype=np.int64)
-        cache = self.root / f"{name}.uint8.npy"
-        if not cache.exists():
-            pixels = np.empty((len(files), IMAGE_SIDE, IMAGE_SIDE, 3), dtype=np.uint8)
-            for row, (path, _) in enumerate(files):
-                with Image.open(path) as picture:
-                    pixels[row] = np.asarray(picture.convert("RGB"))
-            partial = cache.with_suffix(".part.npy")
-            np.save(partial, pixels)
-            partial.rename(cache)
-        loaded: Pixels = np.load(cache)
-        return Split(loaded, targets)
+    return names
 
 
-def training_batches(
-    split: Split, *, side: int, batch: int, seed: int, epoch: int, skip: int = 0
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Shuffled, augmented batches of one epoch: float `[B, 3, side, side]` in 0…1, targets `[B]`.
-
-    Random resized crop (area 0.35…1, aspect 3/4…4/3, bilinear) and horizontal flip, done for the
-    whole batch at once. Order and crops depend on `seed` and `epoch` alone, so a resumed run that
-    skips `skip` batches sees what an uninterrupted one would have seen.
-    """
-    order = np.random.default_rng((seed, epoch)).permutation(len(split))
-    for step in range(skip, len(order) // batch):
-        rows = order[step * batch : (step + 1) * batch]
-        generator = torch.Generator().manual_seed(hash((seed, epoch, step)) & 0x7FFFFFFF)
-        pictures = torch.from_numpy(split.pixels[rows]).permute(0, 3, 1, 2).float() / 255
-        yield random_resized_crop(pictures, side, generator), torch.from_numpy(split.targets[rows])
+def _class_files(root: Path, name: str) -> list[Path]:
+    files = pictures_below(root / name)
+    if not files:
+        raise Refused(f"{root / name} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    return files
 
 
-def random_resized_crop(
-    pictures: torch.Tensor, side: int, generator: torch.Generator
-) -> torch.Tensor:
-    """One random crop and flip a picture; `[B, 3, H, W]` → `[B, 3, side, side]`."""
-    count = len(pictures)
+def _split(pairs: list[tuple[Path, int]]) -> Split:
+    return Split(tuple(path for path, _ in pairs), tuple(index for _, index in pairs))
 
-    def uniform(low: float, high: float) -> torch.Tensor:
-        return torch.empty(count).uniform_(low, high, generator=generator)
 
-    area, log_aspect = uniform(0.35, 1.0), uniform(-0.2877, 0.2877)
-    width = (area * log_aspect.exp()).sqrt().clamp(max=1.0)
-    height = (area / log_aspect.exp()).sqrt().clamp(max=1.0)
-    flip = (uniform(0, 1) < 0.5).float() * -2 + 1
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0] = width * flip
-    theta[:, 1, 1] = height
-    theta[:, 0, 2] = uniform(-1, 1) * (1 - width)
-    theta[:, 1, 2] = uniform(-1, 1) * (1 - height)
-    grid = torch.nn.functional.affine_grid(theta, [count, 3, side, side], align_corners=False)
-    return torch.nn.functional.grid_sample(
-        pictures, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
+def _tiny_imagenet(root: Path) -> DataSet:
+    """Class index = position in `wnids.txt`; validation has no class folders but a table."""
+    wnids = (root / "wnids.txt").read_text(encoding="utf-8").split()
+    index_of = {wnid: index for index, wnid in enumerate(wnids)}
+    train = [
+        (path, index)
+        for index, wnid in enumerate(wnids)
+        for path in sorted((root / "train" / wnid / "images").glob("*.JPEG"))
+    ]
+    table = (root / "val" / "val_annotations.txt").read_text(encoding="utf-8").splitlines()
+    rows = (line.split("\t") for line in table)
+    validation = [(root / "val" / "images" / row[0], index_of[row[1]]) for row in rows]
+    return DataSet("Tiny-ImageNet", _synonyms(root, wnids), _split(train), _split(validation))
+
+
+def _synonyms(root: Path, wnids: list[str]) -> tuple[str, ...]:
+    """The first synonym in `words.txt`; one that another class has already gives way to the next."""
+    lines = (root / "words.txt").read_text(encoding="utf-8").splitlines()
+    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    labels: list[str] = []
+    for wnid in wnids:
+        synonyms = [word.strip() for word in words[wnid].split(",")]
+        unused = [word for word in synonyms if word not in labels]
+        labels.append(unused[0] if unused else f"{synonyms[0]} ({wnid})")
+    return tuple(labels)

@@ -1,65 +1,184 @@
-"""Measure top-1 and top-5 of ONNX models on the validation pictures, through ONNX Runtime."""
+"""Measure classifiers on validation pictures: loss, top-1, top-5, calibration, and each class.
+
+Takes PyTorch weights, ONNX files and bundles side by side; ONNX runs through ONNX Runtime.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-BATCH = 50
+from glimpse_models.classifiers import Classifier, Logits, batches_of, open_classifier
+from glimpse_models.data import HELD_OUT, Split, open_data
+from glimpse_models.errors import Refused
+from glimpse_models.metrics import Quality, measure
+
+WORST = 10  # classes named in the report
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Fractions of `images` pictures."""
+class Row:
+    """One classifier's line of the table."""
 
-    images: int
-    top1: float
-    top5: float
+    classifier: Classifier
+    quality: Quality
+    ms_a_picture: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `evaluate`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder tiny-imagenet-200")
-    parser.add_argument("--resize", type=int, help="shorter side before the crop; default: the input side")
-    parser.add_argument("models", type=Path, nargs="+", help="ONNX files with the serving input")
+    parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
+    parser.add_argument("--held-out", type=float, default=HELD_OUT, help="as in train")
+    parser.add_argument("--seed", type=int, default=1, help="as in train: which part is held out")
+    parser.add_argument("--limit", type=int, help="only so many pictures, drawn at random")
+    parser.add_argument(
+        "--resize", type=int, help="shorter side before the crop, for files that do not say it"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder for report.json and a confusion matrix (PNG) each"
+    )
+    parser.add_argument(
+        "models", type=Path, nargs="+", help="weights (.pt), ONNX files, bundle folders"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """One JSON line a model."""
-    for path in arguments.models:
-        found = evaluate(path, arguments.data, arguments.resize)
-        print(json.dumps({"model": path.name, **found.__dict__}), flush=True)
+    """Print the table; with `--out` write the rest."""
+    data = open_data(arguments.data, arguments.seed, arguments.held_out)
+    split = data.validation
+    if arguments.limit:
+        split = split.sample(arguments.limit, arguments.seed)
+    classifiers = [open_classifier(path, arguments.resize) for path in arguments.models]
+    rows = [evaluate(classifier, split, len(data.labels)) for classifier in classifiers]
+    print(f"{data.name}, {len(split)} validation pictures")
+    print(table(rows))
+    if arguments.out:
+        write_report(rows, data.labels, arguments.out)
+        print(f"each class: {arguments.out / 'report.json'}")
 
 
-def evaluate(model: Path, data: Path, resize: int | None = None) -> Accuracy:
-    """Top-1 and top-5 with the serving preprocessing."""
-    import onnxruntime
-    from PIL import Image
+def evaluate(classifier: Classifier, split: Split, classes: int) -> Row:
+    """Run every picture of the split; time is that of the model alone, in batches."""
+    logits, seconds = logits_of(classifier, split)
+    if logits.shape[1] != classes:
+        raise Refused(
+            f"{classifier.name} knows {logits.shape[1]} classes, the data set {classes}; give the data set it was made for"
+        )
+    quality = measure(logits, np.array(split.targets, dtype=np.int64))
+    return Row(classifier, quality, 1000 * seconds / len(split))
 
-    from glimpse_models.data import TinyImageNet
-    from glimpse_models.preprocess import InputSpec, fit, to_rgb
 
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    side = session.get_inputs()[0].shape[1]
-    spec = InputSpec(side, resize or side)
-    files = TinyImageNet(data).validation_files()
-    top1 = top5 = 0
-    for start in range(0, len(files), BATCH):
-        chunk = files[start : start + BATCH]
-        pictures = []
-        for path, _ in chunk:
-            with Image.open(path) as picture:
-                pictures.append(fit(to_rgb(picture), spec))
-        logits = session.run(["logits"], {"image": np.stack(pictures)})[0]
-        best = np.argsort(-logits, axis=1)[:, :5]
-        truth = np.array([index for _, index in chunk])
-        top1 += int((best[:, 0] == truth).sum())
-        top5 += int((best == truth[:, None]).any(axis=1).sum())
-        if start % 2000 == 0:
-            print(f"{model.name}: {start}/{len(files)}", file=sys.stderr, flush=True)
-    return Accuracy(len(files), top1 / len(files), top5 / len(files))
+def logits_of(classifier: Classifier, split: Split) -> tuple[Logits, float]:
+    """`[N, C]`, and the seconds that the model took."""
+    found: list[Logits] = []
+    seconds = 0.0
+    with tqdm(
+        total=len(split), desc=classifier.name, unit="picture", disable=None, file=sys.stderr
+    ) as bar:
+        for pixels in batches_of(split.files, classifier.spec):
+            started = time.perf_counter()
+            found.append(classifier.logits(pixels))
+            seconds += time.perf_counter() - started
+            bar.update(len(pixels))
+    return np.concatenate(found), seconds
+
+
+def table(rows: list[Row]) -> str:
+    """One line a classifier."""
+    head = ("model", "kind", "loss", "top-1", "top-5", "ECE", "precision", "recall", "ms/picture")
+    lines = [head] + [
+        (
+            row.classifier.name,
+            row.classifier.kind,
+            f"{row.quality.loss:.4f}",
+            f"{row.quality.top1:.4f}",
+            f"{row.quality.top5:.4f}",
+            f"{row.quality.ece:.4f}",
+            f"{row.quality.precision.mean():.4f}",
+            f"{row.quality.recall.mean():.4f}",
+            f"{row.ms_a_picture:.2f}",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if at < 2 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def write_report(rows: list[Row], labels: tuple[str, ...], out: Path) -> None:
+    """`report.json` with every class, and `confusion-N.png` for each classifier in its order."""
+    out.mkdir(parents=True, exist_ok=True)
+    report = []
+    for number, row in enumerate(rows, 1):
+        image = f"confusion-{number}.png"
+        draw_confusion(row, labels, out / image)
+        report.append({**describe(row, labels), "confusion": image})
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    (out / "report.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def describe(row: Row, labels: tuple[str, ...]) -> dict[str, Any]:
+    """The figures, the classes from worst to best recall, and what is most often confused."""
+    quality = row.quality
+    order = np.argsort(quality.recall, kind="stable")
+    classes = [
+        {
+            "label": labels[index],
+            "images": int(quality.confusion[index].sum()),
+            "precision": round(float(quality.precision[index]), 4),
+            "recall": round(float(quality.recall[index]), 4),
+        }
+        for index in order
+    ]
+    errors = quality.confusion - np.diag(np.diag(quality.confusion))
+    worst = np.argsort(-errors, axis=None, kind="stable")[:WORST]
+    pairs = [np.unravel_index(flat, errors.shape) for flat in worst]
+    confused = [
+        {"true": labels[true], "taken_for": labels[taken], "images": int(errors[true, taken])}
+        for true, taken in pairs
+        if errors[true, taken]
+    ]
+    return {
+        "model": row.classifier.name,
+        "kind": row.classifier.kind,
+        **quality.summary(),
+        "most_confused": confused,
+        "classes": classes,
+    }
+
+
+def draw_confusion(row: Row, labels: tuple[str, ...], path: Path) -> None:
+    """True classes downwards, predicted ones across; named where there is room for names."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    counts = row.quality.confusion
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = pyplot.subplots(figsize=(9, 8), layout="constrained")
+    shown = axes.imshow(shares, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+    figure.colorbar(shown, label="share of the true class")
+    axes.set(
+        title=f"{row.classifier.name}: top-1 {row.quality.top1:.4f}",
+        xlabel="predicted",
+        ylabel="true",
+    )
+    if len(labels) <= 40:
+        axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
+        axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

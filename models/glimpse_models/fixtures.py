@@ -64,7 +64,9 @@ def parse_input(text: str) -> InputSpec:
     """`SIDE:RESIZE` → the input's shape."""
     side, _, resize = text.partition(":")
     if not (side.isdigit() and resize.isdigit() and 0 < int(side) <= int(resize)):
-        raise Refused(f"--inputs {text}: write SIDE:RESIZE in pixels with SIDE ≤ RESIZE, as 224:256")
+        raise Refused(
+            f"--inputs {text}: write SIDE:RESIZE in pixels with SIDE ≤ RESIZE, as 224:256"
+        )
     return InputSpec(int(side), int(resize))
 
 

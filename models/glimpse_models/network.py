@@ -1,24 +1,160 @@
-"""The network: torchvision's ResNet50 with one linear head, fed with RGB in 0…1."""
+"""The network: a torchvision ResNet with one linear head or the dense one, fed with RGB in 0…1."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
 import torch
+import torchvision
 from torch import nn
-from torchvision.models import resnet50
+
+from glimpse_models.errors import Refused
 
 # torchvision's ImageNet statistics, RGB, for pictures scaled to 0…1.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101")
+HEADS = ("linear", "dense")
+DENSE_WIDTH = 1024
 
-def build(classes: int) -> nn.Module:
-    """ResNet50 without weights; the last batch norm of each block starts at zero (Goyal et al., 2017)."""
-    model: nn.Module = resnet50(num_classes=classes, zero_init_residual=True)
+State = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A state with what is known of it; labels are empty where the file holds none."""
+
+    state: State
+    backbone: str
+    head: str
+    classes: int
+    labels: tuple[str, ...] = ()
+    side: int | None = None
+    resize: int | None = None
+
+    def model(self) -> nn.Module:
+        """The network with these weights, in evaluation mode."""
+        model = build(self.classes, self.backbone, self.head)
+        model.load_state_dict(self.state)
+        return model.eval()
+
+
+def build(classes: int, backbone: str = "resnet50", head: str = "linear") -> nn.Module:
+    """A ResNet without weights; each block's last batch norm starts at zero (Goyal et al., 2017)."""
+    make = getattr(torchvision.models, backbone)
+    model: nn.Module = make(num_classes=classes, zero_init_residual=True)
+    if head == "dense":
+        # The origin's head: global average pooling → Dense(1024, ReLU) → Dense(classes).
+        width = model.get_parameter("fc.weight").shape[1]
+        model.fc = nn.Sequential(
+            nn.Linear(width, DENSE_WIDTH), nn.ReLU(inplace=True), nn.Linear(DENSE_WIDTH, classes)
+        )
     return model.to(memory_format=torch.channels_last)
+
+
+def head_of(model: nn.Module) -> nn.Module:
+    """What follows the global average pooling."""
+    head: nn.Module = model.get_submodule("fc")
+    return head
 
 
 def normalise(pictures: torch.Tensor) -> torch.Tensor:
     """`[N, 3, H, W]` in 0…1 → zero mean, unit variance a channel."""
-    mean = torch.tensor(MEAN).view(1, 3, 1, 1)
-    std = torch.tensor(STD).view(1, 3, 1, 1)
+    mean = torch.tensor(MEAN, device=pictures.device).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=pictures.device).view(1, 3, 1, 1)
     return (pictures - mean) / std
+
+
+def read(path: Path) -> Trained:
+    """Weights from `weights.pt`, from a run's `checkpoint.pt`, or a bare torchvision state."""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise Refused(
+            f"{path} does not exist; give a weights.pt or checkpoint.pt of train"
+        ) from None
+    except Exception as error:  # torch.load raises whatever the broken part of a file raises
+        raise Refused(f"{path} is not a file of PyTorch weights: {error}") from error
+    state: State = content.get("ema") or content.get("model", content)
+    known = content.get("about", {})
+    if not all(isinstance(value, torch.Tensor) for value in state.values()) or not state:
+        raise Refused(f"{path} holds no state of a network; save model.state_dict()")
+    head, classes = _head(state, path)
+    return Trained(
+        state=state,
+        backbone=known.get("backbone") or _backbone(state, path),
+        head=head,
+        classes=classes,
+        labels=tuple(known.get("labels", ())),
+        side=known.get("side"),
+        resize=known.get("resize"),
+    )
+
+
+def start_from(model: nn.Module, weights: str, backbone: str) -> str:
+    """Load `weights` (none, imagenet or a file) into `model`; says what was taken.
+
+    The head is taken too where it has the same shape; otherwise it stays as initialised.
+    """
+    if weights == "none":
+        return "from scratch"
+    state = imagenet_state(backbone) if weights == "imagenet" else read(Path(weights)).state
+    own = model.state_dict()
+    fitting = {name: value for name, value in state.items() if _fits(own.get(name), value)}
+    missing = [name for name in own if name not in fitting and not name.startswith("fc.")]
+    if missing:
+        raise Refused(
+            f"the weights {weights} do not fit {backbone}: {missing[0]} and {len(missing) - 1} more are "
+            "missing or of another shape; name the backbone that they come from with --backbone"
+        )
+    model.load_state_dict(fitting, strict=False)
+    whole = all(name in fitting for name in own)
+    return f"{weights}, {'with' if whole else 'without'} its head"
+
+
+def imagenet_state(backbone: str) -> State:
+    """Torchvision's official weights, downloaded once."""
+    weights = torchvision.models.get_model_weights(backbone).DEFAULT
+    try:
+        state: State = weights.get_state_dict(progress=True, check_hash=True)
+    except (URLError, OSError) as error:
+        raise Refused(
+            f"cannot download torchvision's weights ({error}); fetch {Path(weights.url).name} on a "
+            "machine with a network and name that file instead of imagenet"
+        ) from error
+    return state
+
+
+def _fits(own: torch.Tensor | None, value: torch.Tensor) -> bool:
+    return own is not None and own.shape == value.shape
+
+
+def _head(state: State, path: Path) -> tuple[str, int]:
+    if "fc.bias" in state:
+        return "linear", len(state["fc.bias"])
+    if "fc.2.bias" in state:
+        return "dense", len(state["fc.2.bias"])
+    raise Refused(
+        f"{path} holds no ResNet with a head fc; export such a network to ONNX and bundle that"
+    )
+
+
+def _backbone(state: State, path: Path) -> str:
+    """By the number of blocks in the third stage and the kind of block."""
+    blocks = len({name.split(".")[1] for name in state if name.startswith("layer3.")})
+    bottleneck = "layer1.0.conv3.weight" in state
+    names = {
+        (2, False): "resnet18",
+        (6, False): "resnet34",
+        (6, True): "resnet50",
+        (23, True): "resnet101",
+    }
+    if (blocks, bottleneck) not in names:
+        raise Refused(
+            f"{path} holds none of {', '.join(BACKBONES)}; export it to ONNX and bundle that"
+        )
+    return names[blocks, bottleneck]

@@ -152,7 +152,15 @@ def png16(samples: npt.NDArray[np.uint16]) -> bytes:
 def png8_interlaced(image: Image.Image) -> bytes:
     """An Adam7 PNG, which Pillow reads but does not write."""
     pixels = np.asarray(image.convert("RGB"))
-    passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+    passes = (
+        (0, 0, 8, 8),
+        (0, 4, 8, 8),
+        (4, 0, 8, 4),
+        (0, 2, 4, 4),
+        (2, 0, 4, 2),
+        (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    )
     data = b""
     for top, left, down, right in passes:
         part = pixels[top::down, left::right]

@@ -7,7 +7,6 @@ model was trained on does not, and neither do its metrics hold at the new side.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 
@@ -23,21 +22,21 @@ def run(arguments: argparse.Namespace) -> None:
     """Change the declared shapes; the weights stay as they are."""
     import onnx
 
-    from glimpse_models import bundle
+    from glimpse_models import bundle, journal
+    from glimpse_models.classifiers import read_manifest
+    from glimpse_models.data import read_labels
 
-    manifest = json.loads((arguments.bundle / "bundle.json").read_text())
+    manifest = read_manifest(arguments.bundle)
     model = onnx.load(arguments.bundle / "model.onnx")
     dims = model.graph.input[0].type.tensor_type.shape.dim
     dims[1].dim_value = dims[2].dim_value = arguments.side
     # Inferred shapes of the old side; onnxruntime infers them anew.
     del model.graph.value_info[:]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, arguments.out / "model.onnx")
-    labels = (arguments.bundle / "labels.txt").read_text(encoding="utf-8").splitlines()
     about = {
         "name": f"{manifest['name']}-{arguments.side}",
         "version": manifest["version"],
-        "provenance": {"resized_from": manifest["name"], "git_commit": bundle.git_commit()},
+        "provenance": {"resized_from": manifest["name"], "git_commit": journal.git_commit()},
         "license": manifest["license"],
     }
-    bundle.write(arguments.out / "model.onnx", labels, arguments.out, about, arguments.resize)
+    labels = read_labels(arguments.bundle / "labels.txt")
+    bundle.write(model, labels, arguments.out, about, arguments.resize)

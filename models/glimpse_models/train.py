@@ -1,146 +1,415 @@
-"""Train ResNet50 from scratch on Tiny-ImageNet, on a CPU, resumable after a kill."""
+"""Train a classifier from scratch or from weights, on a CPU or a GPU, resumable after a kill.
+
+`OUT` gets `checkpoint.pt` (every `--save-every` steps and every epoch), `log.csv`, `run.json`,
+`curves.png` and at the end `weights.pt`. The same command again goes on from the checkpoint.
+"""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
+import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
-from glimpse_models import network
-from glimpse_models.data import Split, TinyImageNet, training_batches
-
-CHECKPOINT_EVERY = 100
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """SGD with Nesterov momentum under a one-cycle schedule; sides give each epoch's crop in pixels."""
-
-    sides: tuple[int, ...]
-    batch: int
-    peak_rate: float
-    weight_decay: float
-    label_smoothing: float
-    seed: int
+from glimpse_models import augment, batches, journal, network, recipe
+from glimpse_models.batches import Plan, Source
+from glimpse_models.data import HELD_OUT, DataSet, open_data
+from glimpse_models.errors import Refused
+from glimpse_models.preprocess import InputSpec, fit
+from glimpse_models.recipe import Recipe
+from glimpse_models.schedule import rate_at
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `train`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder tiny-imagenet-200")
-    parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoint, log, weights")
-    parser.add_argument("--sides", type=int, nargs="+", default=[40, 40, 40, 48, 64], help="crop side of each epoch")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--peak-rate", type=float, default=0.15)
-    parser.add_argument("--weight-decay", type=float, default=5e-5)
-    parser.add_argument("--label-smoothing", type=float, default=0.1)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="a folder a class, train/ and val/, or tiny-imagenet-200",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder")
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        default=HELD_OUT,
+        help="part for validation where the data set has none (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, default=0, help="processes that decode pictures")
+    parser.add_argument("--save-every", type=int, default=100, metavar="STEPS")
+    recipe.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train, or go on from the checkpoint in `--out`; writes `weights.pt` at the end."""
-    recipe = Recipe(
-        sides=tuple(arguments.sides),
-        batch=arguments.batch,
-        peak_rate=arguments.peak_rate,
-        weight_decay=arguments.weight_decay,
-        label_smoothing=arguments.label_smoothing,
-        seed=arguments.seed,
-    )
-    dataset = TinyImageNet(arguments.data)
-    train(dataset.train(), dataset.validation(), len(dataset.wnids()), recipe, arguments.out)
-
-
-def train(split: Split, validation: Split, classes: int, recipe: Recipe, out: Path) -> None:
-    """The whole run; every `CHECKPOINT_EVERY` steps and every epoch its state is saved to `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    model = network.build(classes)
-    optimiser = torch.optim.SGD(_groups(model, recipe.weight_decay), lr=0.01, momentum=0.9, nesterov=True)
-    steps_per_epoch = len(split) // recipe.batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        max_lr=recipe.peak_rate,
-        total_steps=steps_per_epoch * len(recipe.sides),
-        pct_start=0.2,
-        div_factor=10,
-        final_div_factor=1000,
-        cycle_momentum=False,
-    )
-    loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-    checkpoint = out / "checkpoint.pt"
-    done = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        done = state["done"]
-
-    def save() -> None:
-        partial = checkpoint.with_suffix(".part")
-        state = {
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(),
-            "done": done,
-        }
-        torch.save(state, partial)
-        os.replace(partial, checkpoint)
-
-    for epoch in range(done // steps_per_epoch, len(recipe.sides)):
-        model.train()
-        started, first, running = time.monotonic(), done, 0.0
-        batches = training_batches(
-            split, side=recipe.sides[epoch], batch=recipe.batch, seed=recipe.seed, epoch=epoch, skip=done % steps_per_epoch
+    """Train, or go on from the checkpoint in `--out`."""
+    chosen = recipe.from_arguments(arguments)
+    data = open_data(arguments.data, chosen.seed, arguments.held_out)
+    if batches.steps_an_epoch(len(data.train), chosen.batch) == 0:
+        raise Refused(
+            f"{len(data.train)} training pictures make no batch of {chosen.batch}; give a smaller --batch"
         )
-        for pictures, targets in batches:
-            inputs = network.normalise(pictures).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = model(inputs)
-            loss = loss_of(logits.float(), targets)
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            schedule.step()
-            done += 1
-            running = 0.98 * running + 0.02 * loss.item() if done > first + 1 else loss.item()
-            if done % 20 == 0:
-                rate = (done - first) * recipe.batch / (time.monotonic() - started)
-                print(f"epoch {epoch + 1} step {done} loss {running:.3f} {rate:.0f} pictures/s", flush=True)
-            if done % CHECKPOINT_EVERY == 0:
-                save()
-        save()
-        top1, top5 = accuracy(model, validation)
-        with (out / "log.csv").open("a", newline="") as log:
-            csv.writer(log).writerow([epoch + 1, done, f"{running:.4f}", f"{top1:.4f}", f"{top5:.4f}", round(time.monotonic() - started)])
-        print(f"epoch {epoch + 1} done: top-1 {top1:.4f} top-5 {top5:.4f}", flush=True)
-    torch.save(model.state_dict(), out / "weights.pt")
+    place = Place(
+        out=arguments.out,
+        device=torch.device(arguments.device),
+        workers=arguments.workers,
+        save_every=arguments.save_every,
+        command=journal.command(arguments.data, arguments.out),
+    )
+    place.out.mkdir(parents=True, exist_ok=True)
+    run_of = Run.start(data, *sources(arguments.data, data), chosen, place)
+    run_of.to_the_end()
 
 
-def accuracy(model: nn.Module, split: Split, batch: int = 250) -> tuple[float, float]:
-    """Top-1 and top-5 of the float model on whole 64-pixel pictures."""
+def sources(root: Path, data: DataSet) -> tuple[Source, Source]:
+    """Training and validation pictures; Tiny-ImageNet's from arrays beside the data set."""
+    if not (root / "wnids.txt").is_file():
+        return Source(data.train), Source(data.validation)
+    return (
+        batches.cached(data.train, root / "train.uint8.npy"),
+        batches.cached(data.validation, root / "val.uint8.npy"),
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a run happens: nothing here changes its result."""
+
+    out: Path
+    device: torch.device
+    workers: int
+    save_every: int
+    command: str
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside the tensors."""
+
+    done: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    history: list[journal.Row] = field(default_factory=list)
+
+
+class Run:
+    """One training run: the network, what optimises it, and how far it is."""
+
+    def __init__(
+        self, data: DataSet, train: Source, validation: Source, recipe: Recipe, place: Place
+    ) -> None:
+        self._data, self._train, self._validation = data, train, validation
+        self._recipe, self._place = recipe, place
+        torch.manual_seed(recipe.seed)
+        self._model = network.build(len(data.labels), recipe.backbone, recipe.head)
+        self._weights = "from scratch"
+        self._model.to(place.device)
+        self._optimiser = _optimiser(self._model, recipe)
+        self._average: network.State | None = None
+        self._progress = Progress()
+        self._steps = batches.steps_an_epoch(len(train), recipe.batch)
+        self._loss = nn.CrossEntropyLoss(
+            _class_weights(data, recipe, place.device), label_smoothing=recipe.label_smoothing
+        )
+
+    @classmethod
+    def start(
+        cls, data: DataSet, train: Source, validation: Source, recipe: Recipe, place: Place
+    ) -> Run:
+        """A new run, or the one whose checkpoint lies in the folder."""
+        run = cls(data, train, validation, recipe, place)
+        if run._checkpoint.exists():
+            run._resume()
+        else:
+            run._weights = network.start_from(run._model, recipe.weights, recipe.backbone)
+            run._average = run._snapshot() if recipe.ema else None
+        return run
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self._place.out / "checkpoint.pt"
+
+    def to_the_end(self) -> None:
+        """All epochs that are left, then `weights.pt`."""
+        first = self._progress.done // self._steps
+        for epoch in range(first, len(self._recipe.sides)):
+            if self._patience_is_over():
+                break
+            self._epoch(epoch)
+        best = self._place.out / "best.pt"
+        about = self._about()
+        state = torch.load(best, weights_only=True) if self._recipe.patience else self._serving()
+        _save({"model": state, "about": about}, self._place.out / "weights.pt")
+        journal.write(self._place.out, self._record(), self._progress.history)
+
+    def _epoch(self, epoch: int) -> None:
+        progress, side = self._progress, self._recipe.sides[epoch]
+        started, first = time.monotonic(), progress.done
+        self._set_training(epoch)
+        title = f"epoch {epoch + 1}/{len(self._recipe.sides)} at {side} px"
+        with _bar(title, self._steps, first % self._steps) as bar:
+            for pictures, targets in self._batches(epoch):
+                loss = self._step(pictures, targets)
+                progress.loss_sum += loss
+                progress.loss_count += 1
+                progress.done += 1
+                bar.update()
+                rate = (progress.done - first) * self._recipe.batch / (time.monotonic() - started)
+                bar.set_postfix_str(
+                    f"loss {progress.loss_sum / progress.loss_count:.3f}, {rate:.0f} pictures/s",
+                    refresh=False,
+                )
+                if progress.done % self._place.save_every == 0 and progress.done % self._steps:
+                    progress.seconds += time.monotonic() - started
+                    started, first = time.monotonic(), progress.done
+                    self._save()
+        spent = time.monotonic() - started
+        rate = (progress.done - first) * self._recipe.batch / max(spent, 1e-9)
+        found = validate(self._model_to_serve(), self._validation, self._recipe, self._place.device)
+        progress.seconds += time.monotonic() - started
+        self._close_epoch(epoch, rate, found)
+
+    def _close_epoch(self, epoch: int, rate: float, found: journal.Row) -> None:
+        """Log and save together: a kill leaves both undone or both done."""
+        progress = self._progress
+        row = {
+            "epoch": epoch + 1,
+            "step": progress.done,
+            "side": self._recipe.sides[epoch],
+            "rate": self._rate(progress.done - 1),
+            "train_loss": progress.loss_sum / max(1, progress.loss_count),
+            **found,
+            "pictures_per_s": rate,
+            "seconds": progress.seconds,
+        }
+        progress.history.append(row)
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        if self._recipe.patience and row["top1"] >= max(past["top1"] for past in progress.history):
+            _save(self._serving(), self._place.out / "best.pt")
+        self._save()
+        journal.write(self._place.out, self._record(), progress.history)
+        print(
+            f"epoch {epoch + 1}: loss {row['train_loss']:.3f}, validation loss {row['val_loss']:.3f}, "
+            f"top-1 {row['top1']:.4f}, top-5 {row['top5']:.4f}",
+            flush=True,
+        )
+
+    def _batches(self, epoch: int) -> Iterator[batches.Batch]:
+        recipe, side = self._recipe, self._recipe.sides[epoch]
+        plan = Plan(
+            preset=recipe.augment,
+            side=side,
+            resize=round(recipe.resize * side / recipe.side),
+            batch=recipe.batch,
+            seed=recipe.seed,
+            epoch=epoch,
+            workers=self._place.workers,
+        )
+        skip = self._progress.done % self._steps
+        return batches.training_batches(self._train, plan, self._place.device, skip)
+
+    def _step(self, pictures: torch.Tensor, targets: torch.Tensor) -> float:
+        recipe, step = self._recipe, self._progress.done
+        if recipe.augment == "modern":
+            chance = np.random.default_rng((recipe.seed, step))
+            pictures, targets = augment.mix(pictures, targets, len(self._data.labels), chance)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate(step)
+        loss = self._loss(_forward(self._model, pictures, recipe.precision), targets)
+        if not torch.isfinite(loss):
+            raise Refused(
+                f"the loss became {loss.item()} at step {step}; start anew with a lower --peak-rate"
+            )
+        loss.backward()
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        if self._average is not None:
+            self._update_average(self._average)
+        return float(loss.item())
+
+    def _rate(self, step: int) -> float:
+        recipe = self._recipe
+        return rate_at(step, self._steps * len(recipe.sides), recipe.peak_rate, recipe.schedule)
+
+    def _set_training(self, epoch: int) -> None:
+        """Training mode; while the backbone is frozen, its batch norms keep their statistics too."""
+        frozen = epoch < self._recipe.freeze_epochs
+        self._model.train(not frozen)
+        self._model.requires_grad_(not frozen)
+        network.head_of(self._model).train().requires_grad_(True)
+
+    def _update_average(self, average: network.State) -> None:
+        for name, value in self._model.state_dict().items():
+            if value.is_floating_point():
+                average[name].lerp_(value, 1 - self._recipe.ema)
+            else:
+                average[name].copy_(value)
+
+    def _snapshot(self) -> network.State:
+        return {name: value.clone() for name, value in self._model.state_dict().items()}
+
+    def _serving(self) -> network.State:
+        return self._average if self._average is not None else self._model.state_dict()
+
+    def _model_to_serve(self) -> nn.Module:
+        if self._average is None:
+            return self._model
+        model = network.build(len(self._data.labels), self._recipe.backbone, self._recipe.head)
+        model.load_state_dict(self._average)
+        return model.to(self._place.device)
+
+    def _patience_is_over(self) -> bool:
+        top1 = [row["top1"] for row in self._progress.history]
+        if not self._recipe.patience or not top1:
+            return False
+        # The last best, as in `_close_epoch`.
+        best = max(range(len(top1)), key=lambda epoch: (top1[epoch], epoch))
+        return len(top1) - 1 - best >= self._recipe.patience
+
+    def _save(self) -> None:
+        state = {
+            "model": self._model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "ema": self._average,
+            "about": self._about(),
+            "recipe": self._recipe.record(),
+            "progress": dict(vars(self._progress)),
+            "weights": self._weights,
+        }
+        _save(state, self._checkpoint)
+
+    def _resume(self) -> None:
+        state: dict[str, Any] = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
+        # Checkpoints of the first version of this command know only how many steps are done.
+        saved = state.get("recipe", self._recipe.record())
+        changed = [
+            name for name, value in self._recipe.record().items() if saved.get(name) != value
+        ]
+        if changed:
+            was = ", ".join(f"{name} {saved.get(name)}" for name in changed)
+            raise Refused(
+                f"{self._place.out} holds a run with {was}; give the same options to go on with it, or another --out"
+            )
+        if (labels := list(state.get("about", {}).get("labels", self._data.labels))) != list(
+            self._data.labels
+        ):
+            raise Refused(
+                f"{self._place.out} holds a run with {len(labels)} other classes; give its data set, or another --out"
+            )
+        self._model.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        if state.get("ema"):
+            self._average = {
+                name: value.to(self._place.device) for name, value in state["ema"].items()
+            }
+        self._progress = Progress(**state.get("progress", {"done": state.get("done", 0)}))
+        self._weights = state.get("weights", self._weights)
+        print(
+            f"going on at step {self._progress.done} of {self._steps * len(self._recipe.sides)}",
+            flush=True,
+        )
+
+    def _about(self) -> dict[str, Any]:
+        recipe = self._recipe
+        return {
+            "backbone": recipe.backbone,
+            "head": recipe.head,
+            "labels": list(self._data.labels),
+            "side": recipe.side,
+            "resize": recipe.resize,
+        }
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "command": self._place.command,
+            "git_commit": journal.git_commit(),
+            "recipe": self._recipe.record(),
+            "weights": self._weights,
+            "data": {
+                "name": self._data.name,
+                "classes": len(self._data.labels),
+                "train": len(self._train),
+                "validation": len(self._validation),
+            },
+            "hardware": journal.hardware(self._place.device.type),
+            "hours": round(self._progress.seconds / 3600, 3),
+        }
+
+
+def validate(model: nn.Module, source: Source, recipe: Recipe, device: torch.device) -> journal.Row:
+    """Loss, top-1 and top-5 with the serving preprocessing, in training precision."""
     model.eval()
-    top1 = top5 = 0
+    spec = InputSpec(recipe.side, recipe.resize)
+    loss, top1, top5, size = 0.0, 0, 0, 250
     with torch.inference_mode():
-        for start in range(0, len(split), batch):
-            pictures = torch.from_numpy(split.pixels[start : start + batch]).permute(0, 3, 1, 2).float() / 255
-            targets = torch.from_numpy(split.targets[start : start + batch])
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = model(network.normalise(pictures).contiguous(memory_format=torch.channels_last))
-            best = logits.float().topk(5).indices
+        for start in range(0, len(source), size):
+            rows = range(start, min(start + size, len(source)))
+            pixels = torch.stack(
+                [torch.from_numpy(fit(source.picture(row), spec).copy()) for row in rows]
+            )
+            targets = torch.tensor([source.split.targets[row] for row in rows], device=device)
+            logits = _forward(
+                model, pixels.to(device).permute(0, 3, 1, 2).float() / 255, recipe.precision
+            )
+            best = logits.topk(min(5, logits.shape[1])).indices
+            loss += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
             top1 += int((best[:, 0] == targets).sum())
             top5 += int((best == targets[:, None]).any(dim=1).sum())
-    return top1 / len(split), top5 / len(split)
+    count = len(source)
+    return {"val_loss": loss / count, "top1": top1 / count, "top5": top5 / count}
 
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def _forward(model: nn.Module, pictures: torch.Tensor, precision: str) -> torch.Tensor:
+    inputs = network.normalise(pictures).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        logits: torch.Tensor = model(inputs)
+    return logits.float()
+
+
+def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Weight decay for convolution and linear weights, none for biases and batch norm."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True)
+    kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=recipe.peak_rate)
+
+
+def _class_weights(data: DataSet, recipe: Recipe, device: torch.device) -> torch.Tensor | None:
+    """`balanced`: inversely to the number of training pictures, 1 on average over pictures."""
+    if recipe.class_weights == "none":
+        return None
+    counts = torch.bincount(torch.tensor(data.train.targets), minlength=len(data.labels))
+    return (len(data.train) / (len(data.labels) * counts.clamp(min=1))).to(device)
+
+
+def _bar(title: str, total: int, done: int) -> tqdm[Any]:
+    """Throughput and time left; in a file, a line's update every half minute is enough."""
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=title,
+        unit="step",
+        mininterval=0.3 if sys.stderr.isatty() else 30,
+    )
+
+
+def _save(state: Any, path: Path) -> None:
+    """Replaced at once: a kill leaves the old or the new one."""
+    partial = path.with_name(f"{path.name}.part")
+    torch.save(state, partial)
+    partial.replace(path)

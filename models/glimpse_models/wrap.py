@@ -2,51 +2,174 @@
 
 from __future__ import annotations
 
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from dataclasses import dataclass
+
 import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper
 
 from glimpse_models.errors import Refused
 
 
-def wrap(
-    model: onnx.ModelProto, side: int, mean: tuple[float, ...], std: tuple[float, ...]
-) -> onnx.ModelProto:
-    """`image` uint8 `[N, side, side, 3]` → `logits` float32 `[N, C]`, around a float NCHW model.
+@dataclass(frozen=True)
+class Normalisation:
+    """What a model was trained on: (picture in 0…1 − mean) / std, in the order of its channels."""
 
-    The model has one input `[N, 3, side, side]`, for pictures of `mean` and `std` in 0…1, and its
-    first output is `[N, C]`.
-    """
-    wrapped = onnx.ModelProto()
-    wrapped.CopyFrom(model)
-    graph = wrapped.graph
-    initialised = {initializer.name for initializer in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in initialised]
-    if len(inputs) != 1:
-        raise Refused(f"the model has {len(inputs)} inputs; a classifier of pictures has one")
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in graph.initializer):
-        raise Refused("the model has external data; save it as one file first")
-    old_input, old_output = inputs[0].name, graph.output[0].name
-    scale = (1 / (255 * np.array(std, dtype=np.float64))).astype(np.float32).reshape(1, 3, 1, 1)
-    shift = (-np.array(mean) / np.array(std)).astype(np.float32).reshape(1, 3, 1, 1)
-    graph.initializer.extend(
-        [numpy_helper.from_array(scale, "input_scale"), numpy_helper.from_array(shift, "input_shift")]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    bgr: bool = False
+
+
+# torchvision and timm; Keras's modes "torch", "tf" and "caffe"; plain 0…1; plain 0…255.
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+NORMALISATIONS = {
+    "imagenet": IMAGENET,
+    "symmetric": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "caffe": Normalisation((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255,) * 3, bgr=True),
+    "unit": Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "bytes": Normalisation((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
+}
+
+
+def is_wrapped(model: onnx.ModelProto) -> bool:
+    """It takes `image`, uint8: the serving input."""
+    inputs = plain_inputs(model)
+    return (
+        len(inputs) == 1
+        and inputs[0].name == "image"
+        and inputs[0].type.tensor_type.elem_type == TensorProto.UINT8
     )
-    front = [
-        helper.make_node("Transpose", ["image"], ["image_nchw"], perm=[0, 3, 1, 2], name="to_nchw"),
-        helper.make_node("Cast", ["image_nchw"], ["image_float"], to=TensorProto.FLOAT, name="to_float"),
+
+
+def plain_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Inputs that a caller must give: older files list their weights among the inputs too."""
+    initialised = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in initialised]
+
+
+def wrap(
+    model: onnx.ModelProto,
+    classes: int,
+    normalisation: Normalisation = IMAGENET,
+    side: int | None = None,
+) -> onnx.ModelProto:
+    """`image` uint8 `[N, side, side, 3]` → `logits` float32 `[N, classes]`, around a float model.
+
+    The model has one input, `[N, 3, side, side]` or `[N, side, side, 3]`, and its first output is
+    `[N, classes]`; a softmax at its end is taken off, because the service applies its own.
+    """
+    refuse_external_data(model)
+    # Whatever the model calls its tensors, they are not called as ours are.
+    wrapped: onnx.ModelProto = compose.add_prefix(model, "net/")
+    graph = wrapped.graph
+    inputs = plain_inputs(wrapped)
+    if len(inputs) != 1:
+        raise Refused(
+            f"the model has {len(inputs)} inputs; a classifier of pictures has one: export it without the others"
+        )
+    kind = inputs[0].type.tensor_type.elem_type
+    if kind != TensorProto.FLOAT:
+        name = TensorProto.DataType.Name(kind).lower()
+        raise Refused(
+            f"the model's input is {name}; export it with float32 input, in float32 precision"
+        )
+    channels_last, side = _shape(inputs[0], side)
+    _output(graph, classes)
+    front = _front(graph, inputs[0].name, normalisation, channels_last)
+    nodes = [*front, *graph.node]
+    del graph.node[:], graph.value_info[:]
+    graph.input.remove(inputs[0])
+    graph.node.extend(nodes)
+    graph.input.insert(
+        0, helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", side, side, 3])
+    )
+    try:
+        onnx.checker.check_model(wrapped)
+    except onnx.checker.ValidationError as error:
+        raise Refused(
+            f"the model is not valid ONNX: {error}; export it with standard operators only"
+        ) from error
+    return wrapped
+
+
+def refuse_external_data(model: onnx.ModelProto) -> None:
+    """A bundle's model is one file."""
+    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise Refused(
+            "the model keeps weights in external data; make it one file: onnx.save(onnx.load('model.onnx'), 'one.onnx')"
+        )
+
+
+def _shape(value: onnx.ValueInfoProto, side: int | None) -> tuple[bool, int]:
+    """Whether channels come last, and the input's side."""
+    dims = [dim.dim_value or None for dim in value.type.tensor_type.shape.dim]
+    if len(dims) != 4 or 3 not in (dims[1], dims[3]):
+        raise Refused(
+            f"the model's input is {dims}; a classifier of RGB pictures takes [N, 3, H, W] or [N, H, W, 3]"
+        )
+    channels_last = dims[1] != 3
+    height, width = dims[1:3] if channels_last else dims[2:4]
+    sides = {size for size in (height, width, side) if size is not None}
+    if len(sides) > 1:
+        asked = f", and --side asks for {side}" if side else ""
+        raise Refused(
+            f"the model's input is {height} × {width}{asked}; it must be one square: export it for that side"
+        )
+    if not sides:
+        raise Refused(
+            "the model's input has a dynamic height and width; say which side it was trained for with --side"
+        )
+    return channels_last, sides.pop()
+
+
+def _front(
+    graph: onnx.GraphProto, old_input: str, normalisation: Normalisation, channels_last: bool
+) -> list[onnx.NodeProto]:
+    shape = (1, 1, 1, 3) if channels_last else (1, 3, 1, 1)
+    std = np.array(normalisation.std, dtype=np.float64)
+    scale = (1 / (255 * std)).astype(np.float32).reshape(shape)
+    shift = (-np.array(normalisation.mean) / std).astype(np.float32).reshape(shape)
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(scale, "input_scale"),
+            numpy_helper.from_array(shift, "input_shift"),
+        ]
+    )
+    front, last = [], "image"
+    if normalisation.bgr:
+        graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "bgr"))
+        front.append(
+            helper.make_node("Gather", [last, "bgr"], ["image_bgr"], axis=3, name="to_bgr")
+        )
+        last = "image_bgr"
+    if not channels_last:
+        front.append(
+            helper.make_node("Transpose", [last], ["image_nchw"], perm=[0, 3, 1, 2], name="to_nchw")
+        )
+        last = "image_nchw"
+    return [
+        *front,
+        helper.make_node("Cast", [last], ["image_float"], to=TensorProto.FLOAT, name="to_float"),
         helper.make_node("Mul", ["image_float", "input_scale"], ["image_scaled"], name="scale"),
         helper.make_node("Add", ["image_scaled", "input_shift"], [old_input], name="shift"),
     ]
+
+
+def _output(graph: onnx.GraphProto, classes: int) -> None:
+    """Name the first output `logits`, without softmax, and drop the others."""
+    dims = graph.output[0].type.tensor_type.shape.dim
+    found = dims[-1].dim_value if dims else 0
+    if found and found != classes:
+        raise Refused(
+            f"the model has {found} classes, but there are {classes} labels; give the labels it was trained with"
+        )
+    old = graph.output[0].name
+    last = next((node for node in graph.node if old in node.output), None)
+    if last is not None and last.op_type == "Softmax":
+        graph.node.remove(last)
+        old = last.input[0]
     for node in graph.node:
-        node.output[:] = ["logits" if name == old_output else name for name in node.output]
-        node.input[:] = ["logits" if name == old_output else name for name in node.input]
-    nodes = [*front, *graph.node]
-    del graph.node[:], graph.input[:], graph.value_info[:]
-    graph.node.extend(nodes)
-    graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", side, side, 3]))
-    classes = graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+        node.output[:] = ["logits" if name == old else name for name in node.output]
+        node.input[:] = ["logits" if name == old else name for name in node.input]
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", classes]))
-    onnx.checker.check_model(wrapped, full_check=True)
-    return wrapped

@@ -1,0 +1,116 @@
+"""What training does to a picture: presets from nothing to the modern recipe, all seeded."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.transforms import InterpolationMode, RandomResizedCrop, TrivialAugmentWide
+from torchvision.transforms.functional import pil_to_tensor
+
+PRESETS = ("modern", "origin", "crop", "none")
+
+# Smallest part of a picture's area that a random crop keeps.
+CROP_AREA = 0.35
+
+
+def one(picture: Image.Image, preset: str, side: int) -> torch.Tensor:
+    """One augmented picture, uint8 `[3, side, side]`; chance comes from PyTorch's global generator."""
+    if preset in ("crop", "modern"):
+        crop = RandomResizedCrop(side, scale=(CROP_AREA, 1.0))
+        picture = _flip(crop(picture))
+        if preset == "modern":
+            picture = TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR)(picture)
+        return _tensor(picture)
+    if preset == "origin":
+        # The origin's generator squashes a picture to the input's shape.
+        return _origin(_tensor(picture.resize((side, side), Image.Resampling.BILINEAR)))
+    raise ValueError(f"no preset {preset}")
+
+
+def crop_batch(pictures: torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor:
+    """Preset `crop` for a whole batch of equal pictures: float `[B, 3, H, W]` → `[B, 3, side, side]`.
+
+    Random resized crop (area 0.35…1, aspect 3/4…4/3, bilinear) and horizontal flip. Chance comes
+    from `generator` on the CPU, so that every device crops alike.
+    """
+    count = len(pictures)
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return torch.empty(count).uniform_(low, high, generator=generator)
+
+    area, log_aspect = uniform(CROP_AREA, 1.0), uniform(-0.2877, 0.2877)
+    width = (area * log_aspect.exp()).sqrt().clamp(max=1.0)
+    height = (area / log_aspect.exp()).sqrt().clamp(max=1.0)
+    flip = (uniform(0, 1) < 0.5).float() * -2 + 1
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = width * flip
+    theta[:, 1, 1] = height
+    theta[:, 0, 2] = uniform(-1, 1) * (1 - width)
+    theta[:, 1, 2] = uniform(-1, 1) * (1 - height)
+    return _sample(pictures, theta, side, "reflection")
+
+
+def mix(
+    pictures: torch.Tensor, targets: torch.Tensor, classes: int, chance: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mixup or cutmix (one of them a batch): mixed pictures and class probabilities `[B, C]`."""
+    order = torch.from_numpy(chance.permutation(len(pictures))).to(pictures.device)
+    if chance.random() < 0.5:
+        share = chance.beta(0.2, 0.2)
+        mixed = share * pictures + (1 - share) * pictures[order]
+    else:
+        height, width = pictures.shape[2:]
+        cut = math.sqrt(chance.random())
+        cut_height, cut_width = round(cut * height), round(cut * width)
+        top, left = (
+            int(chance.integers(0, n + 1)) for n in (height - cut_height, width - cut_width)
+        )
+        rows, columns = slice(top, top + cut_height), slice(left, left + cut_width)
+        mixed = pictures.clone()
+        mixed[:, :, rows, columns] = pictures[order][:, :, rows, columns]
+        share = 1 - cut_height * cut_width / (height * width)
+    hot = nn.functional.one_hot(targets, classes).float()
+    return mixed, share * hot + (1 - share) * hot[order]
+
+
+def _origin(picture: torch.Tensor) -> torch.Tensor:
+    """Rotation 40°, shifts 0.2, shear 0.2°, zoom 0.2, horizontal flip; edges repeat (nearest fill)."""
+
+    def uniform(limit: float) -> float:
+        return float(torch.empty(1).uniform_(-limit, limit))
+
+    turn, shear = math.radians(uniform(40)), math.radians(uniform(0.2))
+    zoom_x, zoom_y = 1 + uniform(0.2), 1 + uniform(0.2)
+    if uniform(1) < 0:
+        zoom_x = -zoom_x
+    rotate = torch.tensor([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    slant = torch.tensor([[1.0, -math.sin(shear)], [0.0, math.cos(shear)]])
+    matrix = rotate @ slant @ torch.diag(torch.tensor([zoom_x, zoom_y]))
+    # Sampling coordinates run from -1 to 1, so that a fifth of a side is 0.4.
+    shift = torch.tensor([[uniform(0.4)], [uniform(0.4)]])
+    theta = torch.cat([matrix, shift], dim=1)[None]
+    turned = _sample(picture[None].float(), theta, picture.shape[-1], "border")
+    return turned[0].round().clamp(0, 255).to(torch.uint8)
+
+
+def _sample(pictures: torch.Tensor, theta: torch.Tensor, side: int, padding: str) -> torch.Tensor:
+    shape = [len(pictures), 3, side, side]
+    grid = nn.functional.affine_grid(theta.to(pictures.device), shape, align_corners=False)
+    return nn.functional.grid_sample(
+        pictures, grid, mode="bilinear", padding_mode=padding, align_corners=False
+    )
+
+
+def _flip(picture: Image.Image) -> Image.Image:
+    if torch.rand(1).item() < 0.5:
+        return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return picture
+
+
+def _tensor(picture: Image.Image) -> torch.Tensor:
+    tensor: torch.Tensor = pil_to_tensor(picture)
+    return tensor

@@ -1,0 +1,143 @@
+"""Any classifier that the steps make, behind one face: uint8 pictures in, logits out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from glimpse_models.errors import Refused
+from glimpse_models.preprocess import InputSpec, fit, to_rgb
+
+Pixels = npt.NDArray[np.uint8]
+Logits = npt.NDArray[np.float32]
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """`logits` takes uint8 `[N, side, side, 3]` and gives float32 `[N, classes]`."""
+
+    name: str
+    kind: str
+    spec: InputSpec
+    logits: Callable[[Pixels], Logits]
+
+
+def open_classifier(path: Path, resize: int | None = None, threads: int = 0) -> Classifier:
+    """A bundle's folder, an ONNX file with the serving input, or PyTorch weights."""
+    if path.is_dir():
+        return _bundle(path, threads)
+    if path.suffix == ".onnx":
+        return _onnx(path, path.name, resize, threads)
+    if path.suffix in (".pt", ".pth"):
+        return _weights(path, resize)
+    raise Refused(f"{path} is no bundle folder, .onnx file or .pt file of weights")
+
+
+def open_session(path: Path, threads: int = 0) -> object:
+    """An ONNX Runtime session on the CPU; refuses what the runtime cannot load."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions have no common base
+        raise Refused(
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {path}: {error}. Export the model again with "
+            "standard operators (opset 13 to 21) only"
+        ) from error
+
+
+def batches_of(files: tuple[Path, ...] | list[Path], spec: InputSpec) -> Iterator[Pixels]:
+    """The pictures as the service would see them, `[BATCH, side, side, 3]`."""
+    for start in range(0, len(files), BATCH):
+        yield np.stack([read_input(path, spec) for path in files[start : start + BATCH]])
+
+
+def read_input(path: Path, spec: InputSpec) -> Pixels:
+    """One picture from a file, as the service would see it."""
+    try:
+        with Image.open(path) as picture:
+            return fit(to_rgb(picture), spec)
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be read as a picture ({error}); repair or remove it"
+        ) from error
+
+
+def read_manifest(bundle: Path) -> dict[str, object]:
+    """The parsed `bundle.json`."""
+    path = bundle / "bundle.json"
+    if not path.is_file():
+        raise Refused(f"{bundle} holds no bundle.json; make a bundle with the step bundle first")
+    manifest: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def bundle_spec(bundle: Path) -> InputSpec:
+    """What the bundle's input expects."""
+    described = read_manifest(bundle)["input"]
+    assert isinstance(described, dict)
+    return InputSpec(described["height"], described["resize_shorter_side"])
+
+
+def _bundle(path: Path, threads: int) -> Classifier:
+    manifest, spec = read_manifest(path), bundle_spec(path)
+    name = f"{manifest['name']} {manifest['version']}"
+    found = _onnx(path / "model.onnx", name, spec.resize, threads)
+    return Classifier(name, f"bundle, {found.kind}", spec, found.logits)
+
+
+def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier:
+    if not path.is_file():
+        raise Refused(f"{path} does not exist")
+    session = open_session(path, threads)
+    image = session.get_inputs()[0]  # type: ignore[attr-defined]
+    if image.name != "image" or image.type != "tensor(uint8)":
+        raise Refused(
+            f"{path} takes {image.name} {image.type}, not image, uint8 [N, H, W, 3]; bundle it first"
+        )
+    side = image.shape[1]
+
+    def logits(pixels: Pixels) -> Logits:
+        found: Logits = session.run(["logits"], {"image": pixels})[0]  # type: ignore[attr-defined]
+        return found
+
+    spec = InputSpec(side, resize or side)
+    return Classifier(name, "int8" if _is_quantized(path) else "float ONNX", spec, logits)
+
+
+def _is_quantized(path: Path) -> bool:
+    import onnx
+
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    return any(node.op_type == "QuantizeLinear" for node in nodes)
+
+
+def _weights(path: Path, resize: int | None) -> Classifier:
+    import torch
+
+    from glimpse_models import network
+
+    trained = network.read(path)
+    model = trained.model()
+    side = trained.side or 64
+
+    def logits(pixels: Pixels) -> Logits:
+        with torch.inference_mode():
+            pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+            inputs = network.normalise(pictures).contiguous(memory_format=torch.channels_last)
+            found: Logits = model(inputs).numpy()
+        return found
+
+    spec = InputSpec(side, resize or trained.resize or side)
+    return Classifier(path.name, "float PyTorch", spec, logits)

@@ -1,0 +1,125 @@
+"""Give a model the further output `class_maps`, which explains a label, without slowing plain runs.
+
+With global average pooling followed by one linear layer, the layer applied to every place of the
+last feature map is an exact class activation map: its mean over the places is the logit. It is
+computed in an `If` that the optional input `explain` (a bool, false when not given) switches on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+Nodes = dict[str, onnx.NodeProto]
+
+
+def add_class_maps(model: onnx.ModelProto) -> bool:
+    """Add input and output where the model's end allows it; says whether it did.
+
+    `class_maps` is float32 `[N, C, h, w]` when `explain` is true and empty otherwise.
+    """
+    graph = model.graph
+    producer = {name: node for node in graph.node for name in node.output}
+    end = _linear_head(producer)
+    if end is None or any(value.name == "class_maps" for value in graph.output):
+        return False
+    features, gemm, classes_first = end
+    then = helper.make_graph(
+        _maps(producer, features, gemm, classes_first),
+        "explained",
+        [],
+        [_output("maps")],
+    )
+    nothing = numpy_helper.from_array(np.zeros((0, 0, 0, 0), np.float32))
+    other = helper.make_graph(
+        [helper.make_node("Constant", [], ["no_maps"], value=nothing)],
+        "plain",
+        [],
+        [_output("no_maps")],
+    )
+    graph.node.append(
+        helper.make_node(
+            "If",
+            ["explain"],
+            ["class_maps"],
+            name="explain_if",
+            then_branch=then,
+            else_branch=other,
+        )
+    )
+    graph.initializer.append(numpy_helper.from_array(np.array(False), "explain"))
+    graph.input.append(helper.make_tensor_value_info("explain", TensorProto.BOOL, []))
+    graph.output.append(_output("class_maps"))
+    return True
+
+
+def _output(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None, None, None])
+
+
+def _linear_head(producer: Nodes) -> tuple[str, onnx.NodeProto, bool] | None:
+    """The feature map, the linear layer, and whether its weights are `[C, K]`; or nothing."""
+    gemm = producer.get("logits")
+    if gemm is None or gemm.op_type != "Gemm":
+        return None
+    settings = {setting.name: helper.get_attribute_value(setting) for setting in gemm.attribute}
+    if (
+        settings.get("alpha", 1.0) != 1
+        or settings.get("beta", 1.0) != 1
+        or settings.get("transA", 0)
+    ):
+        return None
+    name = gemm.input[0]
+    # Back over flattening and rounding, which keep what is at each place, to the pooling.
+    while (node := producer.get(name)) is not None:
+        if node.op_type == "GlobalAveragePool":
+            return _before_rounding(producer, node.input[0]), gemm, bool(settings.get("transB", 0))
+        if node.op_type not in (
+            "Flatten",
+            "Reshape",
+            "Squeeze",
+            "QuantizeLinear",
+            "DequantizeLinear",
+        ):
+            return None
+        name = node.input[0]
+    return None
+
+
+def _before_rounding(producer: Nodes, name: str) -> str:
+    """The quantized tensor behind a DequantizeLinear: taking the float one would break its fusion."""
+    node = producer.get(name)
+    return node.input[0] if node is not None and node.op_type == "DequantizeLinear" else name
+
+
+def _maps(
+    producer: Nodes, features: str, gemm: onnx.NodeProto, classes_first: bool
+) -> list[onnx.NodeProto]:
+    """Feature map → linear layer at each place, as a convolution of one pixel."""
+    nodes: list[onnx.NodeProto] = []
+
+    def floats(name: str, wanted: str) -> str:
+        """The float tensor of `name`; inside the branch, so that it costs nothing outside."""
+        for node in producer.values():
+            if node.op_type == "DequantizeLinear" and name in (node.output[0], node.input[0]):
+                copy = onnx.NodeProto()
+                copy.CopyFrom(node)
+                copy.name = copy.output[0] = f"explain_{wanted}"
+                nodes.append(copy)
+                return f"explain_{wanted}"
+        return name
+
+    here = floats(features, "features")
+    weights = floats(gemm.input[1], "weights")
+    if not classes_first:
+        nodes.append(helper.make_node("Transpose", [weights], ["explain_turned"], perm=[1, 0]))
+        weights = "explain_turned"
+    bias = [floats(gemm.input[2], "bias")] if len(gemm.input) > 2 else []
+    shape = numpy_helper.from_array(np.array([0, 0, 1, 1], np.int64))
+    nodes += [
+        helper.make_node("Constant", [], ["explain_shape"], value=shape),
+        helper.make_node("Reshape", [weights, "explain_shape"], ["explain_kernel"]),
+        helper.make_node("Conv", [here, "explain_kernel", *bias], ["maps"], kernel_shape=[1, 1]),
+    ]
+    return nodes

@@ -1,0 +1,105 @@
+"""A run's record on disk: `log.csv`, `run.json` and the learning curves, rewritten every epoch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+COLUMNS = (
+    "epoch",
+    "step",
+    "side",
+    "rate",
+    "train_loss",
+    "val_loss",
+    "top1",
+    "top5",
+    "pictures_per_s",
+    "seconds",
+)
+
+Row = dict[str, float]
+
+
+def write(out: Path, about: dict[str, Any], history: list[Row]) -> None:
+    """All three files, each replaced at once, so that a kill leaves the old or the new one."""
+    with _replacing(out / "log.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows({name: round(value, 6) for name, value in row.items()} for row in history)
+    _replace(out / "log.csv")
+    text = json.dumps({**about, "epochs": history}, indent=2, ensure_ascii=False)
+    _replacing(out / "run.json").write_text(f"{text}\n", encoding="utf-8")
+    _replace(out / "run.json")
+    if history:
+        curves(history, out / "curves.png")
+
+
+def curves(history: list[Row], path: Path) -> None:
+    """Loss and accuracy against the epoch."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    epochs = [row["epoch"] for row in history]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axes, names in ((left, ("train_loss", "val_loss")), (right, ("top1", "top5"))):
+        for name in names:
+            axes.plot(epochs, [row[name] for row in history], marker=".", label=name)
+        axes.set_xlabel("epoch")
+        axes.legend()
+        axes.grid(alpha=0.3)
+    left.set_title("loss")
+    right.set_title("validation accuracy")
+    partial = _replacing(path)
+    figure.savefig(partial, format="png", dpi=110)
+    pyplot.close(figure)
+    _replace(path)
+
+
+def command(*paths: Path) -> str:
+    """The command line as given, with each of `paths` by its last part: it goes into public files."""
+    short = {str(path): path.name for path in paths}
+    words = [short.get(word, short.get(word.rstrip("/"), word)) for word in sys.argv[1:]]
+    return shlex.join(["python", "-m", "glimpse_models", *words])
+
+
+def git_commit() -> str:
+    """The commit of this code."""
+    place = Path(__file__).parent
+    order = ["git", "-C", str(place), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(order, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """What the run ran on, without naming the machine."""
+    import torch
+
+    about: dict[str, Any] = {
+        "device": device,
+        "processor": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+    if device == "cuda":
+        about["gpu"] = torch.cuda.get_device_name()
+    return {**about, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def _replacing(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _replace(path: Path) -> None:
+    _replacing(path).replace(path)

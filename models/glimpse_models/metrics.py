@@ -1,0 +1,78 @@
+"""Quality of a classifier from its logits `[N, C]` and the true classes `[N]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Targets = npt.NDArray[np.int64]
+
+BINS = 15  # of confidence, for the calibration error (Guo et al., 2017)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Fractions in 0…1; `loss` in nats; `confusion[true, predicted]` counts pictures."""
+
+    images: int
+    loss: float
+    top1: float
+    top5: float
+    ece: float
+    precision: Floats
+    recall: Floats
+    confusion: npt.NDArray[np.int64]
+
+    def summary(self) -> dict[str, Any]:
+        """The figures without the tables."""
+        names = ("images", "loss", "top1", "top5", "ece")
+        return {name: round(getattr(self, name), 6) for name in names}
+
+
+def measure(logits: npt.NDArray[np.float32], targets: Targets) -> Quality:
+    """All figures at once; a class that is never predicted has precision 0."""
+    scores = softmax(logits)
+    best = ranked(logits, 5)
+    count, classes = logits.shape
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(confusion, (targets, best[:, 0]), 1)
+    hits = np.diag(confusion)
+    chosen = scores[np.arange(count), targets]
+    return Quality(
+        images=count,
+        loss=float(-np.log(np.maximum(chosen, 1e-12)).mean()),
+        top1=float((best[:, 0] == targets).mean()),
+        top5=float((best == targets[:, None]).any(axis=1).mean()),
+        ece=calibration_error(scores, targets),
+        precision=hits / np.maximum(confusion.sum(axis=0), 1),
+        recall=hits / np.maximum(confusion.sum(axis=1), 1),
+        confusion=confusion,
+    )
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> Floats:
+    """Over the last axis; stable by subtracting the maximum."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    scores: Floats = powers / powers.sum(axis=-1, keepdims=True)
+    return scores
+
+
+def ranked(logits: npt.NDArray[np.float32], count: int) -> Targets:
+    """The best classes `[N, count]`; where logits tie, the lower index first, as the service does."""
+    order: Targets = np.argsort(-logits, axis=-1, kind="stable")[..., :count]
+    return order
+
+
+def calibration_error(scores: Floats, targets: Targets) -> float:
+    """Expected calibration error: |accuracy − confidence|, weighted over bins of confidence."""
+    confidence, right = scores.max(axis=1), scores.argmax(axis=1) == targets
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [
+        (bins == index).mean() * abs(right[bins == index].mean() - confidence[bins == index].mean())
+        for index in np.unique(bins)
+    ]
+    return float(sum(gaps))
