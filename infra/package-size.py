@@ -31,7 +31,7 @@ def main() -> int:
     build: Path = parser.parse_args().build
     missing = [name for name in LIMITS if not (build / name).is_dir()]
     if missing:
-        print(f"{build} lacks {', '.join(missing)}; run `sam build`", file=sys.stderr)
+        print(f"{build} lacks {', '.join(missing)}; run infra/sam-build", file=sys.stderr)
         return 1
     sizes = {name: zipped_bytes(build / name) for name in LIMITS}
     for name, size in sizes.items():
@@ -41,9 +41,9 @@ def main() -> int:
 
 
 def zipped_bytes(folder: Path) -> int:
-    """Size of the folder as a zip with the highest compression."""
+    """Size of the folder as a zip like the one that `sam deploy` uploads."""
     with tempfile.TemporaryFile() as target:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(folder.rglob("*")):
                 archive.write(path, path.relative_to(folder))
         return target.tell()
