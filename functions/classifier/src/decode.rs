@@ -8,7 +8,9 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::error::ClassifyError;
+use crate::jpeg;
 use crate::limits::Limits;
+use crate::webp;
 
 /// A decoded picture: RGB as stored, and how it is to be turned.
 ///
@@ -34,7 +36,7 @@ pub fn decode(encoded: &[u8], limits: &Limits) -> Result<Picture, ClassifyError>
     // Decoders are fuzzed upstream and here; should one panic all the same, one picture is lost,
     // not the process.
     catch_unwind(AssertUnwindSafe(|| decode_as(format, encoded, limits)))
-        .unwrap_or(Err(ClassifyError::Corrupt { format: name(format) }))
+        .unwrap_or(Err(corrupt(format)))
 }
 
 fn recognise(encoded: &[u8]) -> Option<ImageFormat> {
@@ -61,6 +63,10 @@ fn decode_as(
     limits: &Limits,
 ) -> Result<Picture, ClassifyError> {
     let refused = |error| refusal(error, format, limits);
+    if format == ImageFormat::WebP {
+        let pixels = webp::largest_frame(encoded).ok_or(corrupt(format))?;
+        limits.check_pixels(pixels)?;
+    }
     let mut reader = ImageReader::with_format(Cursor::new(encoded), format);
     let mut allowance = image::Limits::no_limits();
     allowance.max_alloc = Some(limits.max_decoded_bytes);
@@ -68,11 +74,10 @@ fn decode_as(
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.max_pixels {
-        return Err(ClassifyError::ImageTooLarge { pixels, limit: limits.max_pixels });
-    }
-    if pixels == 0 {
-        return Err(ClassifyError::Corrupt { format: name(format) });
+    limits.check_pixels(pixels)?;
+    let incomplete = format == ImageFormat::Jpeg && !jpeg::is_complete(encoded);
+    if pixels == 0 || incomplete {
+        return Err(corrupt(format));
     }
     if decoder.total_bytes() > limits.max_decoded_bytes {
         return Err(ClassifyError::TooMuchMemory { limit: limits.max_decoded_bytes });
@@ -88,8 +93,12 @@ fn refusal(error: ImageError, format: ImageFormat, limits: &Limits) -> ClassifyE
             ClassifyError::TooMuchMemory { limit: limits.max_decoded_bytes }
         }
         ImageError::Unsupported(_) => ClassifyError::UnsupportedVariant { format: name(format) },
-        _ => ClassifyError::Corrupt { format: name(format) },
+        _ => corrupt(format),
     }
+}
+
+fn corrupt(format: ImageFormat) -> ClassifyError {
+    ClassifyError::Corrupt { format: name(format) }
 }
 
 fn to_rgb(decoded: DynamicImage) -> RgbImage {
@@ -171,8 +180,8 @@ mod tests {
         let error = decode(b"%PDF-1.7 not a picture", &Limits::default()).unwrap_err();
         assert!(matches!(error, ClassifyError::UnsupportedFormat), "{error:?}");
         assert!(matches!(decode(b"", &Limits::default()), Err(ClassifyError::UnsupportedFormat)));
-        use ImageFormat::{Bmp, Gif, Png, Tiff, WebP};
-        for format in [Bmp, Gif, Png, Tiff, WebP] {
+        use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+        for format in [Bmp, Gif, Jpeg, Png, Tiff, WebP] {
             let bytes = encode(&DynamicImage::new_rgb8(32, 32), format);
             let error = decode(&bytes[..bytes.len() / 2], &Limits::default()).unwrap_err();
             assert!(matches!(error, ClassifyError::Corrupt { .. }), "{format:?}: {error:?}");

@@ -23,12 +23,14 @@ mod bundle;
 mod classifier;
 mod decode;
 mod error;
+mod jpeg;
 mod labels;
 mod limits;
 mod preprocess;
 mod rank;
 mod runtime;
 mod session;
+mod webp;
 
 pub use bundle::{FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION};
 pub use classifier::{Classifier, Options, Prediction, Timing};

@@ -1,5 +1,7 @@
 //! What a picture may cost before it is refused.
 
+use crate::error::ClassifyError;
+
 /// Limits a decoder runs under; they are checked from the header, before pixels are allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -7,6 +9,15 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Most bytes a decoder may allocate for one picture, its output included.
     pub max_decoded_bytes: u64,
+}
+
+impl Limits {
+    pub(crate) fn check_pixels(&self, pixels: u64) -> Result<(), ClassifyError> {
+        if pixels <= self.max_pixels {
+            return Ok(());
+        }
+        Err(ClassifyError::ImageTooLarge { pixels, limit: self.max_pixels })
+    }
 }
 
 impl Default for Limits {

@@ -1,0 +1,83 @@
+//! What the chunks of a WebP file announce: its decoder believes them before it has seen the data.
+//!
+//! It allocates as much metadata as a chunk's length says, and decodes a lossy frame of any size
+//! before it compares that with the canvas. Container: RFC 9649, section 2.
+
+/// Bytes of an animation frame's own header, before its chunks.
+const FRAME_HEADER: usize = 16;
+
+/// The pixels of the largest frame; `None` when a chunk is longer than the file.
+pub(crate) fn largest_frame(encoded: &[u8]) -> Option<u64> {
+    largest(encoded.get(12..)?)
+}
+
+fn largest(mut chunks: &[u8]) -> Option<u64> {
+    let mut pixels = 0;
+    while let Some((name, rest)) = chunks.split_first_chunk::<4>() {
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let content = rest.get(..length)?;
+        pixels = pixels.max(match name {
+            b"VP8 " => lossy(content),
+            b"VP8L" => lossless(content),
+            b"ANMF" => largest(content.get(FRAME_HEADER..)?)?,
+            _ => 0,
+        });
+        // Chunks begin at even places; the last one may lack its padding.
+        chunks = rest.get(length + length % 2..).unwrap_or_default();
+    }
+    Some(pixels)
+}
+
+/// Three bytes of frame tag, three of start code, then width and height in 14 bits each.
+fn lossy(content: &[u8]) -> u64 {
+    let side = |at: usize| {
+        let bytes = content.get(at..at + 2).unwrap_or(&[0, 0]);
+        u64::from(u16::from_le_bytes([bytes[0], bytes[1]]) & 0x3fff)
+    };
+    side(6) * side(8)
+}
+
+/// One byte of signature, then width − 1 and height − 1 in 14 bits each.
+fn lossless(content: &[u8]) -> u64 {
+    let bits = content.get(1..5).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; 4]);
+    let bits = u32::from_le_bytes(bits);
+    (u64::from(bits & 0x3fff) + 1) * (u64::from(bits >> 14 & 0x3fff) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(content.len()).unwrap().to_le_bytes();
+        [name, length.as_slice(), content, &vec![0; content.len() % 2]].concat()
+    }
+
+    fn file(chunks: &[u8]) -> Vec<u8> {
+        [b"RIFF\0\0\0\0WEBP", chunks].concat()
+    }
+
+    #[test]
+    fn the_largest_frame_is_found_in_every_kind_of_chunk() {
+        let lossy = chunk(b"VP8 ", b"tagsta\x10\0\x02\x40");
+        assert_eq!(largest_frame(&file(&lossy)), Some(32));
+        let lossless = chunk(b"VP8L", &[0x2f, 2, 0x40, 0, 0, 0]);
+        assert_eq!(largest_frame(&file(&lossless)), Some(6));
+        let frame = chunk(b"ANMF", &[vec![0; 16], lossy].concat());
+        assert_eq!(
+            largest_frame(&file(&[chunk(b"EXIF", b"x"), frame, lossless].concat())),
+            Some(32)
+        );
+    }
+
+    #[test]
+    fn a_chunk_that_is_longer_than_the_file_is_told() {
+        let whole = file(&chunk(b"EXIF", b"1234"));
+        assert_eq!(largest_frame(&whole), Some(0));
+        assert_eq!(largest_frame(&whole[..whole.len() - 1]), None);
+        assert_eq!(largest_frame(&file(b"EXIF\xff\xff\xff\xff")), None);
+        assert_eq!(largest_frame(&file(b"ANMF\x02\0\0\0xx")), None);
+        assert_eq!(largest_frame(b"RIFF"), None);
+    }
+}
