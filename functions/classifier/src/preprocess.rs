@@ -22,7 +22,7 @@ pub fn fit(picture: &Picture, input: &InputSpec) -> Vec<u8> {
     let window = Window::new(upright, input).as_stored(picture.orientation, upright);
     let (to_width, to_height) =
         if turned { (input.height, input.width) } else { (input.width, input.height) };
-    let small = resample(&picture.pixels, &window, to_width, to_height);
+    let small = resample(&picture.pixels, &window, (to_width, to_height), turned);
     upright_pixels(small, to_width, to_height, picture.orientation)
 }
 
@@ -47,6 +47,27 @@ impl Window {
             width: f64::from(input.width) * scale_x,
             height: f64::from(input.height) * scale_y,
         }
+    }
+
+    /// Rounding may put the window's edge a hair outside the picture.
+    fn inside(self, width: u32, height: u32) -> Self {
+        let (left, top) = (self.left.max(0.0), self.top.max(0.0));
+        Self {
+            left,
+            top,
+            width: self.width.min(f64::from(width) - left),
+            height: self.height.min(f64::from(height) - top),
+        }
+    }
+
+    /// First and number of the picture's rows that the window's `to_height` rows are made of.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to the picture.
+    fn rows(self, height: u32, to_height: u32) -> (u32, u32) {
+        // The filter reaches one pixel of the result, or of the picture where that is larger.
+        let reach = (self.height / f64::from(to_height)).max(1.0) + 1.0;
+        let first = (self.top - reach).floor().max(0.0) as u32;
+        let last = (self.top + self.height + reach).ceil().min(f64::from(height)) as u32;
+        (first, last - first)
     }
 
     /// The same window before the orientation was applied; `(width, height)` is the upright size.
@@ -94,23 +115,43 @@ fn swaps_sides(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
-fn resample(pixels: &RgbImage, window: &Window, to_width: u32, to_height: u32) -> Vec<u8> {
+/// Pillow resizes the rows of the upright picture first and rounds to 8 bits between the two passes;
+/// in the other order, one pixel in five comes out one level off. `turned` says that what were rows
+/// upright are columns as stored, which the resizer takes first of its own accord.
+fn resample(
+    pixels: &RgbImage,
+    window: &Window,
+    (to_width, to_height): (u32, u32),
+    turned: bool,
+) -> Vec<u8> {
     let (width, height) = pixels.dimensions();
-    let mut small = Image::new(to_width, to_height, PixelType::U8x3);
+    let window = window.inside(width, height);
+    let Ok(from) = ImageRef::new(width, height, pixels.as_raw(), PixelType::U8x3) else {
+        return Vec::new();
+    };
+    if turned {
+        return resize(&from, &window, to_width, to_height);
+    }
+    let (first, rows) = window.rows(height, to_height);
+    let strip = Window { top: f64::from(first), height: f64::from(rows), ..window };
+    let narrow = resize(&from, &strip, to_width, rows);
+    let Ok(narrow) = ImageRef::new(to_width, rows, &narrow, PixelType::U8x3) else {
+        return Vec::new();
+    };
+    let top = window.top - f64::from(first);
+    let window = Window { left: 0.0, top, width: f64::from(to_width), ..window };
+    resize(&narrow, &window, to_width, to_height)
+}
+
+fn resize(from: &ImageRef<'_>, window: &Window, to_width: u32, to_height: u32) -> Vec<u8> {
+    let mut to = Image::new(to_width, to_height, PixelType::U8x3);
+    let Window { left, top, width, height } = *window;
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-        // Rounding may put the window's edge a hair outside the picture.
-        .crop(
-            window.left.max(0.0),
-            window.top.max(0.0),
-            window.width.min(f64::from(width) - window.left.max(0.0)),
-            window.height.min(f64::from(height) - window.top.max(0.0)),
-        );
-    let resized = ImageRef::new(width, height, pixels.as_raw(), PixelType::U8x3)
-        .map_err(|_| ())
-        .and_then(|from| Resizer::new().resize(&from, &mut small, Some(&options)).map_err(|_| ()));
-    debug_assert!(resized.is_ok(), "{width}x{height} {window:?}");
-    small.into_vec()
+        .crop(left, top, width, height);
+    let resized = Resizer::new().resize(from, &mut to, Some(&options));
+    debug_assert!(resized.is_ok(), "{window:?}: {resized:?}");
+    to.into_vec()
 }
 
 fn upright_pixels(small: Vec<u8>, width: u32, height: u32, orientation: Orientation) -> Vec<u8> {
