@@ -11,11 +11,19 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
+/// The picture that `text` holds: base64 or a `data:` URL; an empty one is no picture.
+pub(crate) fn picture(text: &str) -> Result<Vec<u8>, Problem> {
+    match decode(text)? {
+        bytes if bytes.is_empty() => Err(Problem::MissingImage),
+        bytes => Ok(bytes),
+    }
+}
+
 /// Decode base64 or a `data:` URL that holds it.
 ///
 /// Both alphabets, with or without padding; line breaks, as the `base64` command puts them in, are
 /// left out, but only once the plain way has failed: it is the fast one.
-pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Problem> {
+fn decode(text: &str) -> Result<Vec<u8>, Problem> {
     let text = match text.get(..5) {
         Some(scheme) if scheme.eq_ignore_ascii_case("data:") => data_of(text)?,
         _ => text,

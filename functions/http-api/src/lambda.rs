@@ -7,15 +7,11 @@ use lambda_http::{RequestExt as _, request::RequestContext};
 use crate::telemetry::RequestId;
 
 /// The router's request: the path without the API's stage, and Lambda's request id.
-///
-/// `lambda_http` puts the stage of an API (`/prod`) before the path; the routes know no stages.
 pub fn without_stage(request: lambda_http::Request) -> http::Request<Body> {
     let id = request.lambda_context_ref().map(|context| RequestId::given(&context.request_id));
-    let behind_load_balancer =
-        matches!(request.request_context_ref(), Some(RequestContext::Alb(_)));
-    let path = request.raw_http_path().to_owned();
+    let path = path(&request).to_owned();
     let (mut parts, body) = request.into_parts();
-    if !behind_load_balancer && !path.is_empty() && path != parts.uri.path() {
+    if !path.is_empty() && path != parts.uri.path() {
         let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(uri) = Uri::try_from(format!("{path}{query}")) {
             parts.uri = uri;
@@ -25,4 +21,35 @@ pub fn without_stage(request: lambda_http::Request) -> http::Request<Body> {
         parts.extensions.insert(id);
     }
     http::Request::from_parts(parts, Body::new(body))
+}
+
+/// The event's own path (`lambda_http` puts the stage before it where it is not there), less the
+/// stage where the event has it.
+///
+/// On an API's own domain, payload 2.0 always has the stage in the path, and payload 1.0 never has;
+/// some emulators of payload 1.0 do, and then the context's path shows it. On a custom domain the
+/// path has no stage, and to look for one there would mistake `/v2/health/live` for the stage `v2`.
+fn path(request: &lambda_http::Request) -> &str {
+    let path = request.raw_http_path();
+    let (stage, domain) = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => (&context.stage, &context.domain_name),
+        Some(RequestContext::ApiGatewayV1(context)) if context.path.as_deref() == Some(path) => {
+            (&context.stage, &context.domain_name)
+        }
+        _ => return path,
+    };
+    match stage {
+        Some(stage) if domain.as_ref().is_none_or(|domain| domain.contains(".execute-api.")) => {
+            behind(stage, path).unwrap_or(path)
+        }
+        _ => path,
+    }
+}
+
+/// `/predict` of `/prod/predict`, and `/` of `/prod`.
+fn behind<'a>(stage: &str, path: &'a str) -> Option<&'a str> {
+    match path.strip_prefix('/')?.strip_prefix(stage)? {
+        "" => Some("/"),
+        rest => rest.starts_with('/').then_some(rest),
+    }
 }

@@ -14,18 +14,28 @@ mod payload;
 mod predict;
 mod problem;
 mod protocol;
+mod segment;
 mod state;
 mod telemetry;
 
 use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
+use http::{Method, StatusCode};
 
 pub use config::{ApiConfig, ConfigError};
 pub use lambda::without_stage;
 pub use problem::Problem;
 pub use state::ApiState;
 pub use telemetry::RequestId;
+
+/// OPTIONS is answered with what a route allows (the Router adds the header); the rest is refused.
+async fn other_method(method: Method) -> Result<StatusCode, Problem> {
+    match method {
+        Method::OPTIONS => Ok(StatusCode::NO_CONTENT),
+        _ => Err(Problem::MethodNotAllowed),
+    }
+}
 
 /// Every route of the API.
 pub fn router(state: ApiState) -> Router {
@@ -42,7 +52,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/openapi.json", get(page::openapi))
         .route("/", get(page::index))
         .fallback(async || Problem::NotFound)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .method_not_allowed_fallback(other_method)
         .with_state(state)
         .layer(middleware::from_fn(telemetry::observe))
 }

@@ -1,6 +1,6 @@
 //! Pictures that are in S3 already.
 
-use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use serde::Deserialize;
 
 use crate::problem::Problem;
@@ -8,7 +8,7 @@ use crate::state::ApiState;
 
 /// `{"bucket": …, "key": …}`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with bucket and key")]
 pub(crate) struct Location {
     bucket: String,
     key: String,
@@ -28,6 +28,10 @@ pub(crate) async fn fetch(state: &ApiState, location: &Location) -> Result<Vec<u
     let object = get.send().await.map_err(|error| match error.code() {
         Some("NoSuchKey" | "NoSuchBucket" | "AccessDenied" | "KeyTooLongError") => {
             Problem::InvalidParameter("s3.key names no object that can be read".to_owned())
+        }
+        // The SDK makes no request of a key that cannot be one, such as an empty key.
+        _ if matches!(error, SdkError::ConstructionFailure(_)) => {
+            Problem::InvalidParameter("s3.key is not the key of an object".to_owned())
         }
         code => {
             tracing::warn!(code, "an object cannot be read from S3");

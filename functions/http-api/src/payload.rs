@@ -29,14 +29,19 @@ impl FromRequest<ApiState> for Payload {
     }
 }
 
-/// Parse a JSON body; a value of the wrong kind is a parameter's fault, the rest is JSON's.
+/// Parse a JSON object; a value of the wrong kind is a parameter's fault, the rest is JSON's.
 pub(crate) fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    let parsed = serde_json::from_slice(body).map_err(|error| {
         // A message may quote the value it could not use: enough of it to be recognised.
         let message: String = error.to_string().chars().take(200).collect();
         match error.classify() {
             serde_json::error::Category::Data => Problem::InvalidParameter(message),
             _ => Problem::InvalidJson(message),
         }
-    })
+    })?;
+    // Serde takes an array for an object with its members in order; no client means that.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::InvalidParameter("the body is a list; send an object".to_owned()));
+    }
+    Ok(parsed)
 }

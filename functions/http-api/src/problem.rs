@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::telemetry::RequestId;
 
 /// Seconds after which a client may try again when the model was unavailable.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// Everything a caller can be told went wrong; `Display` is the `detail`.
 #[derive(Debug, thiserror::Error)]

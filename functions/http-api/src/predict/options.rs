@@ -20,12 +20,11 @@ impl Query {
     /// Parse `top_k=3&min_score=0.1`.
     pub(super) fn parse(query: &str) -> Result<Self, Problem> {
         let mut options = Self::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let unusable = |expected: &str| {
                 Problem::InvalidParameter(format!("{name} in the query: expected {expected}"))
             };
-            match name {
+            match &*name {
                 "top_k" => {
                     let number = value.parse().map_err(|_| unusable("a whole number"))?;
                     options.top_k = Some(number);

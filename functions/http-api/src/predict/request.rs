@@ -13,7 +13,7 @@ use crate::problem::Problem;
 
 /// The body; base64 stays borrowed from it until it is decoded.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Body<'a> {
     #[serde(borrow)]
     image_data: Option<Text<'a>>,
@@ -48,7 +48,7 @@ pub(super) fn parse(
     let options = Query { top_k, min_score, explain }.or(query);
     let pictures = match (image_data, image, images, s3) {
         (Some(text), None, None, None) | (None, Some(text), None, None) => {
-            Pictures::One(picture(&text)?)
+            Pictures::One(base64_text::picture(&text.0)?)
         }
         (None, None, Some(images), None) => batch(&images, max_batch)?,
         (None, None, None, Some(location)) => Pictures::Object(location),
@@ -61,13 +61,6 @@ pub(super) fn parse(
     Ok((pictures, options))
 }
 
-fn picture(text: &Text<'_>) -> Result<Vec<u8>, Problem> {
-    match base64_text::decode(&text.0)? {
-        bytes if bytes.is_empty() => Err(Problem::MissingImage),
-        bytes => Ok(bytes),
-    }
-}
-
 fn batch(images: &[Text<'_>], limit: usize) -> Result<Pictures, Problem> {
     let count = images.len();
     if count == 0 {
@@ -76,5 +69,5 @@ fn batch(images: &[Text<'_>], limit: usize) -> Result<Pictures, Problem> {
     if count > limit {
         return Err(Problem::BatchTooLarge { count, limit });
     }
-    Ok(Pictures::Batch(images.iter().map(picture).collect()))
+    Ok(Pictures::Batch(images.iter().map(|text| base64_text::picture(&text.0)).collect()))
 }

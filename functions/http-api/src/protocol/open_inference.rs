@@ -5,20 +5,22 @@
 //! parameter `top_k` (default 1), best first: `label` BYTES, `index` INT64, `score` FP32.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use glimpse_classifier::{Classifier, Options, Prediction, Ranked};
-use http::StatusCode;
-use serde::Deserialize;
+use glimpse_classifier::{Classifier, Options, Prediction};
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::base64_text;
 use crate::inference;
 use crate::payload::{self, Payload};
-use crate::problem::Problem;
+use crate::problem::{Problem, RETRY_AFTER};
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with inputs")]
 struct Request {
     id: Option<String>,
     #[serde(default)]
@@ -27,16 +29,44 @@ struct Request {
 }
 
 #[derive(Deserialize, Default)]
+#[serde(expecting = "an object")]
 struct Parameters {
     top_k: Option<usize>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with name, shape, datatype and data")]
 struct Tensor {
     name: String,
     shape: Vec<usize>,
     datatype: String,
     data: Value,
+}
+
+#[derive(Serialize)]
+struct Inferred<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    model_name: &'a str,
+    model_version: &'a str,
+    outputs: [Output<'a>; 3],
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    name: &'static str,
+    datatype: &'static str,
+    shape: [usize; 2],
+    data: Data<'a>,
+}
+
+/// One output's values, row-major.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Label(Vec<&'a str>),
+    Index(Vec<usize>),
+    Score(Vec<f32>),
 }
 
 /// `GET /v2`: the server.
@@ -52,18 +82,18 @@ pub(crate) async fn live() -> Json<Value> {
 
 /// `GET /v2/health/ready`: 503 until the model is loaded; asking starts the load.
 pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
-    let ready = state.store.ready().is_some();
-    if !ready {
-        state.store.warm();
+    if state.store.ready().is_some() {
+        return Json(json!({ "ready": true })).into_response();
     }
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ready }))).into_response()
+    state.store.warm();
+    let later = [(header::RETRY_AFTER, RETRY_AFTER)];
+    (StatusCode::SERVICE_UNAVAILABLE, later, Json(json!({ "ready": false }))).into_response()
 }
 
 /// `GET /v2/models/{name}`.
 pub(crate) async fn metadata(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
 ) -> Result<Json<Value>, Problem> {
     let model = inference::classifier(&state).await?;
     let manifest = named(&model, &name)?.manifest();
@@ -84,9 +114,9 @@ pub(crate) async fn metadata(
 /// `POST /v2/models/{name}/infer`.
 pub(crate) async fn infer(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     Payload(body): Payload,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let model = inference::classifier(&state).await?;
     let classes = named(&model, &name)?.labels().len();
     let request: Request = payload::json(&body)?;
@@ -123,7 +153,7 @@ pub(crate) async fn infer(
         }
         _ => return Err(invalid("inputs[0].datatype: expected BYTES or UINT8".to_owned())),
     };
-    Ok(Json(render(&model, request.id, &predictions, top_k)))
+    Ok(render(&model, request.id, &predictions, top_k))
 }
 
 fn named<'a>(model: &'a Classifier, name: &str) -> Result<&'a Classifier, Problem> {
@@ -142,7 +172,7 @@ fn encoded(tensor: &Tensor) -> Result<Vec<Vec<u8>>, Problem> {
     }
     let text = |value: &Value| {
         let text = value.as_str().ok_or_else(|| invalid("inputs[0].data: not a string".to_owned()));
-        text.and_then(base64_text::decode)
+        text.and_then(base64_text::picture)
     };
     data.iter().map(text).collect()
 }
@@ -165,22 +195,21 @@ fn raw(tensor: &Tensor, expected: usize) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-fn render(model: &Classifier, id: Option<String>, all: &[Prediction], k: usize) -> Value {
-    let output = |name: &str, datatype: &str, value: fn(&Ranked) -> Value| {
-        let data: Vec<Value> = all.iter().flat_map(|p| p.predictions.iter().map(value)).collect();
-        json!({ "name": name, "datatype": datatype, "shape": [all.len(), k], "data": data })
-    };
-    let mut response = json!({
-        "model_name": model.manifest().name,
-        "model_version": model.manifest().version,
-        "outputs": [
-            output("label", "BYTES", |ranked| json!(ranked.label)),
-            output("index", "INT64", |ranked| json!(ranked.index)),
-            output("score", "FP32", |ranked| json!(ranked.score)),
-        ]
-    });
-    if let Some(id) = id {
-        response["id"] = json!(id);
-    }
-    response
+fn render(model: &Classifier, id: Option<String>, all: &[Prediction], k: usize) -> Response {
+    let ranked = || all.iter().flat_map(|prediction| &prediction.predictions);
+    let output = |name, datatype, data| Output { name, datatype, shape: [all.len(), k], data };
+    let labels = Data::Label(ranked().map(|ranked| ranked.label.as_str()).collect());
+    let indices = Data::Index(ranked().map(|ranked| ranked.index).collect());
+    let scores = Data::Score(ranked().map(|ranked| ranked.score).collect());
+    Json(Inferred {
+        id,
+        model_name: &model.manifest().name,
+        model_version: &model.manifest().version,
+        outputs: [
+            output("label", "BYTES", labels),
+            output("index", "INT64", indices),
+            output("score", "FP32", scores),
+        ],
+    })
+    .into_response()
 }

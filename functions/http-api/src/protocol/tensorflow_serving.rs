@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use glimpse_classifier::{Options, Ranked};
 use serde::{Deserialize, Serialize};
 
@@ -13,15 +13,18 @@ use crate::base64_text;
 use crate::inference;
 use crate::payload::{self, Payload};
 use crate::problem::Problem;
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with instances")]
 struct Request<'a> {
     #[serde(borrow)]
     instances: Vec<Instance<'a>>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with b64")]
 struct Instance<'a> {
     #[serde(borrow)]
     b64: Cow<'a, str>,
@@ -42,7 +45,7 @@ struct Row {
 /// One prediction an instance, in order; one bad instance fails the request, as it does there.
 pub(crate) async fn predict(
     State(state): State<ApiState>,
-    Path(call): Path<String>,
+    Segment(call): Segment,
     Payload(body): Payload,
 ) -> Result<Json<Response>, Problem> {
     let name = call.strip_suffix(":predict").ok_or(Problem::NotFound)?;
@@ -57,7 +60,7 @@ pub(crate) async fn predict(
     if count > limit {
         return Err(Problem::BatchTooLarge { count, limit });
     }
-    let pictures = request.instances.iter().map(|instance| base64_text::decode(&instance.b64));
+    let pictures = request.instances.iter().map(|instance| base64_text::picture(&instance.b64));
     let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
     let outcomes = inference::many(&state, pictures, Options::default()).await?;
     let row = |outcome: inference::Outcome| {
