@@ -53,7 +53,7 @@ impl Opened {
 fn explain(path: &Path, error: &std::io::Error) -> LoadError {
     let what = path.display().to_string();
     match error.kind() {
-        ErrorKind::NotFound => LoadError::Missing { what },
+        ErrorKind::NotFound | ErrorKind::IsADirectory => LoadError::Missing { what },
         _ => LoadError::Unreachable { what, reason: error.to_string() },
     }
 }
