@@ -4,4 +4,5 @@
 pub mod emulator;
 pub mod event;
 pub mod s3;
+pub mod skip;
 pub mod workspace;

@@ -1,0 +1,45 @@
+//! Pictures as files, and files as text.
+
+use std::io::Cursor;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+
+/// Every format that the contract names.
+pub const FORMATS: [(&str, ImageFormat); 6] = [
+    ("jpeg", ImageFormat::Jpeg),
+    ("png", ImageFormat::Png),
+    ("webp", ImageFormat::WebP),
+    ("gif", ImageFormat::Gif),
+    ("bmp", ImageFormat::Bmp),
+    ("tiff", ImageFormat::Tiff),
+];
+
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+pub fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    picture.write_to(&mut file, format).unwrap();
+    file.into_inner()
+}
+
+pub fn plain(width: u32, height: u32, colour: [u8; 3]) -> DynamicImage {
+    DynamicImage::ImageRgb8(RgbImage::from_pixel(width, height, Rgb(colour)))
+}
+
+/// A picture with some detail, so that its file has more than a header.
+pub fn textured(width: u32, height: u32) -> DynamicImage {
+    let channel = |value: u32| u8::try_from(value % 256).unwrap();
+    DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, y| {
+        Rgb([channel(x * 7 + y), channel(x * y), channel(y * 5)])
+    }))
+}
+
+/// The checksum of PNG chunks.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}

@@ -1,0 +1,20 @@
+//! The HTTP API against every row of its contract (`docs`: the tables of routes and of errors).
+//!
+//! In this process, with the real Router, the default bundle and the real ONNX Runtime.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod batch;
+mod cold_start;
+mod errors;
+mod faults;
+mod forms;
+mod hostile_json;
+mod methods;
+mod objects;
+mod open_inference;
+mod options;
+mod pages;
+mod scene;
+mod tensorflow_serving;

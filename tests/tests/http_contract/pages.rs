@@ -1,0 +1,96 @@
+//! Health, the bundle's description, the OpenAPI document and the web page.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use glimpse_model_store::Sha256Digest;
+use glimpse_tests::workspace;
+use serde_json::Value;
+
+use crate::common::api::API;
+
+#[test]
+fn healthz_says_that_the_process_lives() {
+    assert_eq!(API.get("/healthz").ok()["status"], "ok");
+}
+
+#[test]
+fn model_is_the_bundles_description() {
+    let file = std::fs::read(workspace::default_bundle().join("bundle.json")).unwrap();
+    let description: Value = serde_json::from_slice(&file).unwrap();
+    assert_eq!(API.get("/model").ok(), description);
+}
+
+#[test]
+fn openapi_lists_every_route_and_code_and_refers_to_nothing_that_is_not_there() {
+    let document = API.get("/openapi.json").ok();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let paths: BTreeSet<&str> =
+        document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let routes = [
+        "/",
+        "/healthz",
+        "/model",
+        "/openapi.json",
+        "/predict",
+        "/v1/models/{name}:predict",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/models/{name}",
+        "/v2/models/{name}/infer",
+    ];
+    assert_eq!(paths, BTreeSet::from(routes));
+    let codes = &document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+    for code in [
+        "invalid_json",
+        "missing_image",
+        "invalid_base64",
+        "invalid_parameter",
+        "payload_too_large",
+        "image_too_large",
+        "batch_too_large",
+        "unsupported_media_type",
+        "unsupported_image_format",
+        "corrupt_image",
+        "not_found",
+        "method_not_allowed",
+        "model_unavailable",
+        "internal",
+    ] {
+        assert!(codes.as_array().unwrap().iter().any(|c| c == code), "{code}");
+    }
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+    }
+}
+
+/// The page's policy admits its own script and style by their hashes and nothing else: a page that
+/// was edited without its hashes would be blank.
+#[test]
+fn the_page_runs_exactly_the_script_and_style_that_its_policy_admits() {
+    let page = API.get("/");
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    let html = str::from_utf8(&page.body).unwrap();
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'"), "{policy}");
+    for tag in ["script", "style"] {
+        let inside = html.split(&format!("<{tag}>")).nth(1).expect(tag);
+        let inside = inside.split(&format!("</{tag}>")).next().unwrap();
+        let hash = STANDARD.encode(raw(&Sha256Digest::of(inside.as_bytes()).to_string()));
+        assert!(policy.contains(&format!("{tag}-src 'sha256-{hash}'")), "{tag}: sha256-{hash}");
+        assert_eq!(html.matches(&format!("<{tag}")).count(), 1, "one {tag}");
+    }
+    for elsewhere in ["http://", "https://", "src=", "@import"] {
+        assert!(!html.contains(elsewhere), "the page loads something: {elsewhere}");
+    }
+}
+
+fn raw(hexadecimal: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hexadecimal.bytes().collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}

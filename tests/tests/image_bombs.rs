@@ -1,0 +1,205 @@
+//! Headers that announce giant pictures: refused before anything of that size is allocated.
+//!
+//! A binary of its own, because it measures what the whole process allocates.
+
+mod common;
+
+use common::api::{Api, store_config};
+use common::encode::{crc32, encode, textured};
+use common::toy;
+use glimpse_classifier::{Limits, decode};
+use glimpse_http_api::ApiConfig;
+use glimpse_model_store::ModelStore;
+use image::ImageFormat;
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// More than any refusal needs beside the file itself, far less than any of the pictures.
+const ALLOWANCE: usize = 4 << 20;
+
+const GIANT: u32 = 60_000;
+
+/// A file, and the status and code that it gets.
+struct Bomb {
+    name: &'static str,
+    file: Vec<u8>,
+    status: u16,
+    code: &'static str,
+}
+
+fn too_large(name: &'static str, file: Vec<u8>) -> Bomb {
+    Bomb { name, file, status: 413, code: "image_too_large" }
+}
+
+fn corrupt(name: &'static str, file: Vec<u8>) -> Bomb {
+    Bomb { name, file, status: 422, code: "corrupt_image" }
+}
+
+fn bombs() -> Vec<Bomb> {
+    let jpeg = |width: u16, height: u16| {
+        let mut file = encode(&textured(16, 16), ImageFormat::Jpeg);
+        let frame = file.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+        file[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
+        file[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+        file
+    };
+    vec![
+        too_large("PNG", png(GIANT, GIANT)),
+        too_large("PNG, the largest there is", png(i32::MAX as u32, i32::MAX as u32)),
+        too_large("PNG, one row", png(1_000_000_000, 1)),
+        too_large("JPEG", jpeg(65_000, 65_000)),
+        too_large("JPEG, truncated as well", without_end(jpeg(65_000, 65_000))),
+        too_large("GIF", gif((65_535, 65_535), (65_535, 65_535))),
+        too_large("BMP", bmp(GIANT, GIANT)),
+        too_large("TIFF", tiff(GIANT, GIANT)),
+        too_large("TIFF, the largest there is", tiff(u32::MAX, u32::MAX)),
+        too_large("WebP, lossless", webp_lossless(16_383, 16_383)),
+        too_large("WebP, extended", webp_extended((65_000, 60_000), &lossless_chunk(16, 16))),
+        too_large(
+            "WebP, a giant lossy frame on a small canvas",
+            webp_extended((16, 16), &lossy_chunk()),
+        ),
+        too_large(
+            "WebP, a giant lossless frame on a small canvas",
+            webp_extended((16, 16), &lossless_chunk(16_383, 16_383)),
+        ),
+        too_large("GIF, a giant frame on a small screen", gif((16, 16), (65_535, 65_535))),
+        // Sides that the format's decoder refuses by itself.
+        corrupt("BMP, a column", bmp(1, i32::MAX as u32)),
+        corrupt(
+            "WebP, the largest canvas",
+            webp_extended((1 << 24, 1 << 24), &lossless_chunk(16, 16)),
+        ),
+        corrupt("PNG of no width", png(0, 5)),
+        corrupt("JPEG of no width", jpeg(0, 16)),
+        corrupt("WebP whose first chunk is longer than the file", webp_long_chunk()),
+        corrupt("PNG whose profile is longer than the file", png_long_chunk()),
+    ]
+}
+
+#[test]
+fn a_giant_picture_is_refused_before_it_is_allocated() {
+    let folder = toy::bundle(toy::Graph::MeanColour);
+    let store = ModelStore::new(store_config(folder.path()));
+    let api = Api::new(store, ApiConfig::default());
+    // The model is loaded and every lazy part built before anything is measured.
+    api.predict(&encode(&textured(16, 16), ImageFormat::Png)).ok();
+    for bomb in bombs() {
+        println!("{}", bomb.name);
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        let answer = api.post("/predict", "image/*", bomb.file.clone());
+        let allocated = ALLOCATED.peak_usage().saturating_sub(before);
+        answer.problem(bomb.status, bomb.code);
+        assert!(allocated < ALLOWANCE, "{}: {allocated} bytes allocated", bomb.name);
+        assert!(decode(&bomb.file, &Limits::default()).is_err());
+    }
+    // A picture within the limits, whose compressed size says nothing, is decoded under them too.
+    let limits = Limits { max_decoded_bytes: 1 << 20, ..Limits::default() };
+    for (name, format) in common::encode::FORMATS {
+        let file = encode(&common::encode::plain(2000, 1500, [9, 9, 9]), format);
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        assert!(decode(&file, &limits).is_err(), "{name}");
+        let allocated = ALLOCATED.peak_usage().saturating_sub(before);
+        // A decoder may keep a copy of the file (JPEG's does), and uncompressed files are large.
+        assert!(allocated < ALLOWANCE + file.len(), "{name}: {allocated} bytes allocated");
+    }
+}
+
+fn without_end(mut file: Vec<u8>) -> Vec<u8> {
+    file.truncate(file.len() - 2);
+    file
+}
+
+fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let named = [name, content].concat();
+    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+    [&length, named.as_slice(), &crc32(&named).to_be_bytes()].concat()
+}
+
+fn png(width: u32, height: u32) -> Vec<u8> {
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 6, 0, 0, 0]].concat();
+    let parts = [chunk(b"IHDR", &header), chunk(b"IDAT", &[0x78, 0x9c]), chunk(b"IEND", b"")];
+    [b"\x89PNG\r\n\x1a\n".to_vec(), parts.concat()].concat()
+}
+
+fn png_long_chunk() -> Vec<u8> {
+    let start = png(16, 16)[..33].to_vec();
+    [start, i32::MAX.to_be_bytes().to_vec(), b"iCCPx\0\0".to_vec()].concat()
+}
+
+fn gif(screen: (u16, u16), frame: (u16, u16)) -> Vec<u8> {
+    let size = |(width, height): (u16, u16)| [width.to_le_bytes(), height.to_le_bytes()].concat();
+    let palette = b"\0\0\0\xff\xff\xff";
+    let header = [b"GIF89a", size(screen).as_slice(), b"\x80\0\0", palette].concat();
+    [header.as_slice(), b",\0\0\0\0", &size(frame), b"\0\x02\x02\x44\x01\0;"].concat()
+}
+
+fn bmp(width: u32, height: u32) -> Vec<u8> {
+    let mut file = b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
+    file.extend(width.to_le_bytes());
+    file.extend(height.to_le_bytes());
+    file.extend(b"\x01\0\x18\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    file.extend([0; 16]);
+    file
+}
+
+fn tiff(width: u32, height: u32) -> Vec<u8> {
+    // Tags in order: width, height, bits, no compression, RGB, strip at 8, samples, rows, bytes.
+    let entries: [(u16, u32); 9] = [
+        (256, width),
+        (257, height),
+        (258, 8),
+        (259, 1),
+        (262, 2),
+        (273, 8),
+        (277, 3),
+        (278, height),
+        (279, u32::MAX),
+    ];
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend(u16::try_from(entries.len()).unwrap().to_le_bytes());
+    for (tag, value) in entries {
+        file.extend(tag.to_le_bytes());
+        file.extend(4_u16.to_le_bytes());
+        file.extend(1_u32.to_le_bytes());
+        file.extend(value.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    file
+}
+
+fn webp(chunks: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(chunks.len() + 4).unwrap().to_le_bytes();
+    [b"RIFF".as_slice(), &length, b"WEBP", chunks].concat()
+}
+
+fn webp_lossless(width: u32, height: u32) -> Vec<u8> {
+    webp(&lossless_chunk(width, height))
+}
+
+fn lossless_chunk(width: u32, height: u32) -> Vec<u8> {
+    let size = ((width - 1) | (height - 1) << 14).to_le_bytes();
+    [b"VP8L\x16\0\0\0\x2f".as_slice(), &size, &[0; 17]].concat()
+}
+
+/// A key frame of 16,383 × 16,383 pixels with a first partition of 16 bytes.
+fn lossy_chunk() -> Vec<u8> {
+    let header = b"VP8 \x1a\0\0\0\x10\x02\0\x9d\x01\x2a\xff\x3f\xff\x3f";
+    [header.as_slice(), &[0; 16]].concat()
+}
+
+fn webp_extended((width, height): (u32, u32), frame: &[u8]) -> Vec<u8> {
+    let side = |side: u32| (side - 1).to_le_bytes()[..3].to_vec();
+    let header = [b"VP8X\x0a\0\0\0\0\0\0\0".to_vec(), side(width), side(height)].concat();
+    webp(&[header, frame.to_vec()].concat())
+}
+
+fn webp_long_chunk() -> Vec<u8> {
+    let exif = [b"EXIF".as_slice(), &0xffff_fff0_u32.to_le_bytes(), b"MM\0*"].concat();
+    let header = [b"VP8X\x0a\0\0\0\x08\0\0\0".as_slice(), &[15, 0, 0, 15, 0, 0]].concat();
+    webp(&[header, lossless_chunk(16, 16), exif].concat())
+}

@@ -1,0 +1,120 @@
+//! Faults of S3 and of the cache, seen by the function's caller.
+
+use glimpse_tests::emulator::Emulator;
+use glimpse_tests::event;
+use glimpse_tests::s3::Fault;
+
+use crate::common::answer::without_timing;
+use crate::common::api::{cat, expected};
+use crate::function::{Stack, ok, problem};
+
+const ALWAYS: usize = 10_000;
+
+#[track_caller]
+fn unavailable(function: &Emulator) {
+    let response = function.invoke(&event::predict(&cat()));
+    let problem = problem(&response, 503, "model_unavailable");
+    assert!(problem["request_id"].is_string());
+    let retry: u32 = response["headers"]["retry-after"].as_str().unwrap().parse().unwrap();
+    assert!(retry >= 1);
+}
+
+#[track_caller]
+fn right(function: &Emulator) {
+    let answer = ok(&function.invoke(&event::predict(&cat())));
+    assert_eq!(without_timing(answer), expected(&cat(), 5));
+}
+
+#[test]
+fn s3_out_of_reach_at_the_cold_start_is_model_unavailable_and_the_next_request_succeeds() {
+    let stack = Stack::new();
+    stack.server.faults().plan("", Fault::SlowDown, ALWAYS);
+    let function = stack.start();
+    unavailable(&function);
+    stack.server.faults().clear();
+    right(&function);
+    // Once loaded, S3 is not needed any more.
+    stack.server.faults().plan("", Fault::SlowDown, ALWAYS);
+    right(&function);
+}
+
+#[test]
+fn a_missing_bundle_is_model_unavailable_until_it_is_published() {
+    let stack = Stack::unpublished();
+    let function = stack.start();
+    unavailable(&function);
+    stack.publish();
+    right(&function);
+}
+
+#[test]
+fn a_wrong_byte_and_a_broken_connection_are_never_served() {
+    let stack = Stack::new();
+    stack.server.faults().plan("model.onnx", Fault::FlipBit, ALWAYS);
+    let function = stack.start();
+    unavailable(&function);
+    stack.server.faults().clear();
+    stack.server.faults().plan("model.onnx", Fault::Truncate(1000), ALWAYS);
+    unavailable(&function);
+    stack.server.faults().clear();
+    right(&function);
+}
+
+#[test]
+fn a_wrong_pin_is_model_unavailable() {
+    let stack = Stack::new();
+    let pin = "0".repeat(64);
+    let function = stack.start_with(&[], &[("GLIMPSE_MODEL_SHA256", &pin)]);
+    unavailable(&function);
+    unavailable(&function);
+}
+
+#[test]
+fn an_absent_onnx_runtime_is_model_unavailable_and_no_path_is_told() {
+    let stack = Stack::new();
+    let function = stack.start_with(&[], &[("GLIMPSE_ORT_LIBRARY", "/opt/lib/absent.so")]);
+    unavailable(&function);
+    assert!(function.log().iter().any(|line| line.contains("/opt/lib/absent.so")));
+}
+
+/// An environment's successor finds the cache as the first one, or a bad disk, left it.
+#[test]
+fn a_corrupt_cache_file_is_fetched_again() {
+    let stack = Stack::new();
+    let first = stack.start();
+    right(&first);
+    let model = cached_model(&stack);
+    drop(first);
+    let mut content = std::fs::read(&model).unwrap();
+    content[100] ^= 1;
+    std::fs::write(&model, &content).unwrap();
+    right(&stack.start());
+    let gets = stack.server.faults().requests("model.onnx");
+    let begun = gets.iter().filter(|line| line.contains("bytes=0-")).count();
+    assert_eq!(begun, 2, "{gets:?}");
+}
+
+/// The cached `model.onnx`, once its entry is complete.
+fn cached_model(stack: &Stack) -> std::path::PathBuf {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let entries = walk(stack.cache.path(), 2);
+        let complete = |path: &std::path::PathBuf| !path.display().to_string().contains(".writing");
+        let models = entries.into_iter().map(|entry| entry.join("model.onnx"));
+        if let Some(model) = models.filter(|model| model.is_file()).find(complete) {
+            return model;
+        }
+        assert!(std::time::Instant::now() < deadline, "the bundle is not cached");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// Folders `depth` levels below `folder`.
+fn walk(folder: &std::path::Path, depth: usize) -> Vec<std::path::PathBuf> {
+    if depth == 0 {
+        return vec![folder.to_owned()];
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+    folders.flat_map(|folder| walk(&folder, depth - 1)).collect()
+}

@@ -1,0 +1,168 @@
+//! Every trigger reaches the same API: one answer for all, and it is the engine's.
+
+use serde_json::{Value, json};
+
+use crate::common::answer::without_timing;
+use crate::common::api::{cat, expected};
+use crate::common::encode::base64;
+use crate::function::{Stack, ok, problem, read, sample, samples};
+
+/// How a sample event says which method and path it is for.
+fn ask(event: &mut Value, method: &str, path: &str) {
+    let event = event.as_object_mut().unwrap();
+    event.insert("body".into(), Value::Null);
+    event.insert("isBase64Encoded".into(), json!(false));
+    if event.contains_key("rawPath") {
+        event["rawPath"] = json!(path);
+        event["rawQueryString"] = json!("");
+        event["requestContext"]["http"]["method"] = json!(method);
+        event["requestContext"]["http"]["path"] = json!(path);
+        return;
+    }
+    event["path"] = json!(path);
+    event["httpMethod"] = json!(method);
+    if let Some(stage) = event["requestContext"]["stage"].as_str() {
+        event["requestContext"]["path"] = json!(format!("/{stage}{path}"));
+        event["requestContext"]["httpMethod"] = json!(method);
+    }
+}
+
+#[test]
+fn every_trigger_gives_the_engines_answer_and_every_page_as_text() {
+    let stack = Stack::new();
+    let function = stack.start();
+    let expected = expected(&cat(), 3);
+    let names = samples();
+    assert!(names.len() >= 5, "{names:?}");
+    let mut ids = Vec::new();
+    for name in &names {
+        println!("{name}");
+        let response = function.invoke(&sample(name));
+        assert_eq!(response["isBase64Encoded"].as_bool().unwrap_or(false), false, "{name}");
+        assert_eq!(without_timing(ok(&response)), expected, "{name}");
+        ids.push(header(&response, "x-request-id"));
+
+        let mut page = sample(name);
+        ask(&mut page, "GET", "/");
+        let response = function.invoke(&page);
+        let (status, content_type, body) = read(&response);
+        assert_eq!((status, content_type.as_str()), (200, "text/html; charset=utf-8"), "{name}");
+        assert!(String::from_utf8_lossy(&body).starts_with("<!doctype html>"), "{name}");
+        assert_eq!(response["isBase64Encoded"].as_bool().unwrap_or(false), false, "{name}");
+
+        let mut missing = sample(name);
+        ask(&mut missing, "GET", "/nothing");
+        let response = function.invoke(&missing);
+        problem(&response, 404, "not_found");
+        // REST APIs and load balancers hand a base64 body on as it is.
+        assert_eq!(response["isBase64Encoded"].as_bool().unwrap_or(false), false, "{name}");
+
+        let mut head = sample(name);
+        ask(&mut head, "HEAD", "/healthz");
+        let (status, _, body) = read(&function.invoke(&head));
+        assert_eq!((status, body.len()), (200, 0), "{name}");
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), names.len(), "each answer names its own request: {ids:?}");
+}
+
+fn header(response: &Value, name: &str) -> String {
+    let single = response["headers"][name].as_str();
+    single.or(response["multiValueHeaders"][name][0].as_str()).unwrap().to_owned()
+}
+
+/// Variations of the samples that AWS sends as well, each by the change that makes it.
+fn variations() -> Vec<(&'static str, &'static str, fn(&mut Value))> {
+    vec![
+        ("HTTP API with a named stage", "http-api-v2.json", |event| {
+            event["rawPath"] = json!("/prod/predict");
+            event["requestContext"]["stage"] = json!("prod");
+            event["requestContext"]["http"]["path"] = json!("/prod/predict");
+        }),
+        ("HTTP API on a custom domain, stage named like a route", "http-api-v2.json", |event| {
+            event["requestContext"]["stage"] = json!("predict");
+            event["requestContext"]["domainName"] = json!("images.example.com");
+        }),
+        ("HTTP API, JSON encoded in base64", "http-api-v2.json", |event| {
+            event["body"] = json!(base64(event["body"].as_str().unwrap().as_bytes()));
+            event["isBase64Encoded"] = json!(true);
+        }),
+        ("HTTP API, headers as a client wrote them", "http-api-v2.json", |event| {
+            let headers = event["headers"].as_object_mut().unwrap();
+            headers.remove("content-type");
+            headers.insert("Content-Type".into(), json!("application/json; charset=utf-8"));
+        }),
+        ("REST API whose emulator leaves the stage in the path", "rest-api-v1.json", |event| {
+            event["path"] = json!("/prod/predict");
+            event["requestContext"]["path"] = json!("/prod/predict");
+        }),
+        ("REST API with a stage named like a route", "rest-api-v1.json", |event| {
+            event["requestContext"]["stage"] = json!("predict");
+            event["requestContext"]["path"] = json!("/predict/predict");
+        }),
+        ("REST API on a custom domain", "rest-api-v1.json", |event| {
+            event["requestContext"]["path"] = json!("/predict");
+            event["requestContext"]["domainName"] = json!("images.example.com");
+        }),
+        ("REST API without single-value members", "rest-api-v1.json", |event| {
+            event["headers"] = Value::Null;
+            event["queryStringParameters"] = Value::Null;
+        }),
+        ("load balancer with multi-value headers", "alb.json", |event| {
+            let event = event.as_object_mut().unwrap();
+            for (single, several) in [
+                ("headers", "multiValueHeaders"),
+                ("queryStringParameters", "multiValueQueryStringParameters"),
+            ] {
+                let members = event.remove(single).unwrap();
+                let members = members.as_object().unwrap().iter();
+                let lists = members.map(|(name, value)| (name.clone(), json!([value])));
+                event.insert(several.into(), Value::Object(lists.collect()));
+            }
+        }),
+        ("load balancer, raw picture", "alb.json", |event| {
+            event["headers"]["content-type"] = json!("image/jpeg");
+            event["body"] = json!(base64(&cat()));
+            event["isBase64Encoded"] = json!(true);
+        }),
+    ]
+}
+
+#[test]
+fn variations_of_the_events_give_the_same_answer() {
+    let stack = Stack::new();
+    let function = stack.start();
+    let expected = expected(&cat(), 3);
+    for (variation, name, change) in variations() {
+        println!("{variation}");
+        let mut event = sample(name);
+        change(&mut event);
+        let response = function.invoke(&event);
+        assert_eq!(without_timing(ok(&response)), expected, "{variation}");
+        if name == "alb.json" {
+            // The load balancer reads the one or the other, by its target group's setting.
+            for headers in ["headers", "multiValueHeaders"] {
+                assert!(!response[headers]["content-type"].is_null(), "{variation}: {headers}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_event_without_a_path_or_body_is_answered() {
+    let stack = Stack::new();
+    let function = stack.start();
+    let mut event = sample("http-api-v2.json");
+    event.as_object_mut().unwrap().remove("body");
+    problem(&function.invoke(&event), 400, "invalid_json");
+    let mut stage = sample("http-api-v2.json");
+    stage["rawPath"] = json!("/prod");
+    stage["requestContext"]["stage"] = json!("prod");
+    stage["requestContext"]["http"]["method"] = json!("GET");
+    assert_eq!(read(&function.invoke(&stage)).0, 200);
+    problem(
+        &function.invoke(&glimpse_tests::event::http_api("GET", "/%ff", None, "")),
+        404,
+        "not_found",
+    );
+}
