@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod allocator;
 mod bundle;
 mod classifier;
 mod decode;
@@ -32,6 +33,7 @@ mod runtime;
 mod session;
 mod webp;
 
+pub use allocator::keep_freed_memory;
 pub use bundle::{FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION};
 pub use classifier::{Classifier, Options, Prediction, Timing};
 pub use decode::{Picture, decode};
