@@ -30,11 +30,23 @@ fn event(
     body: &Value,
     base64: bool,
 ) -> Value {
-    let (raw_path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut headers = json!({ "host": "example.execute-api.eu-west-1.amazonaws.com" });
     if let Some(content_type) = content_type {
         headers["content-type"] = json!(content_type);
     }
+    with_headers(method, path, &headers, body, base64)
+}
+
+/// An HTTP API event (payload 2.0) with these headers, whose names are in lower case.
+#[must_use]
+pub fn with_headers(
+    method: &str,
+    path: &str,
+    headers: &Value,
+    body: &Value,
+    base64: bool,
+) -> Value {
+    let (raw_path, query) = path.split_once('?').unwrap_or((path, ""));
     json!({
         "version": "2.0",
         "routeKey": "$default",

@@ -3,6 +3,7 @@
 
 pub mod emulator;
 pub mod event;
+pub mod gateway;
 pub mod s3;
 pub mod skip;
 pub mod workspace;

@@ -74,7 +74,11 @@ impl S3 for Backend {
         &self,
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.files.head_object(request).await
+        let path = self.root.join(&request.input.bucket).join(&request.input.key);
+        let mut response = self.files.head_object(request).await?;
+        // The same tag as GET's: clients compare them.
+        response.output.e_tag = path.metadata().ok().map(|about| ETag::Strong(tag_of(&about)));
+        Ok(response)
     }
 
     async fn list_objects_v2(

@@ -1,0 +1,153 @@
+//! The main job on one machine: S3 server → model → Lambda runtime → labels of real pictures.
+//!
+//! `make demo` builds what this needs. With `--once` it ends after the pictures, with status 0 only
+//! if each got a label that is true of it; without, the endpoint stays up until Ctrl-C.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use glimpse_tests::emulator::Emulator;
+use glimpse_tests::s3::S3Server;
+use glimpse_tests::{event, gateway, workspace};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// A picture that scikit-image ships, and the classes of Tiny-ImageNet that are true of it.
+const PICTURES: &[(&str, &[&str])] = &[
+    ("chelsea.png", &["Egyptian cat", "tabby"]),
+    ("coffee.png", &["espresso"]),
+    ("rocket.jpg", &["projectile", "beacon", "obelisk"]),
+];
+const WARM_REQUESTS: usize = 9;
+const ADDRESS: &str = "127.0.0.1:9000";
+
+fn main() -> Result<ExitCode, Failure> {
+    let once = std::env::args().any(|argument| argument == "--once");
+    let bundle = workspace::default_bundle();
+    let server = S3Server::start(&["models"]);
+    println!("S3 server   {} (loopback; its objects end with it)", server.endpoint());
+    let manifest = manifest(&bundle)?;
+    let (name, version) = (text(&manifest["name"]), text(&manifest["version"]));
+    let uri = server.publish(&bundle, "models", &format!("{name}/{version}"));
+    println!("model       {uri}: {}", describe(&manifest));
+    let cache = tempfile::tempdir()?;
+    let emulator = Arc::new(start(&server, &uri, cache.path()));
+    println!("function    bootstrap under the Lambda runtime interface emulator\n");
+    let all_right = classify(&emulator)?;
+    if once {
+        return Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    stay(emulator)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manifest(bundle: &Path) -> Result<Value, Failure> {
+    Ok(serde_json::from_slice(&std::fs::read(bundle.join("bundle.json"))?)?)
+}
+
+fn describe(manifest: &Value) -> String {
+    let metrics = &manifest["metrics"];
+    let percent = |value: &Value| value.as_f64().unwrap_or_default() * 100.0;
+    let megabytes = manifest["files"]["model.onnx"]["bytes"].as_f64().unwrap_or_default() / 1e6;
+    format!(
+        "{megabytes:.1} MB int8, {:.1} % top-1 and {:.1} % top-5 on {}",
+        percent(&metrics["int8_top1"]),
+        percent(&metrics["int8_top5"]),
+        text(&metrics["dataset"])
+    )
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn start(server: &S3Server, uri: &str, cache: &Path) -> Emulator {
+    let mut environment = server.environment();
+    for (name, value) in [
+        ("GLIMPSE_MODEL_URI", uri),
+        ("GLIMPSE_ORT_LIBRARY", &workspace::ort_library().to_string_lossy()),
+        ("GLIMPSE_CACHE_DIR", &cache.to_string_lossy()),
+    ] {
+        environment.push((name.to_owned(), value.to_owned()));
+    }
+    Emulator::start(&[&workspace::this_profiles_bootstrap()], &environment)
+}
+
+/// Classify every picture, cold the first one, then warm; tells whether all labels are true.
+fn classify(emulator: &Emulator) -> Result<bool, Failure> {
+    let mut all_right = true;
+    for (position, (picture, truth)) in PICTURES.iter().enumerate() {
+        let event = event::predict(&std::fs::read(workspace::picture(picture))?);
+        let (first, answer) = timed(|| emulator.invoke(&event));
+        let (status, answer) = event::answer(&answer);
+        if status != 200 {
+            println!("{picture:12}  {status} {answer}");
+            all_right = false;
+            continue;
+        }
+        let mut warm: Vec<Duration> =
+            (0..WARM_REQUESTS).map(|_| timed(|| emulator.invoke(&event)).0).collect();
+        warm.sort_unstable();
+        let right = truth.contains(&text(&answer["label"]));
+        all_right &= right;
+        println!("{picture:12}  {}{}", labels(&answer), if right { "" } else { "   WRONG" });
+        let start = if position == 0 { "cold start" } else { "first" };
+        println!(
+            "{:12}  {start} {:.0} ms, then {:.1} ms (median of {WARM_REQUESTS}): {}\n",
+            "",
+            ms(first),
+            ms(warm[WARM_REQUESTS / 2]),
+            stages(&answer["timing_ms"])
+        );
+    }
+    Ok(all_right)
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let started = Instant::now();
+    let done = work();
+    (started.elapsed(), done)
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn labels(answer: &Value) -> String {
+    let predictions = answer["predictions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let one = |p: &Value| {
+        format!("{} {:.1} %", text(&p["label"]), p["score"].as_f64().unwrap_or_default() * 100.0)
+    };
+    predictions.iter().take(3).map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn stages(timing: &Value) -> String {
+    let stage = |name: &str| format!("{name} {:.1}", timing[name].as_f64().unwrap_or_default());
+    ["decode", "preprocess", "infer"].map(stage).join(", ")
+}
+
+/// Keep the endpoint up and say how to use it.
+fn stay(emulator: Arc<Emulator>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = match TcpListener::bind(ADDRESS).await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind("127.0.0.1:0").await?,
+        };
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        println!("Try it, with a picture of your own too:\n");
+        println!("  curl -H 'content-type: image/png' --data-binary @target/pictures/chelsea.png {endpoint}/predict");
+        println!("\nor open {endpoint}/ in a browser. The function itself, without the gateway before it:\n");
+        println!("  curl -d @events/http-api-v2.json {}\n", emulator.url());
+        println!("Ctrl-C ends it.");
+        tokio::select! {
+            () = gateway::serve(listener, emulator) => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+        Ok(())
+    })
+}
