@@ -1,0 +1,75 @@
+# `make` lists what there is. Each target installs what it needs from pinned lists.
+
+CARGO ?= cargo
+PYTHON ?= python3
+VENV := target/venv-models
+FETCH := $(PYTHON) infra/fetch/fetch.py
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: onnxruntime emulator pictures ## classify real pictures through the Lambda runtime, the model in S3 (ONCE=1: then stop)
+	@echo "building the function; the first time takes minutes …"
+	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
+	@target/release/demo $(if $(ONCE),--once)
+
+test: test-rust test-models lint-template ## set up and run all the tests
+
+check: ## formatting, clippy with warnings denied, lock files
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	infra/check-locks
+
+test-rust: onnxruntime emulator pictures target/parity/.stamp ## unit, contract, end-to-end, faults, parity
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) test --workspace --locked
+
+test-models: $(VENV)/.stamp ## the Python package: tests, types, style
+	cd models && ../$(VENV)/bin/python -m pytest -q
+	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
+
+lint-template: ## the SAM template: schemas, security rules, least privilege
+	@infra/lint-template
+
+onnxruntime: ## fetch the ONNX Runtime library
+	@$(FETCH) onnxruntime
+
+emulator: ## fetch AWS's runtime interface emulator
+	@$(FETCH) emulator
+
+pictures: ## fetch freely licensed pictures
+	@$(FETCH) pictures
+
+bench: bench-stages bench-lambda ## measure: the engine's stages, then the function against its baselines
+
+bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
+	$(CARGO) bench --locked --package glimpse-classifier
+
+bench-lambda: onnxruntime emulator pictures target/bundle-224 ## measure cold start, latency, memory
+	$(CARGO) build --release --locked --package glimpse-http-api
+	$(CARGO) bench --locked --package glimpse-tests --bench lambda
+
+# The default bundle's weights at 224 pixels: the size that ResNet50 is known at.
+target/bundle-224: models/default/bundle.json target/venv-baseline/.stamp
+	PYTHONPATH=models target/venv-baseline/bin/python -m glimpse_models resize --bundle models/default --side 224 --resize 256 --out $@
+	@touch $@
+
+# What Pillow and torchvision make of pictures of all kinds, for the Rust tests to compare with.
+target/parity/.stamp: $(VENV)/.stamp $(wildcard models/glimpse_models/*.py) models/default/bundle.json
+	cd models && ../$(VENV)/bin/python -m glimpse_models fixtures --out ../target/parity
+	@touch $@
+
+$(VENV)/.stamp: models/requirements.txt models/requirements-dev.txt
+	@echo "installing PyTorch and the tools of models/; the first time takes minutes …"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r models/requirements.txt -r models/requirements-dev.txt
+	@touch $@
+
+target/venv-baseline/.stamp: tests/baseline/requirements.txt
+	$(PYTHON) -m venv target/venv-baseline
+	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+.PHONY: help demo test check test-rust test-models lint-template onnxruntime emulator pictures bench bench-stages bench-lambda
