@@ -11,6 +11,7 @@ import argparse
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import onnx
 import torchvision
@@ -18,10 +19,10 @@ import torchvision
 from glimpse_models import bundle, export, network, quantize
 from glimpse_models.classifiers import open_classifier
 from glimpse_models.data import open_data, training_pictures
+from glimpse_models.errors import Refused
 from glimpse_models.evaluate import logits_of
 from glimpse_models.journal import git_commit
 
-BACKBONE = "resnet50"
 SIDE, RESIZE = 224, 232  # torchvision's evaluation transform for these weights
 SEED = 1
 ENOUGH = 200  # pictures for the agreement
@@ -48,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ImageNet's validation pictures in 1000 class folders, to measure on",
     )
     parser.add_argument("--version", default="1.0.0")
-    parser.add_argument("--name", default="resnet50-imagenet")
+    parser.add_argument("--name", help="(default: resnet50-imagenet)")
+    parser.add_argument("--backbone", choices=network.BACKBONES, default="resnet50")
     parser.add_argument("--side", type=int, default=SIDE)
     parser.add_argument("--resize", type=int, default=RESIZE)
     parser.add_argument("--calibration", type=int, default=512, help="how many pictures")
@@ -60,9 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Export, quantize, bundle."""
+    names = labels(arguments.backbone)
+    state = trained(arguments.weights, arguments.backbone, names)
     with tempfile.TemporaryDirectory() as folder:
         exact, served = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(export.to_onnx(trained(arguments.weights), arguments.side), exact)
+        onnx.save(export.to_onnx(state, arguments.side), exact)
         step(
             quantize,
             check=arguments.check,
@@ -77,35 +81,45 @@ def run(arguments: argparse.Namespace) -> None:
         model = onnx.load(served)
         bundle.add_class_maps(model)
         provenance = {
-            "training_command": "torchvision's recipe for IMAGENET1K_V2",
+            "training_command": "torchvision's own recipe",
             "git_commit": git_commit(),
             "seed": None,
-            "weights": "ResNet50_Weights.IMAGENET1K_V2",
+            "weights": str(weights_of(arguments.backbone)),
             "int8_agrees_with_fp32": agreement(exact, served, arguments),
         }
         about = {
-            "name": arguments.name,
+            "name": arguments.name or f"{arguments.backbone}-imagenet",
             "version": arguments.version,
             "provenance": provenance,
             "license": LICENSE,
         }
-        bundle.write(model, labels(), arguments.out, about, arguments.resize)
+        bundle.write(model, names, arguments.out, about, arguments.resize)
         if arguments.validation:
             bundle.add_metrics(arguments.out, open_data(arguments.validation, held_out=1.0), exact)
     print(f"{arguments.out}: {arguments.name} {arguments.version}")
 
 
-def trained(weights: str) -> network.Trained:
+def trained(weights: str, backbone: str, names: tuple[str, ...]) -> network.Trained:
     """Torchvision's own, or a file of the same form."""
-    if weights != "imagenet":
-        return network.read(Path(weights))
-    return network.Trained(network.imagenet_state(BACKBONE), BACKBONE, "linear", len(labels()))
+    if weights == "imagenet":
+        return network.Trained(network.imagenet_state(backbone), backbone, "linear", len(names))
+    found = network.read(Path(weights))
+    if (found.backbone, found.classes) != (backbone, len(names)):
+        raise Refused(
+            f"{weights} holds a {found.backbone} of {found.classes} classes, not a {backbone} of {len(names)}; "
+            "give torchvision's file for --backbone"
+        )
+    return found
 
 
-def labels() -> tuple[str, ...]:
+def labels(backbone: str) -> tuple[str, ...]:
     """ImageNet's 1000, in torchvision's order."""
-    names = torchvision.models.get_model_weights(BACKBONE).DEFAULT.meta["categories"]
-    return tuple(names)
+    return tuple(weights_of(backbone).meta["categories"])
+
+
+def weights_of(backbone: str) -> Any:
+    """Torchvision's best weights for the backbone."""
+    return torchvision.models.get_model_weights(backbone).DEFAULT
 
 
 def agreement(exact: Path, served: Path, arguments: argparse.Namespace) -> dict[str, float]:

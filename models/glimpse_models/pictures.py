@@ -115,8 +115,9 @@ def _modes() -> Iterator[Kind]:
 
 
 def _sixteen_bits() -> Iterator[Kind]:
-    wide = scene(190, 130).astype(np.uint16) * 257
-    wide += np.random.default_rng(16).integers(0, 100, wide.shape).astype(np.uint16)
+    exact = scene(190, 130).astype(np.uint32) * 257
+    noise = np.random.default_rng(16).integers(0, 100, exact.shape)
+    wide = np.minimum(exact + noise, 65535).astype(np.uint16)
     alpha = np.full((*wide.shape[:2], 1), 30000, dtype=np.uint16)
     grey = wide[:, :, :1]
     for name, samples in (

@@ -1,0 +1,322 @@
+"""Bundles: the documented form, from any classifier, or a refusal that says what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from conftest import ok, refused
+from onnx import TensorProto, helper, numpy_helper
+
+from glimpse_models.classifiers import open_classifier
+
+CHANCE = np.random.default_rng(5)
+WEIGHTS = CHANCE.normal(0, 1, (3, 4)).astype(np.float32)
+PIXELS = CHANCE.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+
+
+def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
+    assert sorted(path.name for path in bundle.iterdir()) == [
+        "bundle.json",
+        "labels.txt",
+        "model.onnx",
+    ]
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    assert manifest["schema_version"] == 1
+    assert (manifest["name"], manifest["version"]) == ("colours", "1.0.0")
+    for name, entry in manifest["files"].items():
+        content = (bundle / name).read_bytes()
+        assert entry == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    assert manifest["input"] == {
+        "height": 48,
+        "width": 48,
+        "resize_shorter_side": 48,
+        "interpolation": "bilinear-antialias",
+    }
+    assert sorted(manifest["metrics"]) == [
+        "dataset",
+        "fp32_top1",
+        "images",
+        "int8_top1",
+        "int8_top5",
+    ]
+    run = json.loads((trained / "run.json").read_text())
+    assert manifest["provenance"]["training_command"] == run["command"]
+    assert manifest["provenance"]["seed"] == 1
+    assert (bundle / "labels.txt").read_text() == "blue\ngreen\nred\ncrimson\n"
+
+
+@pytest.mark.parametrize("kind", ["int8", "float"])
+def test_class_maps_are_exact_and_cost_plain_runs_nothing(
+    bundle: Path, float_model: Path, int8_model: Path, tmp_path: Path, kind: str
+) -> None:
+    plain, folder = int8_model, bundle
+    if kind == "float":
+        plain, folder = float_model, tmp_path
+        ok(
+            "bundle",
+            "--model",
+            plain,
+            "--labels",
+            bundle / "labels.txt",
+            "--name",
+            "n",
+            "--version",
+            "1",
+            "--out",
+            folder,
+        )
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    assert [value.name for value in session.get_inputs()] == ["image"], "explain is optional"
+    image = {"image": CHANCE.integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)}
+    logits, maps = session.run(["logits", "class_maps"], {**image, "explain": np.array(True)})
+    assert maps.shape == (3, 4, 2, 2)
+    tolerance = 1e-4 if kind == "float" else 0.05 * logits.std()
+    assert np.abs(maps.mean(axis=(2, 3)) - logits).max() < tolerance
+    assert session.run(["class_maps"], image)[0].size == 0
+    without = onnxruntime.InferenceSession(str(plain)).run(["logits"], image)[0]
+    assert np.array_equal(session.run(["logits"], image)[0], without)
+
+
+def test_weights_become_a_bundle_in_one_step(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "direct"
+    ok(
+        *("bundle", "--model", trained / "checkpoint.pt", "--name", "direct", "--version", "1"),
+        *("--side", "64", "--resize", "72", "--command", "by hand", "--out", out),
+    )
+    manifest = json.loads((out / "bundle.json").read_text())
+    assert manifest["input"]["height"] == 64
+    assert manifest["input"]["resize_shorter_side"] == 72
+    assert "metrics" not in manifest
+    assert (out / "labels.txt").read_text().splitlines()[3] == "crimson"
+
+
+def test_a_dense_head_has_no_class_maps(tmp_path: Path) -> None:
+    from glimpse_models import network
+
+    model = network.build(3, "resnet18", "dense")
+    torch.save(model.state_dict(), tmp_path / "dense.pt")
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    base = ("--model", tmp_path / "dense.pt", "--labels", tmp_path / "labels.txt", "--name", "n")
+    ok("bundle", *base, "--version", "1", "--side", "32", "--out", tmp_path / "out")
+    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
+    assert [value.name for value in session.get_outputs()] == ["logits"]
+    found = session.run(None, {"image": PIXELS})[0]
+    inputs = network.normalise(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float() / 255)
+    assert np.allclose(found, model.eval()(inputs).detach().numpy(), atol=1e-4)
+
+
+def test_resize_makes_the_same_model_for_another_side(bundle: Path, tmp_path: Path) -> None:
+    ok("resize", "--bundle", bundle, "--side", "96", "--resize", "110", "--out", tmp_path)
+    classifier = open_classifier(tmp_path)
+    assert (classifier.spec.side, classifier.spec.resize) == (96, 110)
+    assert classifier.logits(np.zeros((2, 96, 96, 3), np.uint8)).shape == (2, 4)
+    manifest = json.loads((tmp_path / "bundle.json").read_text())
+    assert manifest["name"] == "colours-96"
+    assert "metrics" not in manifest
+
+
+def plain(
+    path: Path,
+    *,
+    shape: tuple[int | str, ...] = ("N", 3, 32, 32),
+    kind: int = TensorProto.FLOAT,
+    operator: str = "GlobalAveragePool",
+    domain: str = "",
+    batch: int = -1,
+    softmax: bool = False,
+    classes: int = 4,
+) -> Path:
+    """A classifier that multiplies the mean colour by `WEIGHTS`, as others export theirs."""
+    last = "scores" if softmax else "out"
+    nodes = [helper.make_node(operator, ["image"], ["mean"], domain=domain)]
+    if shape[-1] == 3:
+        nodes = [helper.make_node("Transpose", ["image"], ["turned"], perm=[0, 3, 1, 2])]
+        nodes += [helper.make_node("GlobalAveragePool", ["turned"], ["mean"])]
+    nodes += [
+        helper.make_node("Reshape", ["mean", "flat"], ["features"]),
+        helper.make_node("MatMul", ["features", "weights"], [last]),
+    ]
+    if softmax:
+        nodes.append(helper.make_node("Softmax", ["scores"], ["out"], axis=-1))
+    graph = helper.make_graph(
+        nodes,
+        "plain",
+        [helper.make_tensor_value_info("image", kind, shape)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [shape[0], classes])],
+        [
+            numpy_helper.from_array(np.array([batch, 3], np.int64), "flat"),
+            numpy_helper.from_array(WEIGHTS, "weights"),
+        ],
+    )
+    opsets = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    path = tmp_path / "labels.txt"
+    path.write_text("a\nb\nc\nd\n")
+    return path
+
+
+def expected(normalise: str) -> np.ndarray:
+    """What the plain model says of `PIXELS`, by hand."""
+    mean = PIXELS.astype(np.float64).mean(axis=(1, 2))
+    if normalise == "caffe":
+        return (mean[:, ::-1] - [103.939, 116.779, 123.68]) @ WEIGHTS
+    scaled = mean / 255
+    if normalise == "imagenet":
+        scaled = (scaled - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    if normalise == "symmetric":
+        scaled = scaled * 2 - 1
+    return scaled @ WEIGHTS
+
+
+@pytest.mark.parametrize("shape", [("N", 3, 32, 32), ("N", 32, 32, 3), ("N", 3, "H", "W")])
+@pytest.mark.parametrize("normalise", ["imagenet", "caffe", "symmetric", "unit"])
+def test_any_classifier_can_be_made_a_bundle(
+    tmp_path: Path, labels: Path, shape: tuple[int | str, ...], normalise: str
+) -> None:
+    model = plain(tmp_path / "plain.onnx", shape=shape, softmax=normalise == "caffe")
+    ok(
+        *("bundle", "--model", model, "--labels", labels, "--normalise", normalise),
+        *("--side", "32", "--name", "plain", "--version", "1", "--out", tmp_path / "out"),
+    )
+    found = open_classifier(tmp_path / "out").logits(PIXELS)
+    assert np.allclose(found, expected(normalise), rtol=1e-3, atol=1e-3), "logits, not scores"
+
+
+@pytest.mark.parametrize(
+    ("options", "more", "said"),
+    [
+        ({"shape": ("N", 3, "H", "W")}, (), "--side"),
+        ({"shape": ("N", 3, 32, 48)}, (), "one square"),
+        ({}, ("--side", "64"), "export it for that side"),
+        ({"shape": ("N", 1, 32, 32)}, (), "RGB"),
+        ({"kind": TensorProto.FLOAT16}, (), "float32"),
+        ({"batch": 1, "shape": (1, 3, 32, 32)}, (), "dynamic batch"),
+        ({"operator": "Mystery", "domain": "example"}, (), "standard operators"),
+        ({"operator": "NoSuchOperator"}, (), "standard operators"),
+        ({}, ("--resize", "16"), "must cover the crop"),
+    ],
+)
+def test_what_would_not_serve_is_refused(
+    tmp_path: Path, labels: Path, options: dict[str, object], more: tuple[str, ...], said: str
+) -> None:
+    model = plain(tmp_path / "plain.onnx", **options)  # type: ignore[arg-type]
+    base = ("bundle", "--model", model, "--labels", labels, "--name", "n", "--version", "1")
+    assert said in refused(*base, "--out", tmp_path / "out", *more)
+    assert not (tmp_path / "out" / "bundle.json").exists()
+
+
+def test_external_data_is_refused(tmp_path: Path, labels: Path) -> None:
+    model = onnx.load(plain(tmp_path / "plain.onnx"))
+    onnx.save(model, tmp_path / "big.onnx", save_as_external_data=True, size_threshold=0)
+    base = ("bundle", "--model", tmp_path / "big.onnx", "--labels", labels, "--name", "n")
+    assert "make it one file" in refused(*base, "--version", "1", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\nb\n", "4 classes, but there are 2 labels"),
+        ("a\n\nb\nc\n", "line 2"),
+        ("", "no labels"),
+        ("a\nb\nc\na\n", "two classes"),
+    ],
+)
+def test_labels_that_do_not_match_are_refused(
+    tmp_path: Path, labels: Path, text: str, said: str
+) -> None:
+    labels.write_text(text)
+    base = ("bundle", "--model", plain(tmp_path / "plain.onnx"), "--labels", labels, "--name", "n")
+    assert said in refused(*base, "--version", "1", "--out", tmp_path / "out")
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path, labels: Path) -> None:
+    base = (
+        "bundle",
+        "--labels",
+        labels,
+        "--name",
+        "n",
+        "--version",
+        "1",
+        "--out",
+        tmp_path / "out",
+    )
+    (tmp_path / "text.onnx").write_text("no model")
+    (tmp_path / "text.pt").write_text("no weights")
+    assert "not an ONNX file" in refused(*base, "--model", tmp_path / "text.onnx")
+    assert "not a file of PyTorch weights" in refused(*base, "--model", tmp_path / "text.pt")
+    assert "does not exist" in refused(*base, "--model", tmp_path / "none.onnx")
+    model = plain(tmp_path / "plain.onnx")
+    unnamed = (
+        "bundle",
+        "--model",
+        model,
+        "--name",
+        "n",
+        "--version",
+        "1",
+        "--out",
+        tmp_path / "out",
+    )
+    assert "--labels FILE" in refused(*unnamed)
+
+
+def test_export_wraps_a_plain_model_too(tmp_path: Path, labels: Path) -> None:
+    model = plain(tmp_path / "plain.onnx")
+    assert "--labels" in refused("export", "--model", model, "--out", tmp_path / "x.onnx")
+    ok(
+        "export",
+        "--model",
+        model,
+        "--labels",
+        labels,
+        "--normalise",
+        "unit",
+        "--out",
+        tmp_path / "x.onnx",
+    )
+    found = open_classifier(tmp_path / "x.onnx").logits(PIXELS)
+    assert np.allclose(found, expected("unit"), rtol=1e-3, atol=1e-3)
+
+
+def test_imagenet_from_a_file_of_torchvisions_form(tmp_path: Path, folders: Path) -> None:
+    from torchvision.models import resnet18
+
+    torch.manual_seed(1)
+    torch.save(resnet18(num_classes=1000).state_dict(), tmp_path / "resnet18-f37072fd.pth")
+    out = tmp_path / "out"
+    ok(
+        *("imagenet", "--pictures", folders, "--weights", tmp_path / "resnet18-f37072fd.pth"),
+        *(
+            "--out",
+            out,
+            "--calibration",
+            "4",
+            "--check",
+            "0",
+            "--side",
+            "32",
+            "--resize",
+            "33",
+            "--backbone",
+            "resnet18",
+        ),
+    )
+    manifest = json.loads((out / "bundle.json").read_text())
+    names = (out / "labels.txt").read_text().splitlines()
+    assert (len(names), names[281]) == (1000, "tabby")
+    assert manifest["provenance"]["weights"] == "ResNet18_Weights.IMAGENET1K_V1"
+    assert 0 <= manifest["provenance"]["int8_agrees_with_fp32"]["share"] <= 1
+    assert open_classifier(out).logits(PIXELS).shape == (2, 1000)

@@ -1,0 +1,133 @@
+"""Evaluation and comparison: the figures are right, and the same wherever a model runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ok, refused
+
+from glimpse_models import metrics
+from glimpse_models.schedule import rate_at
+
+
+def test_figures_by_hand() -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]], np.float32))
+    found = metrics.measure(logits, np.array([0, 1, 2]))
+    assert found.top1 == pytest.approx(2 / 3)
+    assert found.top5 == 1
+    assert found.loss == pytest.approx(-np.log([0.7, 0.3, 0.8]).mean(), rel=1e-5)
+    assert found.confusion.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 1]]
+    assert found.precision.tolist() == [0.5, 0, 1]
+    assert found.recall.tolist() == [1, 0, 1]
+    # Three bins of one picture: |1 - 0.7|, |0 - 0.6|, |1 - 0.8|.
+    assert found.ece == pytest.approx((0.3 + 0.6 + 0.2) / 3, rel=1e-5)
+
+
+def test_equal_logits_give_the_lower_class() -> None:
+    assert metrics.ranked(np.array([1.0, 3, 3, 0], np.float32), 5).tolist() == [1, 2, 0, 3]
+
+
+def test_one_cycle_is_pytorchs() -> None:
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=0.18, total_steps=50, pct_start=0.2, div_factor=10, final_div_factor=1000
+    )
+    for step in range(50):
+        assert rate_at(step, 50, 0.18, "one-cycle") == pytest.approx(theirs.get_last_lr()[0])
+        optimiser.step()
+        if step < 49:
+            theirs.step()
+
+
+def test_cosine_warms_up_and_falls() -> None:
+    rates = [rate_at(step, 100, 1.0, "cosine") for step in range(100)]
+    assert max(rates) == rates[5] == 1.0
+    assert rates[:5] == sorted(rates[:5])
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_one_table_for_weights_onnx_and_bundle(
+    trained: Path, float_model: Path, bundle: Path, tiny: Path, tmp_path: Path
+) -> None:
+    models = (trained / "weights.pt", float_model, bundle)
+    said = ok("evaluate", "--data", tiny, "--out", tmp_path, *models)
+    assert "Tiny-ImageNet, 20 validation pictures" in said
+    assert [kind in said for kind in ("float PyTorch", "float ONNX", "bundle, int8")] == [True] * 3
+    exact, exported, served = json.loads((tmp_path / "report.json").read_text())
+    assert exact["loss"] == pytest.approx(exported["loss"], rel=1e-3)
+    assert exact["top1"] == exported["top1"]
+    assert served["loss"] == pytest.approx(exact["loss"], rel=0.2)
+    assert served["images"] == 20
+    recall = [kind["recall"] for kind in served["classes"]]
+    assert recall == sorted(recall), "the weak spots come first"
+    assert np.mean(recall) == pytest.approx(served["top1"])
+    for number in (1, 2, 3):
+        assert (tmp_path / f"confusion-{number}.png").read_bytes().startswith(b"\x89PNG")
+    metrics_of = json.loads((bundle / "bundle.json").read_text())["metrics"]
+    assert metrics_of["int8_top1"] == served["top1"]
+    assert metrics_of["fp32_top1"] == exact["top1"]
+
+
+def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path: Path) -> None:
+    (folders.parent / "three" / "a").mkdir(parents=True)
+    assert "no bundle folder" in refused("evaluate", "--data", tiny, tmp_path / "x.txt")
+    assert "does not exist" in refused("evaluate", "--data", tiny, tmp_path / "x.onnx")
+    assert "is not a folder" in refused("evaluate", "--data", tmp_path / "none", float_model)
+    for name in ("blue", "red"):
+        (tmp_path / "two" / name).mkdir(parents=True)
+        for row in (0, 1):
+            (tmp_path / "two" / name / f"{row}.jpg").symlink_to(folders / name / "01.jpg")
+    assert "knows 4 classes, the data set 2" in refused(
+        "evaluate", "--data", tmp_path / "two", float_model
+    )
+    (tmp_path / "two" / "red" / "2.png").write_bytes(b"no picture")
+    (tmp_path / "two" / "red" / "3.png").write_bytes(b"no picture")
+    said = refused("evaluate", "--data", tmp_path / "two", "--held-out", "1", float_model)
+    assert "cannot be read as a picture" in said
+
+
+def test_a_bundle_may_replace_itself(bundle: Path, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    said = ok("compare", "--data", tiny, "--max-slowdown", "5", "--json", out, bundle, bundle)
+    assert "may be released" in said
+    found = json.loads(out.read_text())
+    assert found["agreement"] == 1
+    assert found["old"]["top1"] == found["new"]["top1"]
+    assert found["faults"] == []
+
+
+def test_a_worse_candidate_is_stopped(
+    bundle: Path, float_model: Path, tiny: Path, tmp_path: Path
+) -> None:
+    worse = tmp_path / "worse"
+    ok(
+        "bundle",
+        "--model",
+        float_model,
+        "--data",
+        tiny,
+        "--name",
+        "colours",
+        "--version",
+        "2",
+        "--out",
+        worse,
+    )
+    manifest = json.loads((worse / "bundle.json").read_text())
+    assert manifest["metrics"]["fp32_top1"] == manifest["metrics"]["int8_top1"]
+    limits = ("--max-drop", "-2", "--min-agreement", "1.1", "--max-slowdown", "0")
+    said = refused("compare", "--data", tiny, *limits, bundle, worse)
+    assert all(name in said for name in limits[::2])
+
+
+def test_bundles_of_other_classes_are_not_compared(
+    bundle: Path, tiny: Path, tmp_path: Path
+) -> None:
+    for name in ("bundle.json", "model.onnx"):
+        (tmp_path / name).symlink_to(bundle / name)
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\n")
+    assert "different labels" in refused("compare", "--data", tiny, bundle, tmp_path)

@@ -1,0 +1,88 @@
+"""Parity: our preprocessing and torchvision's are the same pixels, on pictures of every kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import draw, ok, refused
+from PIL import Image, ImageOps
+
+from glimpse_models import fixtures, pictures
+from glimpse_models.preprocess import InputSpec, fit, to_rgb
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fixtures")
+    ok("fixtures", "--out", out, "--inputs", "64:64", "96:109")
+    return out
+
+
+def test_our_fit_is_torchvisions(folder: Path) -> None:
+    cases = json.loads((folder / "cases.json").read_text())
+    assert len(cases) == 2 * len(list((folder / "pictures").iterdir()))
+    for case in cases:
+        expected = np.fromfile(folder / case["expected"], np.uint8)
+        with Image.open(folder / case["picture"]) as picture:
+            found = fit(to_rgb(picture), InputSpec(case["width"], case["resize"]))
+        assert np.array_equal(found.ravel(), expected), case["picture"]
+
+
+def test_every_size_is_cropped_as_torchvision_does(tmp_path: Path) -> None:
+    chance = np.random.default_rng(3)
+    for _ in range(60):
+        width, height = chance.integers(1, 300, 2).tolist()
+        side = int(chance.integers(1, 60))
+        spec = InputSpec(side, side + int(chance.integers(0, 40)))
+        path = tmp_path / "picture.png"
+        pictures.picture(width, height).save(path)
+        with Image.open(path) as picture:
+            found = fit(to_rgb(picture), spec)
+        assert np.array_equal(found, fixtures.torchvision_input(path, spec)), (width, height, spec)
+
+
+def test_every_orientation_is_the_same_upright_scene(folder: Path) -> None:
+    for value in range(1, 9):
+        with Image.open(folder / "pictures" / f"orientation-{value}.png") as picture:
+            assert picture.getexif()[274] == value
+            upright = ImageOps.exif_transpose(picture)
+            assert np.array_equal(np.asarray(to_rgb(picture)), np.asarray(upright))
+
+
+def test_handmade_files_hold_the_scene(folder: Path) -> None:
+    with Image.open(folder / "pictures" / "interlaced.png") as picture:
+        assert picture.info["interlace"] == 1
+        assert np.array_equal(np.asarray(picture), pictures.scene(210, 140))
+    with Image.open(folder / "pictures" / "16-bit-grey.png") as picture:
+        assert picture.mode == "I;16"
+        # Up to 99 of 257 added to each sample: it rounds to the 8 bits that were there.
+        assert np.array_equal(np.asarray(to_rgb(picture))[..., 0], pictures.scene(190, 130)[..., 0])
+
+
+def test_clear_becomes_white() -> None:
+    clear = Image.new("RGBA", (2, 2), (10, 20, 30, 0))
+    assert np.asarray(to_rgb(clear)).min() == 255
+
+
+def test_the_reference_prints_a_line_a_picture(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    draw(200, 0).save(tmp_path / "deep" / "b.png")
+    draw(201, 2).save(tmp_path / "a.JPG")
+    lines = [
+        json.loads(line) for line in ok("reference", "--bundle", bundle, tmp_path).splitlines()
+    ]
+    assert [line["file"] for line in lines] == ["a.JPG", "deep/b.png"]
+    for line in lines:
+        assert line["top1"] == line["top5"][0]
+        assert line["scores"] == sorted(line["scores"], reverse=True)
+        assert sum(line["scores"]) == pytest.approx(1, abs=1e-4), "four classes in all"
+
+
+def test_reference_and_fixtures_refuse(bundle: Path, tmp_path: Path) -> None:
+    assert "no pictures" in refused("reference", "--bundle", bundle, tmp_path)
+    assert "bundle.json" in refused("reference", "--bundle", tmp_path, tmp_path.parent)
+    for text in ("224", "256:224", "a:b"):
+        assert "SIDE:RESIZE" in refused("fixtures", "--out", tmp_path, "--inputs", text)

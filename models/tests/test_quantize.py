@@ -1,0 +1,91 @@
+"""Quantization: the form that is fast and right everywhere, each method, and nodes kept in float."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import ok, refused
+from onnx import TensorProto, numpy_helper
+
+from glimpse_models.classifiers import open_classifier
+
+
+def weights_of(path: Path) -> dict[str, np.ndarray]:
+    """Quantized convolution weights by name."""
+    graph = onnx.load(path).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    return {
+        name: numpy_helper.to_array(tensor)
+        for name, tensor in tensors.items()
+        if tensor.data_type == TensorProto.INT8 and len(tensor.dims) == 4
+    }
+
+
+def test_activations_are_uint8_and_weights_seven_bits_a_channel(int8_model: Path) -> None:
+    graph = onnx.load(int8_model).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    activations = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+    assert activations
+    assert {tensors[node.input[2]].data_type for node in activations} == {TensorProto.UINT8}
+    found = weights_of(int8_model)
+    assert len(found) == 20, "every convolution of a ResNet18"
+    assert all(values.min() >= -64 and values.max() <= 64 for values in found.values())
+    scales = {
+        node.input[0]: numpy_helper.to_array(tensors[node.input[1]])
+        for node in graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in found
+    }
+    assert all(scale.shape == (found[name].shape[0],) for name, scale in scales.items())
+
+
+def test_logits_are_not_rounded(int8_model: Path) -> None:
+    producer = {name: node for node in onnx.load(int8_model).graph.node for name in node.output}
+    assert producer["logits"].op_type == "Gemm"
+
+
+def test_int8_answers_as_float_does(float_model: Path, int8_model: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 48, 48, 3), dtype=np.uint8)
+    exact, rounded = (open_classifier(path).logits(pixels) for path in (float_model, int8_model))
+    assert np.corrcoef(exact.ravel(), rounded.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("method", ["entropy", "percentile"])
+def test_the_other_methods(float_model: Path, folders: Path, tmp_path: Path, method: str) -> None:
+    out = tmp_path / "int8.onnx"
+    said = ok(
+        *("quantize", "--model", float_model, "--data", folders / "red", "--out", out),
+        *("--method", method, "--pictures", "8", "--check", "8", "--max-drop", "1", "--full-range"),
+    )
+    assert "drop of top-1 on 8 training pictures" in said
+    assert max(np.abs(values).max() for values in weights_of(out).values()) > 64
+
+
+def test_the_most_sensitive_nodes_stay_float(float_model: Path, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "int8.onnx"
+    # No drop is below -2, so that every step is taken.
+    said = ok(
+        *("quantize", "--model", float_model, "--data", tiny, "--out", out),
+        *("--pictures", "8", "--check", "16", "--max-drop", "-2"),
+    )
+    assert said.count("alone changes the logits by") == 10
+    assert [f"with {count} in float" in said for count in (1, 2, 4, 8)] == [True] * 4
+    assert len(weights_of(out)) in (12, 13), "eight nodes in float, among them perhaps the head"
+
+
+def test_quantize_refuses(float_model: Path, int8_model: Path, tiny: Path, tmp_path: Path) -> None:
+    def said(model: Path, *options: object, data: Path = tiny) -> str:
+        return refused(
+            "quantize", "--model", model, "--data", data, "--out", tmp_path / "out.onnx", *options
+        )
+
+    assert "quantized already" in said(int8_model)
+    assert "no such node" in said(float_model, "--keep-float", "conv99", "--pictures", "8")
+    (tmp_path / "empty").mkdir()
+    assert "no pictures" in said(float_model, data=tmp_path / "empty")
+    plain = onnx.load(float_model)
+    plain.graph.input[0].name = "x"
+    onnx.save(plain, tmp_path / "plain.onnx")
+    assert "step export" in said(tmp_path / "plain.onnx")

@@ -1,0 +1,251 @@
+"""Training: every layout and option, and going on after a kill at any step."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+from conftest import CLASSES, RECIPE, ROOT, glimpse, ok, refused
+
+from glimpse_models import train
+
+SMALL = (*RECIPE, "--augment", "crop")
+MODERN = (*RECIPE, "--augment", "modern", "--ema", "0.9", "--save-every", "2")
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / "weights.pt", weights_only=True)["model"]
+    return state
+
+
+def test_a_run_leaves_weights_log_record_and_curves(trained: Path, tiny: Path) -> None:
+    with (trained / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["side"] for row in rows] == ["32", "48"]
+    assert [row["step"] for row in rows] == ["4", "8"]
+    record = json.loads((trained / "run.json").read_text())
+    assert record["data"] == {"name": "Tiny-ImageNet", "classes": 4, "train": 72, "validation": 20}
+    assert record["recipe"]["sides"] == [32, 48]
+    assert str(tiny.parent) not in record["command"], "no path of this machine in a public record"
+    assert "--peak-rate 0.05" in record["command"]
+    assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
+    about = torch.load(trained / "weights.pt", weights_only=True)["about"]
+    assert about["labels"] == ["blue", "green", "red", "crimson"], "the second red has another name"
+    assert (about["backbone"], about["side"], about["resize"]) == ("resnet18", 48, 48)
+
+
+def test_tiny_imagenet_is_decoded_once_beside_the_data_set(trained: Path, tiny: Path) -> None:
+    assert trained.exists()
+    assert (tiny / "train.uint8.npy").exists()
+    assert (tiny / "val.uint8.npy").exists()
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tiny: Path, tmp_path: Path) -> None:
+    options = ("--data", tiny, *SMALL, "--save-every", "1")
+    ok("train", *options, "--out", tmp_path / "whole")
+    command = [sys.executable, "-m", "glimpse_models", "train", *options, "--out", tmp_path / "cut"]
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for_saves(tmp_path / "cut" / "checkpoint.pt", 3)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert not (tmp_path / "cut" / "weights.pt").exists()
+    assert "going on at step" in ok("train", *options, "--out", tmp_path / "cut")
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+@pytest.mark.parametrize("saves", [1, 3])
+def test_a_run_cut_off_at_any_save_goes_on_to_the_same_weights(
+    tiny: Path, modern: Path, tmp_path: Path, saves: int
+) -> None:
+    left = iter(range(saves))
+    save = train._save
+
+    def cut(state: object, path: Path) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        save(state, path)
+
+    with mock.patch.object(train, "_save", cut):
+        assert glimpse("train", "--data", tiny, *MODERN, "--out", tmp_path).code == 130
+    assert "going on at step" in ok("train", "--data", tiny, *MODERN, "--out", tmp_path)
+    assert_same(modern, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def modern(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with everything that has a state: mixing, chance in each picture, a moving average."""
+    out = tmp_path_factory.mktemp("modern")
+    ok("train", "--data", tiny, *MODERN, "--out", out)
+    return out
+
+
+def assert_same(whole: Path, cut: Path) -> None:
+    """The same weights and the same log, but for the times in it."""
+    ours, theirs = weights(whole), weights(cut)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    logs = [(run / "log.csv").read_text().splitlines() for run in (whole, cut)]
+    assert [line.split(",")[:8] for line in logs[0]] == [line.split(",")[:8] for line in logs[1]]
+
+
+def wait_for_saves(path: Path, count: int) -> None:
+    """Until the checkpoint was written `count` times from now."""
+    seen, deadline = set(), time.monotonic() + 120
+    if path.exists():
+        seen.add(path.stat().st_mtime_ns)
+        count += 1
+    while len(seen) < count:
+        assert time.monotonic() < deadline, "no checkpoint within two minutes"
+        if path.exists():
+            seen.add(path.stat().st_mtime_ns)
+        time.sleep(0.01)
+
+
+def test_a_finished_run_stays_as_it_is(trained: Path, tiny: Path) -> None:
+    before = weights(trained)
+    out = ok("train", "--data", tiny, "--out", trained, *SMALL)
+    assert "epoch" not in out
+    after = weights(trained)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_checkpoint_of_the_first_version_goes_on(
+    tiny: Path, trained: Path, tmp_path: Path
+) -> None:
+    state = torch.load(trained / "checkpoint.pt", weights_only=True)
+    old = {name: state[name] for name in ("model", "optimiser")}
+    torch.save({**old, "schedule": {}, "done": 4}, tmp_path / "checkpoint.pt")
+    out = ok("train", "--data", tiny, "--out", tmp_path, *SMALL)
+    assert "going on at step 4 of 8" in out
+    assert out.count("epoch 2") == 1
+
+
+def test_another_recipe_does_not_go_on(tiny: Path, trained: Path) -> None:
+    said = refused("train", "--data", tiny, "--out", trained, *SMALL, "--seed", "2")
+    assert "seed 1" in said
+    assert "another --out" in said
+
+
+def test_a_folder_of_classes_trains_the_origins_way(folders: Path, tmp_path: Path) -> None:
+    ok(
+        *("train", "--data", folders, "--out", tmp_path, "--backbone", "resnet18"),
+        *(
+            "--side",
+            "32",
+            "--resize",
+            "36",
+            "--epochs",
+            "1",
+            "--batch",
+            "16",
+            "--augment",
+            "origin",
+        ),
+        *(
+            "--optimiser",
+            "adam",
+            "--schedule",
+            "constant",
+            "--head",
+            "dense",
+            "--precision",
+            "fp32",
+        ),
+        *("--class-weights", "balanced", "--workers", "1", "--label-smoothing", "0"),
+    )
+    content = torch.load(tmp_path / "weights.pt", weights_only=True)
+    assert content["about"]["labels"] == list(CLASSES)
+    assert content["model"]["fc.0.weight"].shape == (1024, 512)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["recipe"]["peak_rate"] == 1e-4
+    assert record["data"]["validation"] == 8
+
+
+def test_weights_of_another_run_with_a_frozen_backbone(
+    folders: Path, trained: Path, tmp_path: Path
+) -> None:
+    ok(
+        *("train", "--data", folders, "--out", tmp_path, "--backbone", "resnet18", "--side", "32"),
+        *(
+            "--epochs",
+            "1",
+            "--batch",
+            "16",
+            "--augment",
+            "none",
+            "--optimiser",
+            "adamw",
+            "--schedule",
+            "cosine",
+        ),
+        *("--weights", trained / "weights.pt", "--freeze-epochs", "1"),
+    )
+    before, after = weights(trained), weights(tmp_path)
+    frozen = [name for name in before if not name.startswith("fc.")]
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    assert not torch.equal(before["fc.weight"], after["fc.weight"])
+
+
+def test_patience_ends_a_run_and_keeps_the_best(tiny: Path, tmp_path: Path) -> None:
+    found = iter([0.3, 0.5, 0.4])
+
+    def validate(*_: object) -> dict[str, float]:
+        return {"val_loss": 1.0, "top1": next(found), "top5": 1.0}
+
+    with mock.patch.object(train, "validate", validate):
+        ok(
+            *("train", "--data", tiny, "--out", tmp_path, "--backbone", "resnet18", "--side", "32"),
+            *("--epochs", "6", "--batch", "36", "--augment", "crop", "--patience", "1"),
+        )
+    epochs = json.loads((tmp_path / "run.json").read_text())["epochs"]
+    assert [epoch["top1"] for epoch in epochs] == [0.3, 0.5, 0.4]
+    kept, last = (
+        weights(tmp_path),
+        torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"],
+    )
+    assert not torch.equal(kept["fc.weight"], last["fc.weight"]), (
+        "the second epoch's, not the third's"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--side", "16"), "give 32 or more"),
+        (("--side", "48", "--resize", "40"), "must cover the crop"),
+        (("--batch", "1"), "a batch"),
+        (("--batch", "500"), "smaller --batch"),
+        (("--ema", "1.5"), "0.999"),
+        (("--epochs", "0"), "--epochs 1 or more"),
+        (("--freeze-epochs", "1"), "give --weights too"),
+        (("--weights", "missing.pt"), "does not exist"),
+    ],
+)
+def test_train_refuses(tiny: Path, tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    base = ("--backbone", "resnet18", "--side", "32", "--epochs", "1", "--batch", "16")
+    assert said in refused("train", "--data", tiny, "--out", tmp_path / "run", *base, *options)
+
+
+def test_weights_of_another_backbone_are_refused(tiny: Path, trained: Path, tmp_path: Path) -> None:
+    options = ("--backbone", "resnet50", "--weights", trained / "weights.pt", "--batch", "16")
+    assert "--backbone" in refused("train", "--data", tiny, "--out", tmp_path / "run", *options)
+
+
+def test_a_data_set_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "class folders" in refused("train", "--data", tmp_path, "--out", tmp_path / "run")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert "holds no pictures" in refused("train", "--data", tmp_path, "--out", tmp_path / "run")
