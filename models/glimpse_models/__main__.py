@@ -15,6 +15,7 @@ STEPS = {
     "export": "weights → float ONNX with the serving input",
     "quantize": "float ONNX → int8 ONNX, calibrated with pictures",
     "bundle": "ONNX or weights → a bundle that the service loads",
+    "card": "the model card of a bundle, from the records of train and evaluate",
     "compare": "two bundles on the same pictures: the gate before a release",
     "publish": "upload a bundle to S3 and make it current",
     "rollback": "make an earlier published version current",

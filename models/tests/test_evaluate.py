@@ -72,6 +72,22 @@ def test_one_table_for_weights_onnx_and_bundle(
     assert metrics_of["fp32_top1"] == exact["top1"]
 
 
+def test_the_card_tells_what_the_records_hold(
+    trained: Path, float_model: Path, bundle: Path, tiny: Path, tmp_path: Path
+) -> None:
+    ok("evaluate", "--data", tiny, "--out", tmp_path, float_model, bundle)
+    base = ("card", "--bundle", bundle, "--run", trained, "--out", tmp_path / "CARD.md")
+    ok(*base, "--report", tmp_path / "report.json", "--limits", "Four colours only.")
+    card = (tmp_path / "CARD.md").read_text()
+    assert "# colours 1.0.0" in card
+    assert json.loads((trained / "run.json").read_text())["command"] in card
+    assert "Four colours only." in card
+    assert "| crimson |" in card
+    ok("evaluate", "--data", tiny, "--out", tmp_path, float_model)
+    assert "this bundle last" in refused(*base, "--report", tmp_path / "report.json")
+    assert "does not exist" in refused(*base, "--report", tmp_path / "none.json")
+
+
 def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path: Path) -> None:
     (folders.parent / "three" / "a").mkdir(parents=True)
     assert "no bundle folder" in refused("evaluate", "--data", tiny, tmp_path / "x.txt")
