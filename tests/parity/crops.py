@@ -18,7 +18,8 @@ from PIL import ExifTags, Image
 COUNT = 480
 SEED = 20260801
 
-Save = Callable[[Image.Image, Path, random.Random, Image.Exif], None]
+# What to save instead of the crop, and Pillow's options for it.
+Encoding = Callable[[Image.Image, random.Random], tuple[Image.Image, dict[str, int | bool]]]
 
 
 def main() -> None:
@@ -35,12 +36,13 @@ def main() -> None:
     encodings = list(ENCODINGS.items())
     for number in range(COUNT):
         name, picture = pictures[number % len(pictures)]
-        encoding, save = encodings[(number // len(pictures)) % len(encodings)]
+        encoding, encode = encodings[(number // len(pictures)) % len(encodings)]
         exif = Image.Exif()
         if chance.random() < 0.5:
             exif[ExifTags.Base.Orientation] = chance.randint(1, 8)
         path = arguments.out / f"{number:03}-{name}-{encoding}"
-        save(crop(picture, chance), path, chance, exif)
+        image, options = encode(crop(picture, chance), chance)
+        image.save(path, exif=exif, **options)  # type: ignore[arg-type]
 
 
 def crop(picture: Image.Image, chance: random.Random) -> Image.Image:
@@ -51,54 +53,37 @@ def crop(picture: Image.Image, chance: random.Random) -> Image.Image:
     part = picture.crop((left, top, left + width, top + height))
     if chance.random() < 0.25:
         factor = chance.uniform(1.5, 3)
-        part = part.resize((round(width * factor), round(height * factor)), Image.Resampling.LANCZOS)
+        size = (round(width * factor), round(height * factor))
+        part = part.resize(size, Image.Resampling.LANCZOS)
     return part
 
 
-def _jpeg(image: Image.Image, path: Path, chance: random.Random, exif: Image.Exif) -> None:
-    quality, subsampling = chance.randint(60, 97), chance.choice((0, 1, 2))
-    image.save(path, quality=quality, subsampling=subsampling, exif=exif)
+def quality(chance: random.Random) -> int:
+    """From what messengers send to what cameras keep."""
+    return chance.randint(60, 97)
 
 
-def _progressive(image: Image.Image, path: Path, chance: random.Random, exif: Image.Exif) -> None:
-    image.save(path, quality=chance.randint(60, 97), progressive=True, exif=exif)
+def with_alpha(image: Image.Image) -> Image.Image:
+    """Clear at the top, opaque at the bottom."""
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return image
 
 
-def _grey(image: Image.Image, path: Path, chance: random.Random, exif: Image.Exif) -> None:
-    image.convert("L").save(path, quality=chance.randint(60, 97), exif=exif)
-
-
-def _png(image: Image.Image, path: Path, chance: random.Random, exif: Image.Exif) -> None:
-    image.save(path, compress_level=1, exif=exif)
-
-
-def _alpha(image: Image.Image, path: Path, chance: random.Random, exif: Image.Exif) -> None:
-    alpha = Image.linear_gradient("L").resize(image.size)
-    image.putalpha(alpha)
-    image.save(path, compress_level=1, exif=exif)
-
-
-def _palette(image: Image.Image, path: Path, chance: random.Random, exif: Image.Exif) -> None:
-    image.quantize(chance.choice((16, 64, 256))).save(path)
-
-
-def _webp(image: Image.Image, path: Path, chance: random.Random, exif: Image.Exif) -> None:
-    image.save(path, quality=chance.randint(60, 97), exif=exif)
-
-
-def _lossless(image: Image.Image, path: Path, chance: random.Random, exif: Image.Exif) -> None:
-    image.save(path, lossless=True, method=0, exif=exif)
-
-
-ENCODINGS: dict[str, Save] = {
-    "baseline.jpg": _jpeg,
-    "plain.png": _png,
-    "lossy.webp": _webp,
-    "progressive.jpg": _progressive,
-    "alpha.png": _alpha,
-    "lossless.webp": _lossless,
-    "grey.jpg": _grey,
-    "palette.png": _palette,
+ENCODINGS: dict[str, Encoding] = {
+    "baseline.jpg": lambda image, chance: (
+        image,
+        {"quality": quality(chance), "subsampling": chance.choice((0, 1, 2))},
+    ),
+    "plain.png": lambda image, _: (image, {"compress_level": 1}),
+    "lossy.webp": lambda image, chance: (image, {"quality": quality(chance)}),
+    "progressive.jpg": lambda image, chance: (
+        image,
+        {"quality": quality(chance), "progressive": True},
+    ),
+    "alpha.png": lambda image, _: (with_alpha(image), {"compress_level": 1}),
+    "lossless.webp": lambda image, _: (image, {"lossless": True, "method": 0}),
+    "grey.jpg": lambda image, chance: (image.convert("L"), {"quality": quality(chance)}),
+    "palette.png": lambda image, chance: (image.quantize(chance.choice((16, 64, 256))), {}),
 }
 
 

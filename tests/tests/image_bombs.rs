@@ -2,6 +2,9 @@
 //!
 //! A binary of its own, because it measures what the whole process allocates.
 
+// Helpers fail like the tests that call them.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod common;
 
 use common::api::{Api, store_config};

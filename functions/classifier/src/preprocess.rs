@@ -190,7 +190,7 @@ mod tests {
     fn turning_the_small_picture_equals_turning_the_large_one() {
         let input = spec(20, 16, 24);
         let pixels = RgbImage::from_fn(67, 45, |x, y| {
-            image::Rgb([(x * 3) as u8, (y * 5) as u8, ((x * y) % 251) as u8])
+            image::Rgb([(x * 3 % 251) as u8, (y * 5 % 251) as u8, ((x * y) % 251) as u8])
         });
         for exif in 1..=8 {
             let orientation = Orientation::from_exif(exif).unwrap();

@@ -1,4 +1,4 @@
-//! The embedded web page and the OpenAPI document.
+//! The embedded web page and the `OpenAPI` document.
 
 use axum::response::IntoResponse;
 use http::header;

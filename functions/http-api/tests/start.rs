@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+#[allow(clippy::unwrap_used)]
 fn start(environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
     command.env_clear().envs(environment.iter().copied()).output().unwrap()

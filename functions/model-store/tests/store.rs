@@ -1,5 +1,8 @@
 //! Loading over real S3 protocol and files, with the faults that networks and disks have.
 
+// Helpers fail like the tests that call them.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -65,7 +68,7 @@ impl Scene {
 fn entry(cache: &Path) -> Option<PathBuf> {
     let folder = cache.read_dir().ok()?.next()?.ok()?.path();
     let mut entries = folder.read_dir().ok()?.filter_map(Result::ok).map(|entry| entry.path());
-    entries.find(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.'))
+    entries.find(|path| path.file_name().is_none_or(|name| name.as_encoded_bytes()[0] != b'.'))
 }
 
 fn config(source: ModelSource) -> StoreConfig {

@@ -133,8 +133,11 @@ fn s3_that_does_not_answer_in_time_is_model_unavailable() {
     right(&scene.start());
 }
 
+/// A name, and what it does to a file.
+type Damage = (&'static str, fn(&Path));
+
 /// How a disk spoils a file of a cache entry.
-const DAMAGES: [(&str, fn(&Path)); 6] = [
+const DAMAGES: [Damage; 6] = [
     ("a flipped bit", |file| {
         let mut content = fs::read(file).unwrap();
         let middle = content.len() / 2;

@@ -2,6 +2,9 @@
 //!
 //! In this process, with the real Router, the default bundle and the real ONNX Runtime.
 
+// Helpers fail like the tests that call them.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 #[path = "../common/mod.rs"]
 mod common;
 

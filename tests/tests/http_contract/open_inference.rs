@@ -102,16 +102,14 @@ fn every_mistake_has_its_error() {
     let input = model().manifest().input;
     let (height, width) = (input.height, input.width);
     let parameter = (400, "invalid_parameter");
+    let one = bytes(std::slice::from_ref(&text));
     let cases = [
         (json!({}), parameter),
         (json!({ "inputs": [] }), parameter),
-        (json!({ "inputs": [bytes(&[text.clone()]), bytes(&[text.clone()])] }), parameter),
-        (json!({ "inputs": [bytes(&[text.clone()])], "parameters": { "top_k": 0 } }), parameter),
-        (json!({ "inputs": [bytes(&[text.clone()])], "parameters": { "top_k": -1 } }), parameter),
-        (
-            json!({ "inputs": [bytes(&[text.clone()])], "parameters": { "top_k": 100_000 } }),
-            parameter,
-        ),
+        (json!({ "inputs": [one.clone(), one.clone()] }), parameter),
+        (json!({ "inputs": [one.clone()], "parameters": { "top_k": 0 } }), parameter),
+        (json!({ "inputs": [one.clone()], "parameters": { "top_k": -1 } }), parameter),
+        (json!({ "inputs": [one.clone()], "parameters": { "top_k": 100_000 } }), parameter),
         (tensor("picture", json!([1]), "BYTES", json!([text])), parameter),
         (tensor("image", json!([2]), "BYTES", json!([text])), parameter),
         (tensor("image", json!([1]), "BYTES", json!([5])), parameter),

@@ -1,4 +1,4 @@
-//! Health, the bundle's description, the OpenAPI document and the web page.
+//! Health, the bundle's description, the `OpenAPI` document and the web page.
 
 use std::collections::BTreeSet;
 

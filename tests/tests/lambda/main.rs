@@ -1,5 +1,8 @@
 //! The function's binary under AWS's Lambda runtime interface emulator, its model in S3.
 
+// Helpers fail like the tests that call them.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -1,6 +1,9 @@
 //! Pictures into the engine: the same numbers as Pillow and torchvision, whatever the format, and
 //! no bytes that bring it down.
 
+// Helpers fail like the tests that call them.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 #[path = "../common/mod.rs"]
 mod common;
 
