@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 
 from glimpse_models.errors import Refused
@@ -32,8 +31,6 @@ MODULES = {"list": "versions"}
 
 def main() -> int:
     """Run one step. Its module is imported alone: most steps need no PyTorch."""
-    # Threads that spin while they wait make PyTorch ten times slower on a machine with other work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     name = next((word for word in sys.argv[1:2] if word in STEPS), None)
     parser = argparse.ArgumentParser(prog="glimpse_models", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True, metavar="SUBCOMMAND")

@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=0, help="processes that decode pictures")
+    parser.add_argument(
+        "--threads", type=int, help="of PyTorch; fewer than the cores where other work runs too"
+    )
     parser.add_argument("--save-every", type=int, default=100, metavar="STEPS")
     recipe.add_arguments(parser)
 
@@ -52,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Train, or go on from the checkpoint in `--out`."""
     chosen = recipe.from_arguments(arguments)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     data = open_data(arguments.data, chosen.seed, arguments.held_out)
     if batches.steps_an_epoch(len(data.train), chosen.batch) == 0:
         raise Refused(

@@ -164,7 +164,16 @@ def test_a_folder_of_classes_trains_the_origins_way(folders: Path, tmp_path: Pat
             "--precision",
             "fp32",
         ),
-        *("--class-weights", "balanced", "--workers", "1", "--label-smoothing", "0"),
+        *(
+            "--class-weights",
+            "balanced",
+            "--workers",
+            "1",
+            "--label-smoothing",
+            "0",
+            "--threads",
+            "1",
+        ),
     )
     content = torch.load(tmp_path / "weights.pt", weights_only=True)
     assert content["about"]["labels"] == list(CLASSES)
