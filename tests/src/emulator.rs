@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -129,10 +130,23 @@ fn collect(stream: Box<dyn std::io::Read + Send>, log: Arc<Mutex<Vec<String>>>) 
     });
 }
 
+/// A port under the ephemeral range, so that no outgoing connection takes it before it is bound.
 #[allow(clippy::expect_used)]
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    const FIRST: u16 = 10_000;
+    const PORTS: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test processes run side by side: each begins somewhere else.
+    let start = std::process::id().wrapping_mul(389);
+    let port = |step: u16| {
+        let offset = (start + u32::from(step)) % u32::from(PORTS);
+        FIRST + u16::try_from(offset).unwrap_or_default()
+    };
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| port(NEXT.fetch_add(1, Ordering::Relaxed)))
+        .take(usize::from(PORTS))
+        .find(free)
+        .expect("a free port")
 }
 
 #[allow(clippy::panic)]

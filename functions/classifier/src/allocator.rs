@@ -1,20 +1,20 @@
 //! The C allocator's settings for a process whose work is a session; the one module with `unsafe`.
 //!
-//! Creating a session and decoding pictures allocate and free many megabytes. By default glibc maps
-//! each large block anew and gives it back when it is freed, so that the kernel clears the same
-//! pages again and again, under a lock that the thread which opens ONNX Runtime wants too. Kept
-//! memory is bounded by the peak that was needed anyway. `make bench-lambda` measures what it wins.
+//! Creating a session and running it allocate and free many small megabytes. By default glibc grows
+//! and trims its heaps in steps of 128 KiB, each under a lock of the address space that the thread
+//! which opens ONNX Runtime waits for, and the kernel clears the same pages again and again.
+//! `make bench-lambda` measures what this wins; larger values win no more and cost memory.
 #![allow(unsafe_code)]
 
-/// The largest threshold that every glibc accepts (`HEAP_MAX_SIZE / 2`).
+/// Larger blocks (the model file, a decoded picture) are mapped alone and given back when freed.
 #[cfg(target_env = "gnu")]
-const MMAP_THRESHOLD: libc::c_int = 32 << 20;
-/// Never given back while the process lives.
+const MMAP_THRESHOLD: libc::c_int = 1 << 20;
+/// What is free at a heap's end stays there up to this size.
 #[cfg(target_env = "gnu")]
-const TRIM_THRESHOLD: libc::c_int = 1 << 30;
+const TRIM_THRESHOLD: libc::c_int = 64 << 20;
 /// Heaps grow in few large steps; what is not touched costs no memory.
 #[cfg(target_env = "gnu")]
-const TOP_PAD: libc::c_int = 64 << 20;
+const TOP_PAD: libc::c_int = 8 << 20;
 
 /// Keep freed memory for the next picture instead of giving it back to the kernel.
 ///

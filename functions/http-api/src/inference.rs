@@ -52,6 +52,9 @@ async fn on_a_core<T: Send + 'static>(
     work: impl FnOnce(&Classifier) -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let model = classifier(state).await?;
+    if state.alone {
+        return Ok(work(&model));
+    }
     let core = state.cores.acquire().await.map_err(|_| Problem::Internal)?;
     let done = tokio::task::spawn_blocking(move || work(&model)).await;
     drop(core);

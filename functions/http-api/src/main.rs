@@ -7,7 +7,9 @@ use glimpse_model_store::{ModelStore, StoreConfig};
 use lambda_http::tower::ServiceBuilder;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
+// Pictures are worked on by threads that may block; what is left for this one is waiting, and a
+// second thread would only hand requests to and fro.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     glimpse_classifier::keep_freed_memory();
     let filter = EnvFilter::try_from_env("GLIMPSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -20,7 +22,7 @@ async fn main() -> ExitCode {
     let store = ModelStore::new(store);
     // The load runs while the runtime starts; the first request waits for what is left of it.
     store.warm();
-    let router = router(ApiState::new(store, api));
+    let router = router(ApiState::new(store, api).one_request_at_a_time());
     let service = ServiceBuilder::new().map_request(without_stage).service(router);
     match lambda_http::run(service).await {
         Ok(()) => ExitCode::SUCCESS,

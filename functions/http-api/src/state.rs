@@ -14,6 +14,8 @@ pub struct ApiState {
     pub(crate) config: Arc<ApiConfig>,
     /// First come, first served: one picture a core is decoded or inferred at a time.
     pub(crate) cores: Arc<Semaphore>,
+    /// Whether pictures are worked on by the thread that serves requests.
+    pub(crate) alone: bool,
 }
 
 impl ApiState {
@@ -21,6 +23,18 @@ impl ApiState {
     #[must_use]
     pub fn new(store: ModelStore, config: ApiConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { store, config: Arc::new(config), cores: Arc::new(Semaphore::new(cores)) }
+        Self {
+            store,
+            config: Arc::new(config),
+            cores: Arc::new(Semaphore::new(cores)),
+            alone: false,
+        }
+    }
+
+    /// For a process that gets one request at a time, as on Lambda: the thread that serves it has
+    /// nothing else to do, so the picture is not handed to another one and back.
+    #[must_use]
+    pub fn one_request_at_a_time(self) -> Self {
+        Self { alone: true, ..self }
     }
 }

@@ -21,16 +21,24 @@ pub(crate) async fn connect() -> Client {
     let stalled = StalledStreamProtectionConfig::enabled().grace_period(STALL).build();
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
-    // Emulators and private endpoints rarely resolve `bucket.host`.
-    let overridden = shared.endpoint_url().is_some()
-        || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
-            .iter()
-            .any(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()));
-    let config = aws_sdk_s3::config::Builder::from(&shared)
+    let endpoint = shared.endpoint_url().map(str::to_owned).or_else(endpoint_of_environment);
+    let mut config = aws_sdk_s3::config::Builder::from(&shared);
+    if endpoint.as_deref().is_some_and(|url| url.starts_with("http://")) {
+        // Without TLS nothing is trusted, and reading a workstation's trust store takes longer than
+        // opening the model.
+        config = config.http_client(aws_smithy_http_client::Builder::new().build_http());
+    }
+    let config = config
         .timeout_config(timeouts.build())
         .stalled_stream_protection(stalled)
         // Bundles carry stronger checksums of their own.
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .force_path_style(overridden);
+        // Emulators and private endpoints rarely resolve `bucket.host`.
+        .force_path_style(endpoint.is_some());
     Client::from_conf(config.build())
+}
+
+fn endpoint_of_environment() -> Option<String> {
+    let read = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
+    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().find_map(read)
 }
