@@ -15,14 +15,17 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
 	@target/release/demo $(if $(ONCE),--once)
 
-test: test-rust test-models lint-template ## set up and run all the tests
+test: ## set up and run all the tests
+	@rm -f target/skipped-tests.txt
+	@$(MAKE) --no-print-directory test-rust test-models lint-template test-sam-local
+	@test ! -s target/skipped-tests.txt || { echo "skipped:"; cat target/skipped-tests.txt; }
 
 check: ## formatting, clippy with warnings denied, lock files
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	infra/check-locks
 
-test-rust: onnxruntime emulator pictures target/parity/.stamp ## unit, contract, end-to-end, faults, parity
+test-rust: onnxruntime emulator pictures $(VENV)/.stamp ## unit, contract, end-to-end, faults, parity
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
 
@@ -33,6 +36,9 @@ test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 lint-template: ## the SAM template: schemas, security rules, least privilege
 	@infra/lint-template
 
+test-sam-local: ## the sample events through sam local invoke, where a Docker engine runs and infra/sam-build was run
+	@infra/test-sam-local
+
 onnxruntime: ## fetch the ONNX Runtime library
 	@$(FETCH) onnxruntime
 
@@ -41,6 +47,13 @@ emulator: ## fetch AWS's runtime interface emulator
 
 pictures: ## fetch freely licensed pictures
 	@$(FETCH) pictures
+
+package: ## build with sam what is deployed, and check its size
+	infra/sam-build
+	$(PYTHON) infra/package-size.py
+
+imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PICTURES=folder OUT=folder; needs a network)
+	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))
 
 bench: bench-stages bench-lambda ## measure: the engine's stages, then the function against its baselines
 
@@ -56,11 +69,6 @@ target/bundle-224: models/default/bundle.json target/venv-baseline/.stamp
 	PYTHONPATH=models target/venv-baseline/bin/python -m glimpse_models resize --bundle models/default --side 224 --resize 256 --out $@
 	@touch $@
 
-# What Pillow and torchvision make of pictures of all kinds, for the Rust tests to compare with.
-target/parity/.stamp: $(VENV)/.stamp $(wildcard models/glimpse_models/*.py) models/default/bundle.json
-	cd models && ../$(VENV)/bin/python -m glimpse_models fixtures --out ../target/parity
-	@touch $@
-
 $(VENV)/.stamp: models/requirements.txt models/requirements-dev.txt
 	@echo "installing PyTorch and the tools of models/; the first time takes minutes …"
 	$(PYTHON) -m venv $(VENV)
@@ -72,4 +80,4 @@ target/venv-baseline/.stamp: tests/baseline/requirements.txt
 	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-models lint-template onnxruntime emulator pictures bench bench-stages bench-lambda
+.PHONY: help demo test check test-rust test-models lint-template test-sam-local package imagenet-model onnxruntime emulator pictures bench bench-stages bench-lambda

@@ -40,7 +40,7 @@ impl Emulator {
             .args(["--runtime-api-address", &format!("127.0.0.1:{runtime_api}")])
             .args(command)
             .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "60")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3538")
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .process_group(0)
             .stdout(Stdio::piped())

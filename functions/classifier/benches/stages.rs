@@ -1,6 +1,6 @@
 //! The stages of the main path, each alone: `make bench-stages` prepares library and pictures.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};

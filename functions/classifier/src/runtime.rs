@@ -1,5 +1,6 @@
 //! The opened ONNX Runtime library and its environment.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use ort::environment::Environment;
@@ -16,7 +17,10 @@ static OPENED: Mutex<Option<Runtime>> = Mutex::new(None);
 /// The environment, and with it a logger, exists before any session: without one, ONNX Runtime
 /// aborts where `/sys/devices/system/cpu` is hidden, as on Lambda (onnxruntime issue 10038).
 #[derive(Clone)]
-pub struct Runtime(Environment);
+pub struct Runtime {
+    environment: Environment,
+    threads: usize,
+}
 
 impl Runtime {
     /// Open the shared library at `library`. After a first success, gives that one again.
@@ -36,10 +40,25 @@ impl Runtime {
             .map_err(|source| OpenError::Library { path: library.to_owned(), source })?;
         let environment = builder.with_name("glimpse").build().map_err(OpenError::Environment)?;
         environment.set_log_level(LogLevel::Error);
-        Ok(opened.insert(Self(environment)).clone())
+        Ok(opened.insert(Self { environment, threads: processors() }).clone())
+    }
+
+    /// Let sessions made from here use this many threads, or all processors where there are fewer.
+    #[must_use]
+    pub fn with_threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads: threads.get().min(processors()), ..self }
     }
 
     pub(crate) fn environment(&self) -> &Environment {
-        &self.0
+        &self.environment
     }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+}
+
+/// Counted here because ONNX Runtime's own count fails where Lambda hides the processors' files.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }

@@ -66,11 +66,9 @@ impl Session {
 }
 
 fn open(runtime: &Runtime, model: &[u8]) -> ort::Result<OrtSession> {
-    // Counted here because ONNX Runtime's own count fails where Lambda hides the CPU's files.
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     OrtSession::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
-        .with_intra_threads(threads)?
+        .with_intra_threads(runtime.threads())?
         // Between requests the cores belong to decoding and to the network, not to spinning.
         .with_config_entry("session.force_spinning_stop", "1")?
         .commit_from_memory(model)

@@ -19,6 +19,7 @@ fn a_mistake_in_the_configuration_ends_the_start_and_names_the_variable_and_its_
         ),
         (vec![model, ("GLIMPSE_MODEL_SHA256", "abc")], "GLIMPSE_MODEL_SHA256 is `abc`"),
         (vec![model, ("GLIMPSE_MAX_BATCH", "0")], "GLIMPSE_MAX_BATCH=0"),
+        (vec![model, ("GLIMPSE_LOG", "loud?=x")], "GLIMPSE_LOG is `loud?=x`"),
         (vec![model, ("GLIMPSE_MAX_BODY_BYTES", "ten")], "GLIMPSE_MAX_BODY_BYTES=ten"),
     ];
     for (environment, expected) in cases {

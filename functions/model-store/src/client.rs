@@ -17,28 +17,35 @@ const STALL: Duration = Duration::from_secs(3);
 /// Region, credentials and endpoint as the AWS SDK finds them; the environment comes first, so the
 /// instance metadata service is asked only where nothing else answers.
 pub(crate) async fn connect() -> Client {
-    let shared = aws_config::defaults(BehaviorVersion::latest()).load().await;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if needs_no_tls() {
+        loader = loader.http_client(aws_smithy_http_client::Builder::new().build_http());
+    }
+    let shared = loader.load().await;
     let stalled = StalledStreamProtectionConfig::enabled().grace_period(STALL).build();
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
-    let endpoint = shared.endpoint_url().map(str::to_owned).or_else(endpoint_of_environment);
-    let mut config = aws_sdk_s3::config::Builder::from(&shared);
-    if endpoint.as_deref().is_some_and(|url| url.starts_with("http://")) {
-        // Without TLS nothing is trusted, and reading a workstation's trust store takes longer than
-        // opening the model.
-        config = config.http_client(aws_smithy_http_client::Builder::new().build_http());
-    }
-    let config = config
+    let config = aws_sdk_s3::config::Builder::from(&shared)
         .timeout_config(timeouts.build())
         .stalled_stream_protection(stalled)
         // Bundles carry stronger checksums of their own.
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         // Emulators and private endpoints rarely resolve `bucket.host`.
-        .force_path_style(endpoint.is_some());
+        .force_path_style(shared.endpoint_url().is_some() || endpoint().is_some());
     Client::from_conf(config.build())
 }
 
-fn endpoint_of_environment() -> Option<String> {
-    let read = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
-    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().find_map(read)
+/// Whether S3 is reached without TLS and credentials need no call: then nobody's certificate is
+/// checked, and reading a workstation's trust store takes longer than opening the model.
+fn needs_no_tls() -> bool {
+    let without_tls = endpoint().is_some_and(|url| url.starts_with("http://"));
+    without_tls && variable("AWS_ACCESS_KEY_ID").is_some()
+}
+
+fn endpoint() -> Option<String> {
+    variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

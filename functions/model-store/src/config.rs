@@ -1,5 +1,6 @@
 //! What the store is told, from environment variables with defaults in one place.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub struct StoreConfig {
     pub cache_dir: Option<PathBuf>,
     /// `GLIMPSE_ORT_LIBRARY`: the ONNX Runtime library. Default: `/opt/lib/libonnxruntime.so`.
     pub ort_library: PathBuf,
+    /// `GLIMPSE_THREADS`: threads of one run. Unset: on Lambda the processors that its memory pays
+    /// for, elsewhere all.
+    pub threads: Option<NonZeroUsize>,
     /// `GLIMPSE_MAX_IMAGE_PIXELS` (default 50,000,000), for the classifier.
     pub limits: Limits,
     /// `GLIMPSE_LOAD_TIMEOUT_MS`: time for a whole load. Default: 20,000.
@@ -81,6 +85,7 @@ impl StoreConfig {
             pin: None,
             cache_dir: None,
             ort_library: LAYER_LIBRARY.into(),
+            threads: None,
             limits: Limits::default(),
             load_deadline: LOAD_DEADLINE,
             max_model_bytes: MAX_MODEL_BYTES,
@@ -116,6 +121,8 @@ impl StoreConfig {
         if let Some(library) = lookup("GLIMPSE_ORT_LIBRARY") {
             config.ort_library = library.into();
         }
+        config.threads = parse(&lookup, "GLIMPSE_THREADS", "a whole number over 0")?
+            .or_else(|| processors_of(&lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?));
         if let Some(pixels) = positive(&lookup, "GLIMPSE_MAX_IMAGE_PIXELS")? {
             let bytes = pixels.saturating_mul(BYTES_PER_PIXEL);
             config.limits.max_pixels = pixels;
@@ -129,6 +136,15 @@ impl StoreConfig {
         }
         Ok(config)
     }
+}
+
+/// The processors that a Lambda function's memory pays for. More of them are shown, but the time of
+/// one comes with each 1,769 MB, and threads beyond that spin while they wait for one another.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
+fn processors_of(megabytes: &str) -> Option<NonZeroUsize> {
+    const MB_A_PROCESSOR: usize = 1769;
+    let megabytes: usize = megabytes.parse().ok()?;
+    NonZeroUsize::new(((megabytes + MB_A_PROCESSOR / 2) / MB_A_PROCESSOR).max(1))
 }
 
 fn parse_source(uri: &str) -> Option<ModelSource> {
@@ -187,9 +203,24 @@ mod tests {
             ("GLIMPSE_LOAD_TIMEOUT_MS", "0"),
             ("GLIMPSE_MAX_MODEL_BYTES", "-1"),
             ("GLIMPSE_MAX_IMAGE_PIXELS", "many"),
+            ("GLIMPSE_THREADS", "0"),
         ] {
             let error = read(&[("GLIMPSE_MODEL_URI", "model"), (variable, value)]).unwrap_err();
             assert!(error.to_string().starts_with(&format!("{variable} is `{value}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn threads_are_the_processors_that_lambdas_memory_pays_for() {
+        let threads = |variables: &[(&str, &str)]| {
+            let uri = [("GLIMPSE_MODEL_URI", "model")];
+            read(&[&uri, variables].concat()).unwrap().threads.map(NonZeroUsize::get)
+        };
+        assert_eq!(threads(&[]), None);
+        for (memory, expected) in [("128", 1), ("1769", 1), ("3538", 2), ("10240", 6)] {
+            let memory = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory);
+            assert_eq!(threads(&[memory]), Some(expected), "{memory:?}");
+            assert_eq!(threads(&[memory, ("GLIMPSE_THREADS", "3")]), Some(3));
         }
     }
 

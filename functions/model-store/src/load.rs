@@ -54,10 +54,14 @@ pub(crate) async fn load(
 
 /// Starts at once, on a thread of its own.
 fn open_library(config: &StoreConfig) -> JoinHandle<Result<(Runtime, Duration), LoadError>> {
-    let library = config.ort_library.clone();
+    let (library, threads) = (config.ort_library.clone(), config.threads);
     task::spawn_blocking(move || {
         let started = Instant::now();
         let runtime = Runtime::open(&library).map_err(Arc::new)?;
+        let runtime = match threads {
+            Some(threads) => runtime.with_threads(threads),
+            None => runtime,
+        };
         Ok((runtime, started.elapsed()))
     })
 }
