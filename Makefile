@@ -61,7 +61,7 @@ bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 	$(CARGO) bench --locked --package glimpse-classifier
 
 bench-lambda: onnxruntime emulator pictures target/bundle-224 ## measure cold start, latency, memory
-	$(CARGO) build --release --locked --package glimpse-http-api
+	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
 	$(CARGO) bench --locked --package glimpse-tests --bench lambda
 
 # The default bundle's weights at 224 pixels: the size that ResNet50 is known at.
