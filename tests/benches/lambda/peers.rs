@@ -1,6 +1,8 @@
 //! The functions that are compared, each under an emulator of its own.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use glimpse_tests::emulator::Emulator;
 use glimpse_tests::s3::S3Server;
@@ -117,6 +119,11 @@ fn child_of(parent: u32) -> Result<String, Failure> {
 pub fn empty_function() -> Result<(), Failure> {
     let api = std::env::var("AWS_LAMBDA_RUNTIME_API")?;
     let base = format!("http://{api}/2018-06-01/runtime/invocation");
+    // This function starts faster than the emulator opens its port.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while TcpStream::connect(&api).is_err() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_micros(200));
+    }
     let agent = ureq::Agent::new_with_defaults();
     loop {
         let mut next = agent.get(format!("{base}/next")).call()?;
