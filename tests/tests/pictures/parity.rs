@@ -18,6 +18,9 @@ const LOSSY: f64 = 1.0;
 /// Real pictures whose label must be the reference's.
 const AGREEMENT: f64 = 0.995;
 
+/// Scores whose logits differ by less than 0.1, as an 8-bit logit's own step does.
+const NEAR: f64 = 0.9;
+
 /// One line of the fixtures' `cases.json`.
 #[derive(Deserialize)]
 struct Case {
@@ -39,11 +42,15 @@ struct Reference {
 }
 
 impl Reference {
-    /// The classes that share the best score: the int8 model's logits have so few levels that one
-    /// picture in thirty has two, and then one level of one pixel decides which comes first.
+    /// The best class, and those so close to it that one level of one pixel decides which comes first:
+    /// decoders and resizers differ by that much. The default model is unsure of these crops; one in
+    /// six has two classes that close.
     fn best(&self) -> Vec<usize> {
         let ranked = self.top5.iter().zip(&self.scores);
-        ranked.filter(|(_, score)| **score == self.scores[0]).map(|(&index, _)| index).collect()
+        ranked
+            .filter(|(_, score)| **score >= self.scores[0] * NEAR)
+            .map(|(&index, _)| index)
+            .collect()
     }
 }
 
