@@ -44,7 +44,7 @@ struct Reference {
 impl Reference {
     /// The best class, and those so close to it that one level of one pixel decides which comes first:
     /// decoders and resizers differ by that much. The default model is unsure of these crops; one in
-    /// six has two classes that close.
+    /// five has two classes that close.
     fn best(&self) -> Vec<usize> {
         let ranked = self.top5.iter().zip(&self.scores);
         ranked
