@@ -30,7 +30,7 @@ test-rust: onnxruntime emulator pictures $(VENV)/.stamp ## unit, contract, end-t
 	$(CARGO) test --workspace --locked
 
 test-models: $(VENV)/.stamp ## the Python package: tests, types, style
-	cd models && ../$(VENV)/bin/python -m pytest -q
+	cd models && ../$(VENV)/bin/python -m pytest
 	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
 
 lint-template: ## the SAM template: schemas, security rules, least privilege
