@@ -58,7 +58,7 @@ imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PI
 bench: bench-stages bench-lambda ## measure: the engine's stages, then the function against its baselines
 
 bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
-	$(CARGO) bench --locked --package glimpse-classifier
+	$(CARGO) bench --locked --package glimpse-classifier --bench stages
 
 bench-lambda: onnxruntime emulator pictures target/bundle-224 ## measure cold start, latency, memory
 	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
