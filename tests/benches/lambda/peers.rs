@@ -36,13 +36,12 @@ impl Peer {
         let baseline = root.join("tests/baseline").to_string_lossy().into_owned();
         Self {
             name,
-            command: ["-m", "awslambdaric", "handler.handle"].into_iter().fold(
-                vec![root.join("target/venv-baseline/bin/python")],
-                |mut command, word| {
-                    command.push(word.into());
-                    command
-                },
-            ),
+            command: vec![
+                root.join("target/venv-baseline/bin/python"),
+                "-m".into(),
+                "awslambdaric".into(),
+                "handler.handle".into(),
+            ],
             environment: vec![
                 ("MODEL_URI".to_owned(), model_uri.to_owned()),
                 ("PYTHONPATH".to_owned(), baseline),
