@@ -1,0 +1,22 @@
+//! `glimpse`: the engine at the edge. Reads the command line and hands over to the verb.
+
+mod classify;
+mod cli;
+mod serve;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Verb};
+
+fn main() -> ExitCode {
+    glimpse_classifier::keep_freed_memory();
+    let cli = Cli::parse();
+    match cli.verb {
+        Verb::Classify(arguments) => classify::run(&arguments),
+        Verb::Serve(arguments) => serve::run(&arguments),
+        Verb::Watch(arguments) => watch::run(&arguments),
+    }
+}
