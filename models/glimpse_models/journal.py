@@ -67,20 +67,29 @@ def curves(history: list[Row], path: Path) -> None:
 
 def command(*paths: Path) -> str:
     """The command line as given, with each of `paths` by its last part: it goes into public files."""
-    short = {str(path): path.name for path in paths}
-    words = [short.get(word, short.get(word.rstrip("/"), word)) for word in sys.argv[1:]]
+    names = {str(path): path.name for path in paths}
+    words = [names.get(word, names.get(word.rstrip("/"), short(word))) for word in sys.argv[1:]]
     return shlex.join(["python", "-m", "glimpse_models", *words])
 
 
+def short(word: str) -> str:
+    """An absolute path by its last two parts, which name a run and its file; else the word."""
+    return "/".join(Path(word).parts[-2:]) if Path(word).is_absolute() else word
+
+
 def git_commit() -> str:
-    """The commit of this code."""
+    """The commit of this code, with `-dirty` where the code is not what was committed."""
     place = Path(__file__).parent
-    order = ["git", "-C", str(place), "rev-parse", "HEAD"]
+
+    def git(*words: str) -> str:
+        order = ["git", "-C", str(place), *words]
+        return subprocess.run(order, capture_output=True, text=True, check=False).stdout.strip()
+
     try:
-        done = subprocess.run(order, capture_output=True, text=True, check=False)
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", ".")
     except FileNotFoundError:
         return "unknown"
-    return done.stdout.strip() or "unknown"
+    return f"{commit}-dirty" if commit and changes else commit or "unknown"
 
 
 def hardware(device: str) -> dict[str, Any]:

@@ -14,18 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
-from glimpse_models import augment, batches, journal, network, recipe
+from glimpse_models import batches, journal, recipe
 from glimpse_models.batches import Plan, Source
 from glimpse_models.data import HELD_OUT, DataSet, open_data
 from glimpse_models.errors import Refused
-from glimpse_models.preprocess import InputSpec, fit
+from glimpse_models.learner import Learner
 from glimpse_models.recipe import Recipe
-from glimpse_models.schedule import rate_at
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +94,7 @@ class Place:
 
 @dataclass
 class Progress:
-    """What a checkpoint holds beside the tensors."""
+    """How far a run is; a checkpoint holds it beside the tensors."""
 
     done: int = 0
     seconds: float = 0.0
@@ -107,24 +104,19 @@ class Progress:
 
 
 class Run:
-    """One training run: the network, what optimises it, and how far it is."""
+    """One training run: its learner, how far it is, and what it leaves on disk."""
 
     def __init__(
         self, data: DataSet, train: Source, validation: Source, recipe: Recipe, place: Place
     ) -> None:
         self._data, self._train, self._validation = data, train, validation
         self._recipe, self._place = recipe, place
-        torch.manual_seed(recipe.seed)
-        self._model = network.build(len(data.labels), recipe.backbone, recipe.head)
-        self._weights = "from scratch"
-        self._model.to(place.device)
-        self._optimiser = _optimiser(self._model, recipe)
-        self._average: network.State | None = None
-        self._progress = Progress()
         self._steps = batches.steps_an_epoch(len(train), recipe.batch)
-        self._loss = nn.CrossEntropyLoss(
-            _class_weights(data, recipe, place.device), label_smoothing=recipe.label_smoothing
-        )
+        self._learner = Learner(data, recipe, self._steps * len(recipe.sides), place.device)
+        self._weights = "from scratch"
+        # Of the code that the run began with: others may commit while it goes on.
+        self._commit = journal.git_commit()
+        self._progress = Progress()
 
     @classmethod
     def start(
@@ -135,8 +127,7 @@ class Run:
         if run._checkpoint.exists():
             run._resume()
         else:
-            run._weights = network.start_from(run._model, recipe.weights, recipe.backbone)
-            run._average = run._snapshot() if recipe.ema else None
+            run._weights = run._learner.start()
         return run
 
     @property
@@ -151,19 +142,21 @@ class Run:
                 break
             self._epoch(epoch)
         best = self._place.out / "best.pt"
-        about = self._about()
-        state = torch.load(best, weights_only=True) if self._recipe.patience else self._serving()
-        _save({"model": state, "about": about}, self._place.out / "weights.pt")
+        if self._recipe.patience:
+            state = torch.load(best, weights_only=True)
+        else:
+            state = self._learner.serving()
+        _save({"model": state, "about": self._about()}, self._place.out / "weights.pt")
         journal.write(self._place.out, self._record(), self._progress.history)
 
     def _epoch(self, epoch: int) -> None:
         progress, side = self._progress, self._recipe.sides[epoch]
         started, first = time.monotonic(), progress.done
-        self._set_training(epoch)
+        self._learner.set_training(epoch)
         title = f"epoch {epoch + 1}/{len(self._recipe.sides)} at {side} px"
         with _bar(title, self._steps, first % self._steps) as bar:
             for pictures, targets in self._batches(epoch):
-                loss = self._step(pictures, targets)
+                loss = self._learner.step(progress.done, pictures, targets)
                 progress.loss_sum += loss
                 progress.loss_count += 1
                 progress.done += 1
@@ -179,7 +172,7 @@ class Run:
                     self._save()
         spent = time.monotonic() - started
         rate = (progress.done - first) * self._recipe.batch / max(spent, 1e-9)
-        found = validate(self._model_to_serve(), self._validation, self._recipe, self._place.device)
+        found = self._learner.validate(self._validation)
         progress.seconds += time.monotonic() - started
         self._close_epoch(epoch, rate, found)
 
@@ -190,7 +183,7 @@ class Run:
             "epoch": epoch + 1,
             "step": progress.done,
             "side": self._recipe.sides[epoch],
-            "rate": self._rate(progress.done - 1),
+            "rate": self._learner.rate(progress.done - 1),
             "train_loss": progress.loss_sum / max(1, progress.loss_count),
             **found,
             "pictures_per_s": rate,
@@ -199,7 +192,7 @@ class Run:
         progress.history.append(row)
         progress.loss_sum, progress.loss_count = 0.0, 0
         if self._recipe.patience and row["top1"] >= max(past["top1"] for past in progress.history):
-            _save(self._serving(), self._place.out / "best.pt")
+            _save(self._learner.serving(), self._place.out / "best.pt")
         self._save()
         journal.write(self._place.out, self._record(), progress.history)
         print(
@@ -222,56 +215,6 @@ class Run:
         skip = self._progress.done % self._steps
         return batches.training_batches(self._train, plan, self._place.device, skip)
 
-    def _step(self, pictures: torch.Tensor, targets: torch.Tensor) -> float:
-        recipe, step = self._recipe, self._progress.done
-        if recipe.augment == "modern":
-            chance = np.random.default_rng((recipe.seed, step))
-            pictures, targets = augment.mix(pictures, targets, len(self._data.labels), chance)
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._rate(step)
-        loss = self._loss(_forward(self._model, pictures, recipe.precision), targets)
-        if not torch.isfinite(loss):
-            raise Refused(
-                f"the loss became {loss.item()} at step {step}; start anew with a lower --peak-rate"
-            )
-        loss.backward()
-        self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
-        if self._average is not None:
-            self._update_average(self._average)
-        return float(loss.item())
-
-    def _rate(self, step: int) -> float:
-        recipe = self._recipe
-        return rate_at(step, self._steps * len(recipe.sides), recipe.peak_rate, recipe.schedule)
-
-    def _set_training(self, epoch: int) -> None:
-        """Training mode; while the backbone is frozen, its batch norms keep their statistics too."""
-        frozen = epoch < self._recipe.freeze_epochs
-        self._model.train(not frozen)
-        self._model.requires_grad_(not frozen)
-        network.head_of(self._model).train().requires_grad_(True)
-
-    def _update_average(self, average: network.State) -> None:
-        for name, value in self._model.state_dict().items():
-            if value.is_floating_point():
-                average[name].lerp_(value, 1 - self._recipe.ema)
-            else:
-                average[name].copy_(value)
-
-    def _snapshot(self) -> network.State:
-        return {name: value.clone() for name, value in self._model.state_dict().items()}
-
-    def _serving(self) -> network.State:
-        return self._average if self._average is not None else self._model.state_dict()
-
-    def _model_to_serve(self) -> nn.Module:
-        if self._average is None:
-            return self._model
-        model = network.build(len(self._data.labels), self._recipe.backbone, self._recipe.head)
-        model.load_state_dict(self._average)
-        return model.to(self._place.device)
-
     def _patience_is_over(self) -> bool:
         top1 = [row["top1"] for row in self._progress.history]
         if not self._recipe.patience or not top1:
@@ -282,13 +225,12 @@ class Run:
 
     def _save(self) -> None:
         state = {
-            "model": self._model.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "ema": self._average,
+            **self._learner.state(),
             "about": self._about(),
             "recipe": self._recipe.record(),
             "progress": dict(vars(self._progress)),
             "weights": self._weights,
+            "git_commit": self._commit,
         }
         _save(state, self._checkpoint)
 
@@ -310,14 +252,10 @@ class Run:
             raise Refused(
                 f"{self._place.out} holds a run with {len(labels)} other classes; give its data set, or another --out"
             )
-        self._model.load_state_dict(state["model"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        if state.get("ema"):
-            self._average = {
-                name: value.to(self._place.device) for name, value in state["ema"].items()
-            }
+        self._learner.load(state)
         self._progress = Progress(**state.get("progress", {"done": state.get("done", 0)}))
         self._weights = state.get("weights", self._weights)
+        self._commit = state.get("git_commit", self._commit)
         print(
             f"going on at step {self._progress.done} of {self._steps * len(self._recipe.sides)}",
             flush=True,
@@ -334,11 +272,12 @@ class Run:
         }
 
     def _record(self) -> dict[str, Any]:
+        short = journal.short(self._recipe.weights)
         return {
             "command": self._place.command,
-            "git_commit": journal.git_commit(),
-            "recipe": self._recipe.record(),
-            "weights": self._weights,
+            "git_commit": self._commit,
+            "recipe": {**self._recipe.record(), "weights": short},
+            "weights": self._weights.replace(self._recipe.weights, short),
             "data": {
                 "name": self._data.name,
                 "classes": len(self._data.labels),
@@ -348,58 +287,6 @@ class Run:
             "hardware": journal.hardware(self._place.device.type),
             "hours": round(self._progress.seconds / 3600, 3),
         }
-
-
-def validate(model: nn.Module, source: Source, recipe: Recipe, device: torch.device) -> journal.Row:
-    """Loss, top-1 and top-5 with the serving preprocessing, in training precision."""
-    model.eval()
-    spec = InputSpec(recipe.side, recipe.resize)
-    loss, top1, top5, size = 0.0, 0, 0, 250
-    with torch.inference_mode():
-        for start in range(0, len(source), size):
-            rows = range(start, min(start + size, len(source)))
-            pixels = torch.stack(
-                [torch.from_numpy(fit(source.picture(row), spec).copy()) for row in rows]
-            )
-            targets = torch.tensor([source.split.targets[row] for row in rows], device=device)
-            logits = _forward(
-                model, pixels.to(device).permute(0, 3, 1, 2).float() / 255, recipe.precision
-            )
-            best = logits.topk(min(5, logits.shape[1])).indices
-            loss += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
-            top1 += int((best[:, 0] == targets).sum())
-            top5 += int((best == targets[:, None]).any(dim=1).sum())
-    count = len(source)
-    return {"val_loss": loss / count, "top1": top1 / count, "top5": top5 / count}
-
-
-def _forward(model: nn.Module, pictures: torch.Tensor, precision: str) -> torch.Tensor:
-    inputs = network.normalise(pictures).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-        logits: torch.Tensor = model(inputs)
-    return logits.float()
-
-
-def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Weight decay for convolution and linear weights, none for biases and batch norm."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    if recipe.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True)
-    kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
-    return kind(groups, lr=recipe.peak_rate)
-
-
-def _class_weights(data: DataSet, recipe: Recipe, device: torch.device) -> torch.Tensor | None:
-    """`balanced`: inversely to the number of training pictures, 1 on average over pictures."""
-    if recipe.class_weights == "none":
-        return None
-    counts = torch.bincount(torch.tensor(data.train.targets), minlength=len(data.labels))
-    return (len(data.train) / (len(data.labels) * counts.clamp(min=1))).to(device)
 
 
 def _bar(title: str, total: int, done: int) -> tqdm[Any]:

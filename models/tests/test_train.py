@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import CLASSES, RECIPE, ROOT, glimpse, ok, refused
 
-from glimpse_models import train
+from glimpse_models import journal, learner, train
 
 SMALL = (*RECIPE, "--augment", "crop")
 MODERN = (*RECIPE, "--augment", "modern", "--ema", "0.9", "--save-every", "2")
@@ -116,8 +116,11 @@ def wait_for_saves(path: Path, count: int) -> None:
 
 def test_a_finished_run_stays_as_it_is(trained: Path, tiny: Path) -> None:
     before = weights(trained)
-    out = ok("train", "--data", tiny, "--out", trained, *SMALL)
+    commit = json.loads((trained / "run.json").read_text())["git_commit"]
+    with mock.patch.object(journal, "git_commit", lambda: "a later commit"):
+        out = ok("train", "--data", tiny, "--out", trained, *SMALL)
     assert "epoch" not in out
+    assert json.loads((trained / "run.json").read_text())["git_commit"] == commit
     after = weights(trained)
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -202,6 +205,9 @@ def test_weights_of_another_run_with_a_frozen_backbone(
         ),
         *("--weights", trained / "weights.pt", "--freeze-epochs", "1"),
     )
+    record = (tmp_path / "run.json").read_text()
+    assert f"--weights {trained.name}/weights.pt" in record
+    assert str(trained.parent) not in record, "no path of this machine in a public record"
     before, after = weights(trained), weights(tmp_path)
     frozen = [name for name in before if not name.startswith("fc.")]
     assert all(torch.equal(before[name], after[name]) for name in frozen)
@@ -214,7 +220,7 @@ def test_patience_ends_a_run_and_keeps_the_best(tiny: Path, tmp_path: Path) -> N
     def validate(*_: object) -> dict[str, float]:
         return {"val_loss": 1.0, "top1": next(found), "top5": 1.0}
 
-    with mock.patch.object(train, "validate", validate):
+    with mock.patch.object(learner, "validate", validate):
         ok(
             *("train", "--data", tiny, "--out", tmp_path, "--backbone", "resnet18", "--side", "32"),
             *("--epochs", "6", "--batch", "36", "--augment", "crop", "--patience", "1"),

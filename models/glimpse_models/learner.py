@@ -1,0 +1,168 @@
+"""The network and what optimises it: one step, one validation, and the state that is saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from glimpse_models import augment, network
+from glimpse_models.batches import Source
+from glimpse_models.data import DataSet
+from glimpse_models.errors import Refused
+from glimpse_models.journal import Row
+from glimpse_models.preprocess import InputSpec, fit
+from glimpse_models.recipe import Recipe
+from glimpse_models.schedule import rate_at
+
+VALIDATED_AT_ONCE = 250  # pictures
+
+
+class Learner:
+    """A network, its optimiser and, where the recipe asks for one, the average of its weights."""
+
+    def __init__(self, data: DataSet, recipe: Recipe, steps: int, device: torch.device) -> None:
+        """`steps` is the number of all steps of the run."""
+        self._classes, self._recipe, self._steps = len(data.labels), recipe, steps
+        self._device = device
+        torch.manual_seed(recipe.seed)
+        self._model = self._network()
+        self._model.to(device)
+        self._optimiser = _optimiser(self._model, recipe)
+        self._average: network.State | None = None
+        self._loss = nn.CrossEntropyLoss(
+            class_weights(data, recipe.class_weights, device),
+            label_smoothing=recipe.label_smoothing,
+        )
+
+    def start(self) -> str:
+        """Take the recipe's weights; says which they were."""
+        recipe = self._recipe
+        origin = network.start_from(self._model, recipe.weights, recipe.backbone)
+        if recipe.ema:
+            state = self._model.state_dict()
+            self._average = {name: value.clone() for name, value in state.items()}
+        return origin
+
+    def set_training(self, epoch: int) -> None:
+        """Training mode; while the backbone is frozen, its batch norms keep their statistics too."""
+        frozen = epoch < self._recipe.freeze_epochs
+        self._model.train(not frozen)
+        self._model.requires_grad_(not frozen)
+        network.head_of(self._model).train().requires_grad_(True)
+
+    def step(self, step: int, pictures: torch.Tensor, targets: torch.Tensor) -> float:
+        """One step of the optimiser on a batch; gives its loss."""
+        recipe = self._recipe
+        if recipe.augment == "modern":
+            chance = np.random.default_rng((recipe.seed, step))
+            pictures, targets = augment.mix(pictures, targets, self._classes, chance)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.rate(step)
+        loss = self._loss(_forward(self._model, pictures, recipe.precision), targets)
+        if not torch.isfinite(loss):
+            raise Refused(
+                f"the loss became {loss.item()} at step {step}; start anew with a lower --peak-rate"
+            )
+        loss.backward()
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        if self._average is not None:
+            self._update_average(self._average)
+        return float(loss.item())
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return rate_at(step, self._steps, self._recipe.peak_rate, self._recipe.schedule)
+
+    def validate(self, source: Source) -> Row:
+        """Loss, top-1 and top-5 of what would serve."""
+        model = self._model
+        if self._average is not None:
+            model = self._network()
+            model.load_state_dict(self._average)
+            model = model.to(self._device)
+        return validate(model, source, self._recipe, self._device)
+
+    def serving(self) -> network.State:
+        """The weights that would serve."""
+        return self._average if self._average is not None else self._model.state_dict()
+
+    def state(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {
+            "model": self._model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "ema": self._average,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+        self._model.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        if state.get("ema"):
+            self._average = {name: value.to(self._device) for name, value in state["ema"].items()}
+
+    def _network(self) -> nn.Module:
+        return network.build(self._classes, self._recipe.backbone, self._recipe.head)
+
+    def _update_average(self, average: network.State) -> None:
+        for name, value in self._model.state_dict().items():
+            if value.is_floating_point():
+                average[name].lerp_(value, 1 - self._recipe.ema)
+            else:
+                average[name].copy_(value)
+
+
+def validate(model: nn.Module, source: Source, recipe: Recipe, device: torch.device) -> Row:
+    """Loss, top-1 and top-5 with the serving preprocessing, in training precision."""
+    model.eval()
+    spec = InputSpec(recipe.side, recipe.resize)
+    loss, top1, top5 = 0.0, 0, 0
+    with torch.inference_mode():
+        for start in range(0, len(source), VALIDATED_AT_ONCE):
+            rows = range(start, min(start + VALIDATED_AT_ONCE, len(source)))
+            pixels = torch.stack(
+                [torch.from_numpy(fit(source.picture(row), spec).copy()) for row in rows]
+            )
+            targets = torch.tensor([source.split.targets[row] for row in rows], device=device)
+            logits = _forward(
+                model, pixels.to(device).permute(0, 3, 1, 2).float() / 255, recipe.precision
+            )
+            best = logits.topk(min(5, logits.shape[1])).indices
+            loss += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
+            top1 += int((best[:, 0] == targets).sum())
+            top5 += int((best == targets[:, None]).any(dim=1).sum())
+    count = len(source)
+    return {"val_loss": loss / count, "top1": top1 / count, "top5": top5 / count}
+
+
+def class_weights(data: DataSet, kind: str, device: torch.device) -> torch.Tensor | None:
+    """`balanced`: inversely to the number of training pictures, 1 on average over pictures."""
+    if kind == "none":
+        return None
+    counts = torch.bincount(torch.tensor(data.train.targets), minlength=len(data.labels))
+    return (len(data.train) / (len(data.labels) * counts.clamp(min=1))).to(device)
+
+
+def _forward(model: nn.Module, pictures: torch.Tensor, precision: str) -> torch.Tensor:
+    inputs = network.normalise(pictures).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        logits: torch.Tensor = model(inputs)
+    return logits.float()
+
+
+def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Weight decay for convolution and linear weights, none for biases and batch norm."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True)
+    kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=recipe.peak_rate)
