@@ -1,0 +1,1 @@
+//! From S3 events to result objects.

@@ -1,0 +1,3 @@
+//! The Lambda function behind S3: configuration in, parts built, events handed over.
+
+fn main() {}
