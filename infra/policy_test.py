@@ -7,41 +7,55 @@ A rule gives the reasons for which it refuses a statement. That the rules can re
 
 from __future__ import annotations
 
+import copy
 import re
 import unittest
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import yaml
+from template import Node, load, of_type
 
-TEMPLATE = Path(__file__).resolve().parents[1] / "template.yaml"
-
-Node = Any  # a value of the template: a mapping, a list or a scalar
 Statement = dict[str, Node]
 
-# Actions for which AWS offers no resource to name (Service Authorization Reference).
-WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# Actions for which AWS offers no resource to name, or knows only all of them (Service Authorization
+# Reference; CodeDeploy asks for several alarms in one call).
+WITHOUT_RESOURCES = {
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "cloudwatch:DescribeAlarms",
+}
 
-# A resource is one that the template names: `Something.Arn`, or an ARN with a parameter in it.
-NAMED = re.compile(r"\$\{(?!AWS::)[A-Za-z0-9]+(\.Arn)?\}")
+# A resource is one that the template names: `Something`, `Something.Arn`, or an ARN with a parameter
+# in it.
+NAMED = re.compile(r"\$\{(?!AWS::)[A-Za-z0-9]+(\.Arn|\.Alias)?\}")
 
+READ = {"s3:GetObject", "s3:GetObjectVersion"}
+EXISTING = "arn:${AWS::Partition}:s3:::${ExistingBucket}"
 
-class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms: `!Ref X` is `{"Ref": "X"}`."""
+# What may be done with S3, and where: no other place, and nothing else there.
+GRANTS = {
+    "${ModelBucket.Arn}/${ModelPrefix}/*": {"s3:GetObject"},
+    "${UploadsBucket.Arn}/*": READ,
+    "${UploadsBucket.Arn}/uploads/*": {"s3:PutObject"},
+    "${UploadsBucket.Arn}": {"s3:ListBucket"},
+    "${ResultsBucket.Arn}/${UploadsBucket}/*": {"s3:GetObject", "s3:PutObject"},
+    "${ResultsBucket.Arn}/${UploadsBucket}/uploads/*": {"s3:GetObject"},
+    "${ResultsBucket.Arn}": {"s3:ListBucket"},
+    "${ResultsBucket.Arn}/_backfill/manifests/*": READ,
+    "${ResultsBucket.Arn}/_backfill/inventory/*": READ | {"s3:PutObject"},
+    "${ResultsBucket.Arn}/_backfill/reports/*": {"s3:PutObject"},
+    "arn:${AWS::Partition}:s3:::${PictureBucket}/*": {"s3:GetObject"},
+    f"{EXISTING}/*": READ,
+    EXISTING: {"s3:ListBucket"},
+    "${ResultsBucket.Arn}/${ExistingBucket}/*": {"s3:GetObject", "s3:PutObject"},
+}
 
-
-def short_form(loader: Loader, suffix: str, node: yaml.Node) -> Node:
-    """The long form of `!suffix node`."""
-    key = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
-    if isinstance(node, yaml.ScalarNode):
-        return {key: loader.construct_scalar(node)}
-    if isinstance(node, yaml.SequenceNode):
-        return {key: loader.construct_sequence(node, deep=True)}
-    return {key: loader.construct_mapping(node, deep=True)}
-
-
-Loader.add_multi_constructor("!", short_form)
+# Services that act for whoever asks them; only for this account, then.
+DEPUTIES = {
+    "s3.amazonaws.com",
+    "cloudwatch.amazonaws.com",
+    "batchoperations.s3.amazonaws.com",
+}
+OWN_ACCOUNT = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
 def listed(value: Node) -> list[Node]:
@@ -68,8 +82,8 @@ def text(resource: Node) -> str:
             return resource
         case {"Fn::Sub": str(pattern)}:
             return pattern
-        case {"Fn::GetAtt": str(name)}:
-            return f"${{{name}}}"
+        case {"Fn::GetAtt": [str(name), str(attribute)]}:
+            return f"${{{name}.{attribute}}}"
         case {"Ref": str(name)}:
             return f"${{{name}}}"
         case _:
@@ -86,70 +100,79 @@ def too_wide(statement: Statement) -> list[str]:
     actions = [str(action) for action in listed(statement.get("Action", "*"))]
     reasons += [f"wildcard in action {action}" for action in actions if "*" in action]
     if "Principal" in statement:
-        return reasons + wide_principal(statement["Principal"])
+        reasons += wide_principal(statement)
+        if actions == ["sts:AssumeRole"]:  # a role's trust names no resource
+            return reasons
     if set(actions) <= WITHOUT_RESOURCES:
         return reasons
     for resource in map(text, listed(statement.get("Resource", "*"))):
-        reasons.extend(wide_resource(resource))
-        # A bucket of ours holds several things; a function gets one prefix, and only to read.
-        if resource.startswith("${ModelBucket.Arn}"):
-            if resource != "${ModelBucket.Arn}/${ModelPrefix}/*":
-                reasons.append(f"{resource} is more than the one bundle")
-            if actions != ["s3:GetObject"]:
-                reasons.append(f"{actions} on the model, which is only read")
+        reasons += wide_resource(resource)
+        if any(action.startswith("s3:") for action in actions):
+            more = set(actions) - GRANTS.get(resource, set())
+            reasons += [f"{sorted(more)} on {resource} is for nobody"] if more else []
     return reasons
 
 
 def wide_resource(resource: str) -> list[str]:
-    """A resource names one thing; `/*` at the end means the objects below it."""
-    if "*" in resource.removesuffix("/*"):
+    """A resource names one thing; `/*` at the end means the objects below it, and `:*` after a
+    function its versions."""
+    named = resource.removesuffix("/*")
+    if re.fullmatch(r"\$\{[A-Za-z0-9]+Function\.Arn\}:\*", resource):
+        named = resource.removesuffix(":*")
+    if "*" in named:
         return [f"wildcard in resource {resource}"]
     return [] if NAMED.search(resource) else [f"{resource} names nothing of this stack"]
 
 
-def wide_principal(principal: Node) -> list[str]:
-    """A role trusts one service."""
+def wide_principal(statement: Statement) -> list[str]:
+    """A policy trusts one service; one that acts for others, only for this account."""
+    principal = statement["Principal"]
     service = principal.get("Service") if isinstance(principal, dict) else None
-    named = isinstance(service, str) and service.endswith(".amazonaws.com")
-    return [] if named and len(principal) == 1 else [f"principal {principal}"]
-
-
-def load() -> dict[str, Node]:
-    """The resources of the template."""
-    template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader)
-    resources: dict[str, Node] = template["Resources"]
-    return resources
+    if not isinstance(service, str) or not service.endswith(".amazonaws.com") or len(principal) > 1:
+        return [f"principal {principal}"]
+    if service in DEPUTIES and statement.get("Condition", {}).get("StringEquals") != OWN_ACCOUNT:
+        return [f"{service} may act for another account"]
+    return []
 
 
 class Template(unittest.TestCase):
     """What the template must keep to."""
 
-    resources = load()
+    template = load()
+    resources = template["Resources"]
 
     def of_type(self, kind: str) -> dict[str, Node]:
         """Properties of every resource of one type."""
-        found = {name: node for name, node in self.resources.items() if node["Type"] == kind}
-        return {name: node.get("Properties", {}) for name, node in found.items()}
+        return of_type(self.template, kind)
 
     def test_no_statement_allows_more_than_it_should(self) -> None:
         found = list(statements(self.resources))
-        self.assertGreaterEqual(len(found), 5, "the walk has missed statements")
+        self.assertGreaterEqual(len(found), 30, "the walk has missed statements")
         for path, statement in found:
             with self.subTest(path):
                 self.assertEqual(too_wide(statement), [])
+
+    def test_every_grant_is_used(self) -> None:
+        """A grant that no statement needs would let one in later."""
+        allowed = [s for _, s in statements(self.resources) if s["Effect"] == "Allow"]
+        used = {text(r) for s in allowed for r in listed(s.get("Resource", []))}
+        self.assertEqual(set(GRANTS) - used, set())
 
     def test_no_role_has_a_managed_policy(self) -> None:
         for name, role in self.of_type("AWS::IAM::Role").items():
             with self.subTest(name):
                 self.assertNotIn("ManagedPolicyArns", role)
 
-    def test_every_function_has_a_role_of_its_own(self) -> None:
+    def test_every_function_has_roles_of_its_own(self) -> None:
         """Where there is none, SAM makes one with a managed policy, which names no log group."""
         functions = self.of_type("AWS::Serverless::Function")
+        self.assertEqual(set(functions), {"HttpFunction", "EventsFunction"})
         for name, function in functions.items():
             with self.subTest(name):
-                self.assertEqual(function["Role"], {"Fn::GetAtt": f"{name}Role.Arn"})
+                self.assertEqual(function["Role"], {"Fn::GetAtt": [f"{name}Role", "Arn"]})
                 self.assertNotIn("Policies", function)
+                deployer = function["DeploymentPreference"]["Role"]
+                self.assertEqual(deployer, {"Fn::GetAtt": ["DeploymentRole", "Arn"]})
 
     def test_a_service_may_call_a_function_only_for_a_named_source(self) -> None:
         for name, permission in self.of_type("AWS::Lambda::Permission").items():
@@ -157,16 +180,36 @@ class Template(unittest.TestCase):
                 self.assertEqual(permission["Action"], "lambda:InvokeFunction")
                 self.assertRegex(text(permission["SourceArn"]), NAMED)
 
-    def test_every_bucket_is_private_encrypted_and_refuses_plain_http(self) -> None:
-        policies = self.of_type("AWS::S3::BucketPolicy").values()
+    def test_every_bucket_is_private_encrypted_and_versioned(self) -> None:
         for name, bucket in self.of_type("AWS::S3::Bucket").items():
             with self.subTest(name):
                 self.assertTrue(all(bucket["PublicAccessBlockConfiguration"].values()))
                 self.assertIn("BucketEncryption", bucket)
-                own = [policy for policy in policies if policy["Bucket"] == {"Ref": name}]
-                denied = [s for _, s in statements(own) if s["Effect"] == "Deny"]
-                conditions = [statement.get("Condition") for statement in denied]
-                self.assertIn({"Bool": {"aws:SecureTransport": "false"}}, conditions)
+                self.assertEqual(bucket["VersioningConfiguration"], {"Status": "Enabled"})
+
+    def test_every_queue_is_encrypted(self) -> None:
+        for name, queue in self.of_type("AWS::SQS::Queue").items():
+            with self.subTest(name):
+                self.assertIs(queue["SqsManagedSseEnabled"], True)
+
+    def test_bucket_queue_and_topic_refuse_what_comes_in_plain(self) -> None:
+        policies = [
+            policy
+            for kind in ("S3::BucketPolicy", "SQS::QueuePolicy", "SNS::TopicPolicy")
+            for policy in self.of_type(f"AWS::{kind}").values()
+        ]
+        for kind in ("S3::Bucket", "SQS::Queue", "SNS::Topic"):
+            for name in self.of_type(f"AWS::{kind}"):
+                with self.subTest(name):
+                    self.assertTrue(any(refuses_plain(policy, name) for policy in policies))
+
+
+def refuses_plain(policy: Node, name: str) -> bool:
+    """Whether a resource policy is that of `name` and denies all that comes without TLS."""
+    of = [policy.get("Bucket"), *policy.get("Queues", []), *policy.get("Topics", [])]
+    denied = [s for _, s in statements(policy) if s["Effect"] == "Deny" and s["Principal"] == "*"]
+    without_tls = {"Bool": {"aws:SecureTransport": "false"}}
+    return {"Ref": name} in of and any(s.get("Condition") == without_tls for s in denied)
 
 
 class Rules(unittest.TestCase):
@@ -183,27 +226,73 @@ class Rules(unittest.TestCase):
             ("s3:GetObject", "arn:aws:s3:::somebody-elses/*"),
             ("s3:GetObject", {"Fn::Sub": "arn:${AWS::Partition}:s3:::*"}),
             ("s3:GetObject", {"Fn::Sub": "${ModelBucket.Arn}/*"}),
-            ("s3:GetObject", {"Fn::GetAtt": "ModelBucket.Arn"}),
+            ("s3:GetObject", {"Fn::GetAtt": ["ModelBucket", "Arn"]}),
             ("s3:GetObject", {"Fn::Join": ["", ["arn:aws:s3:::", "*"]]}),
+            ("s3:PutObject", {"Fn::Sub": "${UploadsBucket.Arn}/*"}),
+            ("s3:PutObject", {"Fn::Sub": "${ResultsBucket.Arn}/*"}),
+            ("s3:DeleteObject", {"Fn::Sub": "${ResultsBucket.Arn}/${UploadsBucket}/*"}),
+            ("s3:PutObject", {"Fn::Sub": "${ResultsBucket.Arn}/_backfill/manifests/*"}),
+            ("sqs:SendMessage", {"Fn::Sub": "arn:aws:sqs:*:*:${UploadsQueue}"}),
+            ("sqs:ReceiveMessage", "*"),
+            ("lambda:InvokeFunction", "*"),
+            ("lambda:InvokeFunction", {"Fn::Sub": "${Anything.Arn}:*"}),
+            ("lambda:UpdateAlias", {"Fn::Sub": "arn:aws:lambda:*:*:function:${HttpFunction}"}),
             ("logs:PutLogEvents", {"Fn::Sub": "arn:aws:logs:*:*:log-group:${Logs}"}),
             (["xray:PutTraceSegments", "s3:GetObject"], "*"),
+            (["cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"], "*"),
         ):
             statement = {"Effect": "Allow", "Action": action, "Resource": resource}
             with self.subTest(action=action, resource=resource):
                 self.assertNotEqual(too_wide(statement), [])
-        everyone = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
-        self.assertNotEqual(too_wide(everyone), [])
         inverse = {"Effect": "Allow", "NotAction": "iam:PassRole", "Resource": model}
         self.assertNotEqual(too_wide(inverse), [])
+
+    def test_a_principal_that_is_too_wide_is_refused(self) -> None:
+        queue = {"Fn::GetAtt": ["UploadsQueue", "Arn"]}
+        send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue}
+        own = {"StringEquals": OWN_ACCOUNT}
+        for principal, condition in (
+            ("*", own),
+            ({"AWS": "*"}, own),
+            ({"Service": "s3.amazonaws.com"}, {}),
+            ({"Service": "s3.amazonaws.com"}, {"StringLike": OWN_ACCOUNT}),
+            ({"Service": "s3.amazonaws.com", "AWS": "123456789012"}, own),
+            ({"Service": ["s3.amazonaws.com", "sns.amazonaws.com"]}, own),
+        ):
+            statement = send | {"Principal": principal, "Condition": condition}
+            with self.subTest(principal=principal, condition=condition):
+                self.assertNotEqual(too_wide(statement), [])
+
+    def test_every_statement_that_is_widened_is_refused(self) -> None:
+        """The rules see each statement of the template: none can get a wildcard unnoticed."""
+        allowed = [(p, s) for p, s in statements(load()) if s["Effect"] == "Allow"]
+        for path, statement in allowed:
+            for key in ("Action", "Resource"):
+                if key not in statement or statement[key] == "*":
+                    continue
+                wider = copy.deepcopy(statement) | {key: "*"}
+                with self.subTest(path, key=key):
+                    actions = set(listed(statement["Action"]))
+                    harmless = key == "Resource" and actions <= WITHOUT_RESOURCES
+                    self.assertTrue(harmless or too_wide(wider))
 
     def test_what_is_narrow_is_not(self) -> None:
         for action, resource in (
             ("s3:GetObject", {"Fn::Sub": "${ModelBucket.Arn}/${ModelPrefix}/*"}),
-            ("logs:PutLogEvents", {"Fn::GetAtt": "HttpFunctionLogs.Arn"}),
+            ("logs:PutLogEvents", {"Fn::GetAtt": ["HttpFunctionLogs", "Arn"]}),
+            ("lambda:InvokeFunction", {"Ref": "EventsFunction.Alias"}),
             (sorted(WITHOUT_RESOURCES), "*"),
         ):
             statement = {"Effect": "Allow", "Action": action, "Resource": resource}
             self.assertEqual(too_wide(statement), [])
+
+    def test_a_policy_without_tls_is_noticed(self) -> None:
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "x"}
+        policy = {"Bucket": {"Ref": "B"}, "PolicyDocument": {"Statement": [deny]}}
+        self.assertFalse(refuses_plain(policy, "B"))
+        deny["Condition"] = {"Bool": {"aws:SecureTransport": "false"}}
+        self.assertTrue(refuses_plain(policy, "B"))
+        self.assertFalse(refuses_plain(policy, "C"))
 
 
 if __name__ == "__main__":
