@@ -1,6 +1,7 @@
 //! `bundle.json`: what a model is, what it expects, and how well it does.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Input sides beyond this are a mistake in the file, not a model.
 const MAX_SIDE: u32 = 4096;
+
+/// Beyond these every score is 0 or 1, or all are the same.
+const TEMPERATURES: RangeInclusive<f64> = 0.01..=100.0;
 
 /// The parsed and validated `bundle.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +34,9 @@ pub struct Manifest {
     /// Accuracy on held-out pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// How scores are made honest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Training command, git commit, seed, weights.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub provenance: serde_json::Value,
@@ -90,7 +97,28 @@ pub struct Metrics {
     pub int8_top5: f64,
 }
 
+/// Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017), fitted
+/// on pictures that training never saw.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Logits are divided by it before the softmax; 0.01 to 100.
+    pub temperature: f64,
+    /// How many pictures it was fitted on.
+    pub images: u64,
+    /// Expected calibration error without it, 0…1.
+    pub ece_before: f64,
+    /// The same with it.
+    pub ece_after: f64,
+}
+
 impl Manifest {
+    /// What logits are divided by before the softmax: 1 for a bundle without calibration.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // 0.01 to 100.
+    pub fn temperature(&self) -> f32 {
+        self.calibration.map_or(1.0, |calibration| calibration.temperature as f32)
+    }
+
     /// Parse and validate `bundle.json`.
     ///
     /// # Errors
@@ -124,6 +152,11 @@ impl Manifest {
             if entry.sha256.len() != 64 || !entry.sha256.bytes().all(hex) {
                 return Err(BundleError::Checksum { file: file.clone() });
             }
+        }
+        if let Some(Calibration { temperature, .. }) = self.calibration
+            && !TEMPERATURES.contains(&temperature)
+        {
+            return Err(BundleError::Temperature { found: temperature });
         }
         let InputSpec { height, width, resize_shorter_side: shorter, .. } = self.input;
         let refuse = |reason| Err(BundleError::Input { width, height, shorter, reason });
@@ -178,6 +211,18 @@ mod tests {
         assert!(matches!(crop, BundleError::Input { shorter: 128, .. }));
         let zero = parse(|v| v["input"]["width"] = 0.into());
         assert!(matches!(zero, BundleError::Input { width: 0, .. }));
+        let heat = |temperature: f64| {
+            move |v: &mut serde_json::Value| {
+                v["calibration"] = serde_json::json!({
+                    "temperature": temperature, "images": 1, "ece_before": 0.2, "ece_after": 0.1
+                });
+            }
+        };
+        assert_eq!(Manifest::parse(&json(heat(1.5))).unwrap().temperature(), 1.5);
+        for wrong in [0.0, -1.0, 1e-300, 1e300] {
+            let error = Manifest::parse(&json(heat(wrong))).unwrap_err();
+            assert!(matches!(error, BundleError::Temperature { found } if found == wrong));
+        }
         let filter = parse(|v| v["input"]["interpolation"] = "nearest".into());
         assert!(matches!(filter, BundleError::Json(_)));
     }

@@ -1,4 +1,4 @@
-//! The main path, and what it is asked and answers.
+//! The main path, and what it answers.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,17 @@ use rayon::prelude::*;
 
 use crate::bundle::Manifest;
 use crate::decode::decode;
+use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
+use crate::explain::{self, Explanation};
 use crate::labels::Labels;
 use crate::limits::Limits;
+use crate::options::Options;
+use crate::outputs::{Outputs, Row};
 use crate::preprocess;
 use crate::rank::{self, Ranked};
 use crate::runtime::Runtime;
-use crate::session::Session;
+use crate::session::{Session, Wanted};
 
 /// Pictures in one run of the session: more gain nothing on two cores and cost memory.
 const RUN_LIMIT: usize = 8;
@@ -25,29 +29,21 @@ pub struct Classifier {
     limits: Limits,
 }
 
-/// What a caller may choose.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
-    /// How many predictions to give, best first.
-    pub top_k: usize,
-    /// Predictions with a lower softmax probability are left out.
-    pub min_score: f32,
-}
-
-impl Default for Options {
-    /// The five best, however unlikely.
-    fn default() -> Self {
-        Self { top_k: 5, min_score: 0.0 }
-    }
-}
-
 /// The answer for one picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// The argmax, whatever the options.
     pub top: Ranked,
+    /// Whether `top` is under `abstain_below`: then it should not be taken for the label.
+    pub abstained: bool,
     /// The `top_k` best, best first, less those under `min_score`.
     pub predictions: Vec<Ranked>,
+    /// One for each class asked for, in that order; empty where none was.
+    pub explanations: Vec<Explanation>,
+    /// The pooled features, of length 1 (L2), where asked for.
+    pub embedding: Option<Vec<f32>>,
+    /// [`crate::energy`] of the logits, where asked for.
+    pub energy: Option<f32>,
     /// Where the time went.
     pub timing: Timing,
 }
@@ -98,11 +94,39 @@ impl Classifier {
         &self.labels
     }
 
+    /// Whether the model can explain its labels: it has class maps.
+    #[must_use]
+    pub fn explains(&self) -> bool {
+        self.session.offers().class_maps
+    }
+
+    /// Length of the model's embeddings, if it gives them.
+    #[must_use]
+    pub fn embedding_dimension(&self) -> Option<usize> {
+        self.session.offers().embedding
+    }
+
+    /// Whether this model can do what `options` ask for; classifying checks it too.
+    ///
+    /// # Errors
+    /// Names what the model lacks.
+    pub fn check(&self, options: &Options) -> Result<(), ClassifyError> {
+        if options.explain.is_some() && !self.explains() {
+            return Err(ClassifyError::NoClassMaps);
+        }
+        if options.embedding && self.embedding_dimension().is_none() {
+            return Err(ClassifyError::NoEmbedding);
+        }
+        Ok(())
+    }
+
     /// Classify one encoded picture.
     ///
     /// # Errors
-    /// When the picture is refused or broken, or inference fails.
+    /// When the picture is refused or broken, the model lacks what `options` ask for, a class to be
+    /// explained is not among the best, or inference fails.
     pub fn classify(&self, encoded: &[u8], options: &Options) -> Result<Prediction, ClassifyError> {
+        self.check(options)?;
         self.infer(&self.fit(encoded)?, options)
     }
 
@@ -114,7 +138,8 @@ impl Classifier {
     ) -> Vec<Result<Prediction, ClassifyError>> {
         let mut results = Vec::with_capacity(encoded.len());
         for chunk in encoded.chunks(RUN_LIMIT) {
-            let fitted = chunk.par_iter().map(|bytes| self.fit(bytes.as_ref())).collect();
+            let fit = |bytes: &B| self.check(options).and_then(|()| self.fit(bytes.as_ref()));
+            let fitted = chunk.par_iter().map(fit).collect();
             results.extend(self.infer_together(fitted, options));
         }
         results
@@ -123,18 +148,18 @@ impl Classifier {
     /// Classify pictures that are already at the input size: uint8 RGB `[n, height, width, 3]`.
     ///
     /// # Errors
-    /// When `pixels` is not `n` such pictures, or inference fails.
+    /// When `pixels` is not `n` such pictures, or as [`Classifier::classify`] for any of them.
     pub fn classify_pixels(
         &self,
         pixels: &[u8],
         n: usize,
         options: &Options,
     ) -> Result<Vec<Prediction>, ClassifyError> {
-        let (logits, infer) = timed(|| self.session.run(pixels, n));
+        self.check(options)?;
+        let (outputs, infer) = timed(|| self.run(pixels, n, options));
         let timing = Timing { infer: share(infer, n), ..Timing::default() };
-        let logits = logits?;
-        let each = logits.chunks_exact(self.session.classes());
-        Ok(each.map(|logits| self.rank(logits, options, timing)).collect())
+        let each = pixels.chunks_exact(self.manifest.input.bytes());
+        outputs?.rows().zip(each).map(|(row, one)| self.tell(&row, one, options, timing)).collect()
     }
 
     fn fit(&self, encoded: &[u8]) -> Result<Fitted, ClassifyError> {
@@ -144,9 +169,15 @@ impl Classifier {
         Ok(Fitted { pixels, timing: Timing { decode, preprocess, ..Timing::default() } })
     }
 
+    fn run(&self, pixels: &[u8], n: usize, options: &Options) -> Result<Outputs, ClassifyError> {
+        let class_maps = options.explain.is_some();
+        self.session.run_for(Wanted { class_maps, embedding: options.embedding }, pixels, n)
+    }
+
     fn infer(&self, fitted: &Fitted, options: &Options) -> Result<Prediction, ClassifyError> {
-        let (logits, infer) = timed(|| self.session.run(&fitted.pixels, 1));
-        Ok(self.rank(&logits?, options, Timing { infer, ..fitted.timing }))
+        let (outputs, infer) = timed(|| self.run(&fitted.pixels, 1, options));
+        let timing = Timing { infer, ..fitted.timing };
+        self.tell(&outputs?.first(), &fitted.pixels, options, timing)
     }
 
     /// Run the good ones of `fitted` together and put the results back in order.
@@ -159,28 +190,48 @@ impl Classifier {
     ) -> Vec<Result<Prediction, ClassifyError>> {
         let good: Vec<&[u8]> = fitted.iter().flatten().map(|f| f.pixels.as_slice()).collect();
         let (n, pixels) = (good.len(), good.concat());
-        let (logits, infer) = timed(|| self.session.run(&pixels, n));
-        let logits = logits.unwrap_or_default();
-        let mut rows = logits.chunks_exact(self.session.classes());
+        let (outputs, infer) = timed(|| self.run(&pixels, n, options));
+        let outputs = outputs.ok();
+        let mut rows = outputs.iter().flat_map(Outputs::rows);
         let infer = share(infer, n);
         fitted
             .into_iter()
             .map(|one| {
                 let one = one?;
+                let timing = Timing { infer, ..one.timing };
                 match rows.next() {
-                    Some(row) => Ok(self.rank(row, options, Timing { infer, ..one.timing })),
+                    Some(row) => self.tell(&row, &one.pixels, options, timing),
                     None => self.infer(&one, options),
                 }
             })
             .collect()
     }
 
-    fn rank(&self, logits: &[f32], options: &Options, timing: Timing) -> Prediction {
-        let mut predictions = rank::top_k(&rank::softmax(logits), &self.labels, options.top_k);
+    /// What the run's outputs say of one picture, `pixels` at the input size.
+    fn tell(
+        &self,
+        row: &Row<'_>,
+        pixels: &[u8],
+        options: &Options,
+        timing: Timing,
+    ) -> Result<Prediction, ClassifyError> {
+        let scores = rank::softmax(row.logits, self.manifest.temperature());
+        let mut predictions = rank::top_k(&scores, &self.labels, options.top_k);
+        let seen = (pixels, &self.manifest.input);
+        let explain = |wanted| explain::explain(row, &predictions, wanted, seen);
+        let explanations = options.explain.as_ref().map(explain).transpose()?.unwrap_or_default();
         let top = predictions[0].clone();
         predictions.retain(|ranked| ranked.score >= options.min_score);
         predictions.truncate(options.top_k);
-        Prediction { top, predictions, timing }
+        Ok(Prediction {
+            abstained: top.score < options.abstain_below,
+            top,
+            predictions,
+            explanations,
+            embedding: row.embedding.map(embedding::normalised),
+            energy: options.energy.then(|| rank::energy(row.logits)),
+            timing,
+        })
     }
 }
 

@@ -63,6 +63,12 @@ pub enum BundleError {
         /// What was expected.
         reason: &'static str,
     },
+    /// The calibration's temperature cannot divide logits.
+    #[error("bundle.json has the calibration temperature {found}; expected 0.01 to 100")]
+    Temperature {
+        /// In the file.
+        found: f64,
+    },
     /// `labels.txt` is not UTF-8 with one label a line.
     #[error("labels.txt {0}")]
     Labels(&'static str),
@@ -130,10 +136,35 @@ pub enum ClassifyError {
         /// Input height, pixels.
         height: u32,
     },
+    /// Explanation was asked of a model without class maps.
+    #[error("explain: this model has no class activation maps (the output `class_maps`)")]
+    NoClassMaps,
+    /// An embedding was asked of a model that gives none.
+    #[error("embedding: this model gives none (the output `embedding`)")]
+    NoEmbedding,
+    /// A class to be explained is not among the picture's best.
+    #[error(
+        "explain: {class} is not among the picture's {top_k} best labels; raise top_k or name one of them"
+    )]
+    NotAmongTheBest {
+        /// Its index, or the beginning of its label in quotes.
+        class: String,
+        /// How many labels there were to choose from.
+        top_k: usize,
+    },
+    /// The overlay picture cannot be made: not the caller's fault.
+    #[error("the overlay cannot be made")]
+    Overlay(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The session failed: not the caller's fault.
     #[error("inference failed")]
     Inference(#[source] ort::Error),
     /// The model gave NaN or infinity: not the caller's fault.
-    #[error("the model's logits are not finite")]
+    #[error("the model's outputs are not finite")]
     NotFinite,
+    /// An output has another shape than announced: not the caller's fault.
+    #[error("the model's output `{output}` has an unexpected shape")]
+    OutputShape {
+        /// The output's name.
+        output: &'static str,
+    },
 }

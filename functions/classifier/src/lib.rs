@@ -18,15 +18,38 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! An answer can say more: where in the picture a label comes from, how unlike the training
+//! pictures this one is, and a vector to find similar pictures by.
+//!
+//! ```no_run
+//! use glimpse_classifier::{Classifier, Explain, Options};
+//! # fn example(classifier: &Classifier) -> Result<(), Box<dyn std::error::Error>> {
+//! let explain = Some(Explain { overlay: true, ..Explain::default() });
+//! let options = Options { explain, embedding: true, energy: true, ..Options::default() };
+//! let prediction = classifier.classify(&std::fs::read("cat.jpg")?, &options)?;
+//! for explanation in &prediction.explanations {
+//!     println!("{}: {:?}", explanation.label, explanation.map.scaled());
+//!     std::fs::write("overlay.png", explanation.overlay.as_deref().unwrap_or_default())?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod allocator;
 mod bundle;
 mod classifier;
+mod contract;
 mod decode;
+mod embedding;
 mod error;
+mod explain;
 mod jpeg;
 mod labels;
 mod limits;
+mod options;
+mod outputs;
+mod overlay;
 mod preprocess;
 mod rank;
 mod runtime;
@@ -34,13 +57,17 @@ mod session;
 mod webp;
 
 pub use allocator::keep_freed_memory;
-pub use bundle::{FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION};
-pub use classifier::{Classifier, Options, Prediction, Timing};
+pub use bundle::{
+    Calibration, FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION,
+};
+pub use classifier::{Classifier, Prediction, Timing};
 pub use decode::{Picture, decode};
 pub use error::{BundleError, ClassifyError, LoadError, OpenError};
+pub use explain::{ClassMap, Explanation};
 pub use labels::Labels;
 pub use limits::Limits;
+pub use options::{Class, Explain, Options};
 pub use preprocess::fit;
-pub use rank::{Ranked, softmax};
+pub use rank::{Ranked, energy, softmax};
 pub use runtime::Runtime;
 pub use session::Session;

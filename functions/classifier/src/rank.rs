@@ -17,16 +17,36 @@ pub struct Ranked {
     pub score: f32,
 }
 
-/// Softmax over logits `[C]`; numerically stable by subtracting the maximum.
+/// Softmax over `logits / temperature`, `[C]`; numerically stable by subtracting the maximum.
+///
+/// `temperature` is over 0: [`crate::Manifest::temperature`], or 1 for the plain softmax.
 #[must_use]
-pub fn softmax(logits: &[f32]) -> Vec<f32> {
-    let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut scores: Vec<f32> = logits.iter().map(|logit| (logit - maximum).exp()).collect();
+pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
+    let maximum = maximum(logits);
+    let exponential = |logit: &f32| ((logit - maximum) / temperature).exp();
+    let mut scores: Vec<f32> = logits.iter().map(exponential).collect();
     let sum: f32 = scores.iter().sum();
     for score in &mut scores {
         *score /= sum;
     }
     scores
+}
+
+/// The energy score `E(x) = −T · log Σ exp(logit / T)` over logits `[C]`, with T = 1.
+///
+/// Lower, that is more negative, is more like the pictures that the model was trained on; a picture
+/// of something else scores higher. Where to draw the line depends on the model. T is 1 whatever
+/// the bundle's temperature, so that a new calibration does not move the line. Liu et al.,
+/// "Energy-based Out-of-distribution Detection", `NeurIPS` 2020.
+#[must_use]
+pub fn energy(logits: &[f32]) -> f32 {
+    let maximum = maximum(logits);
+    let sum: f32 = logits.iter().map(|logit| (logit - maximum).exp()).sum();
+    -(maximum + sum.ln())
+}
+
+fn maximum(logits: &[f32]) -> f32 {
+    logits.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// The `k` classes with the highest scores, best first; equal scores keep class order.
@@ -58,9 +78,24 @@ mod tests {
 
     #[test]
     fn softmax_sums_to_one_even_for_huge_logits() {
-        let scores = softmax(&[1000.0, 999.0, -1000.0]);
-        assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        for temperature in [0.01, 1.0, 100.0] {
+            let scores = softmax(&[1000.0, 999.0, -1000.0], temperature);
+            assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+        let scores = softmax(&[1000.0, 999.0, -1000.0], 1.0);
         assert!((scores[0] / scores[1] - std::f32::consts::E).abs() < 1e-5);
+    }
+
+    #[test]
+    fn temperature_divides_logits() {
+        assert_eq!(softmax(&[3.0, 1.0, -2.0], 2.0), softmax(&[1.5, 0.5, -1.0], 1.0));
+    }
+
+    #[test]
+    fn energy_is_minus_the_logarithm_of_the_sum_of_exponentials() {
+        let expected = -(0.5_f64.exp() + 2.0_f64.exp() + (-1.0_f64).exp()).ln();
+        assert!((f64::from(energy(&[0.5, 2.0, -1.0])) - expected).abs() < 1e-6);
+        assert_eq!(energy(&[1000.0, -1000.0]), -1000.0);
     }
 
     #[test]

@@ -1,26 +1,42 @@
-//! The ONNX Runtime session: pixels in, logits out.
+//! The ONNX Runtime session: pixels in, logits and what else is wanted out.
 
-use ort::session::Session as OrtSession;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session as OrtSession};
+use ort::value::TensorRef;
 use parking_lot::FairMutex;
 
 use crate::bundle::InputSpec;
+use crate::contract::{self, Offers};
 use crate::error::{ClassifyError, LoadError};
+use crate::outputs::Outputs;
 use crate::runtime::Runtime;
 
 /// One loaded model. Runs are queued in the order of their arrival: one run uses all cores.
 pub struct Session {
-    inner: FairMutex<OrtSession>,
+    inner: FairMutex<Inner>,
     input: InputSpec,
     classes: usize,
+    offers: Offers,
+}
+
+struct Inner {
+    session: OrtSession,
+    /// Asks for logits alone: a plain run fetches nothing else. Made once.
+    plain: RunOptions<HasSelectedOutputs>,
+}
+
+/// What a run is asked for besides logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Wanted {
+    pub(crate) class_maps: bool,
+    pub(crate) embedding: bool,
 }
 
 impl Session {
     /// Load `model` (the bytes of `model.onnx`) and check it against the bundle format.
     ///
     /// # Errors
-    /// When ONNX Runtime refuses the model, or its input or output is not the contract's.
+    /// When ONNX Runtime refuses the model, or its inputs or outputs are not the contract's.
     pub fn new(
         runtime: &Runtime,
         model: &[u8],
@@ -28,9 +44,9 @@ impl Session {
         classes: usize,
     ) -> Result<Self, LoadError> {
         let session = open(runtime, model).map_err(LoadError::Session)?;
-        check_input(session.inputs(), input)?;
-        check_output(session.outputs(), classes)?;
-        Ok(Self { inner: FairMutex::new(session), input, classes })
+        let offers = contract::check(&session, input, classes)?;
+        let plain = selecting(Wanted::default()).map_err(LoadError::Session)?;
+        Ok(Self { inner: FairMutex::new(Inner { session, plain }), input, classes, offers })
     }
 
     /// Logits `[n × classes]` of `n` pictures; `pixels` is uint8 RGB `[n, height, width, 3]`.
@@ -38,6 +54,16 @@ impl Session {
     /// # Errors
     /// When `pixels` is not `n` pictures, or ONNX Runtime fails.
     pub fn run(&self, pixels: &[u8], n: usize) -> Result<Vec<f32>, ClassifyError> {
+        Ok(self.run_for(Wanted::default(), pixels, n)?.into_logits())
+    }
+
+    /// The same with what else is `wanted`, which the model must offer.
+    pub(crate) fn run_for(
+        &self,
+        wanted: Wanted,
+        pixels: &[u8],
+        n: usize,
+    ) -> Result<Outputs, ClassifyError> {
         let expected = self.input.bytes().saturating_mul(n);
         let InputSpec { height, width, .. } = self.input;
         if pixels.len() != expected || n == 0 {
@@ -45,17 +71,36 @@ impl Session {
             return Err(ClassifyError::InvalidPixels { found, expected, n, width, height });
         }
         let shape = [n, height as usize, width as usize, 3];
-        let image =
-            TensorRef::from_array_view((shape, pixels)).map_err(ClassifyError::Inference)?;
-        let mut session = self.inner.lock();
-        let outputs =
-            session.run(ort::inputs!["image" => image]).map_err(ClassifyError::Inference)?;
-        let (_, logits) =
-            outputs["logits"].try_extract_tensor::<f32>().map_err(ClassifyError::Inference)?;
-        if logits.len() != n * self.classes || logits.iter().any(|logit| !logit.is_finite()) {
-            return Err(ClassifyError::NotFinite);
+        let failed = ClassifyError::Inference;
+        let image = TensorRef::from_array_view((shape, pixels)).map_err(failed)?;
+        let explain = TensorRef::from_array_view(((), &[true][..]));
+        let more = (wanted != Wanted::default()).then(|| selecting(wanted));
+        let more = more.transpose().map_err(failed)?;
+        let mut inner = self.inner.lock();
+        let Inner { session, plain } = &mut *inner;
+        let options = more.as_ref().unwrap_or(plain);
+        let inputs = if wanted.class_maps {
+            ort::inputs!["image" => image, "explain" => explain.map_err(failed)?]
+        } else {
+            ort::inputs!["image" => image]
+        };
+        let outputs = session.run_with_options(inputs, options).map_err(failed)?;
+        let output = |name: &str| {
+            let (shape, values) = outputs[name].try_extract_tensor::<f32>().map_err(failed)?;
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(ClassifyError::NotFinite);
+            }
+            Ok((shape.to_vec(), values.to_vec()))
+        };
+        let mut given = Outputs::new(output("logits")?.1, n, self.classes)?;
+        if wanted.class_maps {
+            let (shape, values) = output("class_maps")?;
+            given = given.with_class_maps(&shape, values)?;
         }
-        Ok(logits.to_vec())
+        if let (true, Some(dimension)) = (wanted.embedding, self.offers.embedding) {
+            given = given.with_embedding(output("embedding")?.1, dimension)?;
+        }
+        Ok(given)
     }
 
     /// Number of classes.
@@ -63,6 +108,22 @@ impl Session {
     pub fn classes(&self) -> usize {
         self.classes
     }
+
+    /// What the model gives besides logits.
+    pub(crate) fn offers(&self) -> Offers {
+        self.offers
+    }
+}
+
+fn selecting(wanted: Wanted) -> ort::Result<RunOptions<HasSelectedOutputs>> {
+    let mut outputs = OutputSelector::no_default().with("logits");
+    if wanted.class_maps {
+        outputs = outputs.with("class_maps");
+    }
+    if wanted.embedding {
+        outputs = outputs.with("embedding");
+    }
+    Ok(RunOptions::new()?.with_outputs(outputs))
 }
 
 fn open(runtime: &Runtime, model: &[u8]) -> ort::Result<OrtSession> {
@@ -72,44 +133,4 @@ fn open(runtime: &Runtime, model: &[u8]) -> ort::Result<OrtSession> {
         // Between requests the cores belong to decoding and to the network, not to spinning.
         .with_config_entry("session.force_spinning_stop", "1")?
         .commit_from_memory(model)
-}
-
-fn check_input(inputs: &[Outlet], spec: InputSpec) -> Result<(), LoadError> {
-    let expected = format!(
-        "one input `image`, uint8 [N, {}, {}, 3], as bundle.json says",
-        spec.height, spec.width
-    );
-    let found = describe(inputs);
-    let [input] = inputs else {
-        return Err(LoadError::Contract { found, expected });
-    };
-    let fits = matches!(input.dtype(), ValueType::Tensor { ty: TensorElementType::Uint8, shape, .. }
-        if shape.len() == 4
-            && shape[0] == -1
-            && shape[1..] == [i64::from(spec.height), i64::from(spec.width), 3]);
-    if input.name() != "image" || !fits {
-        return Err(LoadError::Contract { found, expected });
-    }
-    Ok(())
-}
-
-fn check_output(outputs: &[Outlet], classes: usize) -> Result<(), LoadError> {
-    let fits = outputs.iter().any(|output| {
-        output.name() == "logits"
-            && matches!(output.dtype(), ValueType::Tensor { ty: TensorElementType::Float32, shape, .. }
-                if shape.len() == 2 && usize::try_from(shape[1]).is_ok_and(|c| c == classes))
-    });
-    if fits {
-        return Ok(());
-    }
-    Err(LoadError::Contract {
-        found: describe(outputs),
-        expected: format!("an output `logits`, float32 [N, {classes}], one column a label"),
-    })
-}
-
-fn describe(outlets: &[Outlet]) -> String {
-    let each: Vec<String> =
-        outlets.iter().map(|outlet| format!("`{}` {}", outlet.name(), outlet.dtype())).collect();
-    if each.is_empty() { "none".to_owned() } else { each.join(", ") }
 }

@@ -175,8 +175,11 @@ impl From<ClassifyError> for Problem {
             }
             E::ImageTooLarge { .. } | E::TooMuchMemory { .. } => Self::ImageTooLarge(error),
             E::Corrupt { .. } => Self::CorruptImage(error),
-            E::InvalidPixels { .. } => Self::InvalidParameter(error.to_string()),
-            E::Inference(_) | E::NotFinite => {
+            E::InvalidPixels { .. }
+            | E::NoClassMaps
+            | E::NoEmbedding
+            | E::NotAmongTheBest { .. } => Self::InvalidParameter(error.to_string()),
+            E::Overlay(_) | E::Inference(_) | E::NotFinite | E::OutputShape { .. } => {
                 tracing::error!(error = %error, source = ?std::error::Error::source(&error), "inference failed");
                 Self::Internal
             }

@@ -94,6 +94,6 @@ mod tests {
     fn the_body_wins_over_the_query() {
         let body = Query { top_k: Some(2), ..Query::default() };
         let options = body.or(Query::parse("top_k=9&min_score=0.5&stage=x").unwrap());
-        assert_eq!(options.validate().unwrap(), Options { top_k: 2, min_score: 0.5 });
+        assert_eq!(options.validate().unwrap(), Options { top_k: 2, min_score: 0.5, ..Options::default() });
     }
 }

@@ -1,0 +1,153 @@
+//! What one run of the session gives, and the part of it that belongs to one picture.
+
+use crate::error::ClassifyError;
+
+/// The outputs of a run, picture after picture.
+pub(crate) struct Outputs {
+    n: usize,
+    classes: usize,
+    /// `[n × classes]`.
+    logits: Vec<f32>,
+    /// `[n × classes × places]`.
+    class_maps: Option<Maps>,
+    /// `[n × dimension]`.
+    embedding: Option<Vec<f32>>,
+}
+
+struct Maps {
+    values: Vec<f32>,
+    width: usize,
+    places: usize,
+}
+
+/// The outputs for one picture.
+pub(crate) struct Row<'a> {
+    pub(crate) logits: &'a [f32],
+    pub(crate) class_maps: Option<MapRow<'a>>,
+    pub(crate) embedding: Option<&'a [f32]>,
+}
+
+/// The maps `[classes × places]` of one picture; places are row-major, `width` in a row.
+pub(crate) struct MapRow<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) width: usize,
+    pub(crate) places: usize,
+}
+
+impl Outputs {
+    pub(crate) fn new(logits: Vec<f32>, n: usize, classes: usize) -> Result<Self, ClassifyError> {
+        if n == 0 || logits.len() != n * classes {
+            return Err(ClassifyError::OutputShape { output: "logits" });
+        }
+        Ok(Self { n, classes, logits, class_maps: None, embedding: None })
+    }
+
+    /// `shape` must be `[n, classes, height, width]` with at least one place.
+    pub(crate) fn with_class_maps(
+        mut self,
+        shape: &[i64],
+        values: Vec<f32>,
+    ) -> Result<Self, ClassifyError> {
+        let wrong = ClassifyError::OutputShape { output: "class_maps" };
+        let sides: Vec<usize> = shape.iter().filter_map(|&side| side.try_into().ok()).collect();
+        let &[n, classes, height, width] = sides.as_slice() else { return Err(wrong) };
+        let places = height * width;
+        if (n, classes) != (self.n, self.classes)
+            || places == 0
+            || values.len() != n * classes * places
+        {
+            return Err(wrong);
+        }
+        self.class_maps = Some(Maps { values, width, places });
+        Ok(self)
+    }
+
+    /// `values` must be `n` vectors `[dimension]`.
+    pub(crate) fn with_embedding(
+        mut self,
+        values: Vec<f32>,
+        dimension: usize,
+    ) -> Result<Self, ClassifyError> {
+        if values.len() != self.n * dimension {
+            return Err(ClassifyError::OutputShape { output: "embedding" });
+        }
+        self.embedding = Some(values);
+        Ok(self)
+    }
+
+    pub(crate) fn into_logits(self) -> Vec<f32> {
+        self.logits
+    }
+
+    /// One for each picture, in order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.n).map(|picture| self.row(picture))
+    }
+
+    /// A run is of at least one picture.
+    pub(crate) fn first(&self) -> Row<'_> {
+        self.row(0)
+    }
+
+    fn row(&self, picture: usize) -> Row<'_> {
+        let maps = self.class_maps.as_ref();
+        Row {
+            logits: part(&self.logits, self.n, picture),
+            class_maps: maps.map(|maps| MapRow {
+                values: part(&maps.values, self.n, picture),
+                width: maps.width,
+                places: maps.places,
+            }),
+            embedding: self.embedding.as_deref().map(|values| part(values, self.n, picture)),
+        }
+    }
+}
+
+/// The `picture`th of `n` equal parts.
+fn part(values: &[f32], n: usize, picture: usize) -> &[f32] {
+    let length = values.len() / n;
+    &values[picture * length..(picture + 1) * length]
+}
+
+impl Row<'_> {
+    /// Width and values of a class's map, if there are maps.
+    pub(crate) fn class_map(&self, class: usize) -> Option<(usize, &[f32])> {
+        let MapRow { values, width, places } = self.class_maps.as_ref()?;
+        Some((*width, values.get(class * places..(class + 1) * places)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs() -> Outputs {
+        let logits = vec![1.0, 2.0, 3.0, 4.0];
+        Outputs::new(logits, 2, 2).unwrap()
+    }
+
+    #[test]
+    fn each_picture_gets_its_part() {
+        let maps = (0..24_u8).map(f32::from).collect();
+        let embeddings = vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+        let outputs = outputs().with_class_maps(&[2, 2, 2, 3], maps).unwrap();
+        let outputs = outputs.with_embedding(embeddings, 3).unwrap();
+        let second = outputs.rows().nth(1).unwrap();
+        assert_eq!(second.logits, [3.0, 4.0]);
+        assert_eq!(second.embedding.unwrap(), [3.0, 4.0, 5.0]);
+        let (width, values) = second.class_map(1).unwrap();
+        assert_eq!((width, values), (3, &[18.0, 19.0, 20.0, 21.0, 22.0, 23.0][..]));
+        assert_eq!(outputs.first().logits, [1.0, 2.0]);
+        assert_eq!(outputs.rows().count(), 2);
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        assert!(Outputs::new(vec![1.0; 3], 2, 2).is_err());
+        for shape in [&[2, 2, 3][..], &[2, 2, 0, 3], &[1, 4, 2, 3], &[2, 2, -2, -3], &[2, 2, 2, 2]]
+        {
+            assert!(outputs().with_class_maps(shape, vec![0.0; 24]).is_err(), "{shape:?}");
+        }
+        assert!(outputs().with_embedding(vec![0.0; 5], 3).is_err());
+    }
+}
