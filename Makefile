@@ -17,7 +17,7 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 
 test: ## set up and run all the tests
 	@rm -f target/skipped-tests.txt
-	@$(MAKE) --no-print-directory test-rust test-models lint-template test-sam-local
+	@$(MAKE) --no-print-directory test-rust test-models test-scaling lint-template test-sam-local
 	@test ! -s target/skipped-tests.txt || { echo "skipped:"; cat target/skipped-tests.txt; }
 
 check: ## formatting, clippy with warnings denied, lock files
@@ -32,6 +32,10 @@ test-rust: onnxruntime emulator pictures $(VENV)/.stamp ## unit, contract, end-t
 test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest
 	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
+
+test-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types, style, fresh tables and plots
+	cd infra/scaling && ../../$(VENV)/bin/python -m pytest
+	cd infra/scaling && ../../$(VENV)/bin/mypy && ../../$(VENV)/bin/ruff check . ../backfill && ../../$(VENV)/bin/ruff format --check . ../backfill
 
 lint-template: ## the SAM template: schemas, security rules, least privilege
 	@infra/lint-template
@@ -54,6 +58,9 @@ package: ## build with sam what is deployed, and check its size
 
 imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PICTURES=folder OUT=folder; needs a network)
 	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))
+
+scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
+	cd infra/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
 
 bench: bench-stages bench-lambda ## measure: the engine's stages, then the function against its baselines
 
@@ -80,4 +87,4 @@ target/venv-baseline/.stamp: tests/baseline/requirements.txt
 	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-models lint-template test-sam-local package imagenet-model onnxruntime emulator pictures bench bench-stages bench-lambda
+.PHONY: help demo test check test-rust test-models test-scaling lint-template test-sam-local package imagenet-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda
