@@ -17,7 +17,7 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 
 test: ## set up and run all the tests
 	@rm -f target/skipped-tests.txt
-	@$(MAKE) --no-print-directory test-rust test-models test-scaling lint-template test-sam-local
+	@$(MAKE) --no-print-directory test-rust test-models test-scaling lint-template test-sam-local test-browser
 	@test ! -s target/skipped-tests.txt || { echo "skipped:"; cat target/skipped-tests.txt; }
 
 check: ## formatting, clippy with warnings denied, lock files
@@ -39,6 +39,10 @@ test-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types,
 
 lint-template: ## the SAM template: schemas, security rules, least privilege
 	@infra/lint-template
+
+test-browser: onnxruntime emulator pictures ## the web page in Chromium; screenshots in target/screenshots
+	$(CARGO) build --locked --package glimpse-http-api --package glimpse-tests --package glimpse-edge --bins
+	@tests/browser/run
 
 test-sam-local: ## the sample events through sam local invoke, where a Docker engine runs and infra/sam-build was run
 	@infra/test-sam-local
@@ -87,4 +91,4 @@ target/venv-baseline/.stamp: tests/baseline/requirements.txt
 	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-models test-scaling lint-template test-sam-local package imagenet-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda
+.PHONY: help demo test check test-rust test-models test-scaling lint-template test-browser test-sam-local package imagenet-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda
