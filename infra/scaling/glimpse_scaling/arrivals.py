@@ -29,8 +29,3 @@ def poisson(phases: Sequence[Phase], random: Generator) -> Times:
         times.append(start + np.sort(random.random(count)) * phase.seconds)
         start += phase.seconds
     return np.concatenate(times)
-
-
-def duration(phases: Sequence[Phase]) -> float:
-    """Seconds of all phases together."""
-    return sum(phase.seconds for phase in phases)

@@ -54,13 +54,10 @@ class Outcome:
         """Share of the pictures that waited for a new environment."""
         return float(self.cold.mean()) if self.pictures else 0.0
 
-    @property
-    def throughput(self) -> float:
-        """Answers a second, from the first arrival to the last answer."""
-        answered = self.ended[~np.isnan(self.ended)]
-        if not len(answered):
-            return 0.0
-        return float(len(answered) / (answered.max() - self.arrived[0]))
+    def answered(self, begin: float, end: float) -> float:
+        """Answers a second between two times."""
+        inside = (self.ended >= begin) & (self.ended < end)
+        return float(inside.sum() / (end - begin))
 
     def after(self, seconds: float) -> Outcome:
         """The pictures that came later: what is left when the start has been forgotten."""

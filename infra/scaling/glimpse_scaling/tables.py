@@ -35,6 +35,7 @@ def steady(runs: Scenarios) -> str:
             [
                 run.name,
                 count(run.all.pictures),
+                number(run.all.answered(run.seconds / 2, run.seconds)),
                 number(float(settled.in_flight(half).mean())),
                 count(run.all.peak),
                 percent(run.all.cold_share),
@@ -45,7 +46,13 @@ def steady(runs: Scenarios) -> str:
                 dollars(machines.month_by_use(run.rate, million)),
             ]
         )
-    head = ["pictures a second", "pictures played", "in flight, mean", "in flight, most"]
+    head = [
+        "pictures a second",
+        "played",
+        "answered a second",
+        "in flight, mean",
+        "in flight, most",
+    ]
     head += ["cold starts", "p50", "p99", "attempts refused", "given up", "a month"]
     return table(head, rows)
 
