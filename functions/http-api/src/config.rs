@@ -1,5 +1,8 @@
 //! What the API takes from the environment, read once.
 
+/// A larger batch cannot be configured.
+pub(crate) const MAX_BATCH: usize = 1024;
+
 /// Limits of the API. [`ApiConfig::from_env`] documents the variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiConfig {
@@ -59,7 +62,7 @@ impl ApiConfig {
         let buckets = lookup("GLIMPSE_S3_BUCKETS").unwrap_or_default();
         Ok(Self {
             max_body_bytes: number("GLIMPSE_MAX_BODY_BYTES", defaults.max_body_bytes, 1 << 30)?,
-            max_batch: number("GLIMPSE_MAX_BATCH", defaults.max_batch, 1024)?,
+            max_batch: number("GLIMPSE_MAX_BATCH", defaults.max_batch, MAX_BATCH)?,
             s3_buckets: buckets
                 .split(',')
                 .map(|bucket| bucket.trim().to_owned())

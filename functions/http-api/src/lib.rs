@@ -4,6 +4,7 @@
 //! [`inference`], and renders the answer. [`problem`] alone knows which status an error gets.
 
 mod base64_text;
+mod bounded;
 mod config;
 mod inference;
 mod lambda;
@@ -43,12 +44,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/predict", post(predict::handle))
         .route("/healthz", get(model::healthz))
         .route("/model", get(model::describe))
-        .route("/v1/models/{call}", post(protocol::tensorflow_serving::predict))
-        .route("/v2", get(protocol::open_inference::server))
-        .route("/v2/health/live", get(protocol::open_inference::live))
-        .route("/v2/health/ready", get(protocol::open_inference::ready))
-        .route("/v2/models/{name}", get(protocol::open_inference::metadata))
-        .route("/v2/models/{name}/infer", post(protocol::open_inference::infer))
+        .merge(protocol::tensorflow_serving::routes())
+        .merge(protocol::open_inference::routes())
+        .merge(protocol::sagemaker::routes())
         .route("/openapi.json", get(page::openapi))
         .route("/", get(page::index))
         .fallback(async || Problem::NotFound)

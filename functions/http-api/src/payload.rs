@@ -15,6 +15,9 @@ impl FromRequest<ApiState> for Payload {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        if let Some(encoding) = content_encoding(&request) {
+            return Err(Problem::UnsupportedEncoding(encoding));
+        }
         let limit = state.config.max_body_bytes;
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -27,6 +30,14 @@ impl FromRequest<ApiState> for Payload {
             Err(_) => Err(Problem::PayloadTooLarge { limit }),
         }
     }
+}
+
+/// How the body is compressed, if it is: what it unfolds to could be of any size.
+fn content_encoding(request: &Request) -> Option<String> {
+    let encoding = request.headers().get(header::CONTENT_ENCODING)?;
+    let encoding = encoding.to_str().unwrap_or("unknown").trim();
+    let plain = encoding.is_empty() || encoding.eq_ignore_ascii_case("identity");
+    (!plain).then(|| encoding.chars().take(100).collect())
 }
 
 /// Parse a JSON object; a value of the wrong kind is a parameter's fault, the rest is JSON's.

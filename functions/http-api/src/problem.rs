@@ -56,6 +56,9 @@ pub enum Problem {
     /// The body is neither JSON nor a picture.
     #[error("the content type is {0}; send application/json or image/*")]
     UnsupportedMediaType(String),
+    /// The body is compressed.
+    #[error("the content encoding is {0}; send the body uncompressed")]
+    UnsupportedEncoding(String),
     /// The picture's format is not decoded.
     #[error(transparent)]
     UnsupportedImageFormat(ClassifyError),
@@ -65,6 +68,14 @@ pub enum Problem {
     /// No such route or model.
     #[error("there is nothing here; GET /openapi.json lists what there is")]
     NotFound,
+    /// The model has another name or version.
+    #[error("there is no such model here; there is {name}, version {version}")]
+    UnknownModel {
+        /// What the model is called.
+        name: String,
+        /// Its version.
+        version: String,
+    },
     /// The route exists, for another method.
     #[error("this method is not allowed here; the Allow header lists those that are")]
     MethodNotAllowed,
@@ -91,6 +102,30 @@ pub(crate) struct Details {
     request_id: Option<String>,
 }
 
+/// How an error is written: each protocol has its own form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorForm {
+    /// RFC 9457.
+    Details,
+    /// `{"error": "…"}`, as TensorFlow Serving and the Open Inference Protocol have it.
+    Message,
+}
+
+impl ErrorForm {
+    /// The form of the protocol that `path` belongs to.
+    pub(crate) fn of(path: &str) -> Self {
+        let under =
+            |root| path.strip_prefix(root).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        if under("/v1") || under("/v2") { Self::Message } else { Self::Details }
+    }
+}
+
+/// The JSON form of an error in those protocols.
+#[derive(Debug, Serialize)]
+struct ErrorMessage {
+    error: String,
+}
+
 impl Problem {
     /// Status, stable code and title.
     fn row(&self) -> (StatusCode, &'static str, &'static str) {
@@ -107,14 +142,14 @@ impl Problem {
             Self::BatchTooLarge { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "batch_too_large", "Batch too large")
             }
-            Self::UnsupportedMediaType(_) => {
+            Self::UnsupportedMediaType(_) | Self::UnsupportedEncoding(_) => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
             }
             Self::UnsupportedImageFormat(_) => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_image_format", "Unsupported image format")
             }
             Self::CorruptImage(_) => (S::UNPROCESSABLE_ENTITY, "corrupt_image", "Corrupt image"),
-            Self::NotFound => (S::NOT_FOUND, "not_found", "Not found"),
+            Self::NotFound | Self::UnknownModel { .. } => (S::NOT_FOUND, "not_found", "Not found"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
             }
@@ -140,16 +175,24 @@ impl Problem {
         Details { r#type, title, status, code, detail: self.to_string(), request_id: None }
     }
 
-    /// The whole response, which names the request where that helps to find it in the log.
-    pub(crate) fn respond(&self, request: &RequestId) -> Response {
+    fn details_of(&self, request: &RequestId) -> impl IntoResponse + use<> {
         let mut details = self.details();
-        let (status, ..) = self.row();
-        if status.is_server_error() {
+        if self.row().0.is_server_error() {
             details.request_id = Some(request.to_string());
         }
-        let mut response = (status, Json(details)).into_response();
+        let media_type = HeaderValue::from_static("application/problem+json");
+        ([(header::CONTENT_TYPE, media_type)], Json(details))
+    }
+
+    /// The whole response, which names the request where that helps to find it in the log.
+    pub(crate) fn respond(&self, request: &RequestId, form: ErrorForm) -> Response {
+        let (status, ..) = self.row();
+        let mut response = match form {
+            ErrorForm::Details => self.details_of(request).into_response(),
+            ErrorForm::Message => Json(ErrorMessage { error: self.to_string() }).into_response(),
+        };
+        *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }

@@ -13,9 +13,10 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
+use glimpse_telemetry::{emf, measure};
 use http::{HeaderName, HeaderValue};
 
-use crate::problem::Problem;
+use crate::problem::{ErrorForm, Problem};
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
@@ -60,7 +61,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         .unwrap_or_else(|panic| after_panic(&*panic, &id));
     let problem = response.extensions_mut().remove::<Arc<Problem>>();
     if let Some(problem) = &problem {
-        let rendered = problem.respond(&id);
+        let rendered = problem.respond(&id, ErrorForm::of(&path));
         let (parts, body) = rendered.into_parts();
         response.headers_mut().extend(parts.headers);
         *response.body_mut() = body;
@@ -76,6 +77,14 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         request_ms = started.elapsed().as_secs_f64() * 1e3,
         "request"
     );
+    if cold_start {
+        measure::cold_start();
+    }
+    if let Some(problem) = &problem {
+        measure::error(problem.code());
+    }
+    measure::request(started.elapsed());
+    emf::flush(request_id);
     if let Ok(value) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }

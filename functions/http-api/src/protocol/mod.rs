@@ -1,4 +1,6 @@
-//! Protocols that other servers speak, one module each.
+//! Protocols that other servers made common, each a small module: parse, call, render.
 
+mod model;
 pub(crate) mod open_inference;
+pub(crate) mod sagemaker;
 pub(crate) mod tensorflow_serving;

@@ -1,0 +1,177 @@
+//! Answers: tensors in JSON, or behind it where the client wants them binary.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use glimpse_classifier::{Manifest, Prediction, Ranked};
+use http::header;
+use serde::Serialize;
+
+use super::HEADER_LENGTH;
+use super::binary;
+use super::request::{Output, Wanted};
+use crate::problem::Problem;
+
+/// `GET /v2`.
+#[derive(Serialize)]
+pub(super) struct ServerMetadata {
+    name: &'static str,
+    version: &'static str,
+    extensions: [&'static str; 1],
+}
+
+impl ServerMetadata {
+    pub(super) fn new() -> Self {
+        let version = env!("CARGO_PKG_VERSION");
+        Self { name: "glimpse", version, extensions: ["binary_tensor_data"] }
+    }
+}
+
+/// Whether the model can take requests.
+#[derive(Serialize)]
+pub(super) struct ModelReady {
+    pub(super) name: String,
+    pub(super) ready: bool,
+}
+
+/// What a model takes and gives.
+#[derive(Serialize)]
+pub(super) struct ModelMetadata {
+    name: String,
+    versions: [String; 1],
+    platform: &'static str,
+    /// Either of them.
+    inputs: [TensorMetadata; 2],
+    outputs: [TensorMetadata; 3],
+}
+
+/// A dimension of -1 may have any size.
+#[derive(Serialize)]
+struct TensorMetadata {
+    name: &'static str,
+    datatype: &'static str,
+    shape: Vec<i64>,
+}
+
+impl ModelMetadata {
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        let image = |datatype, shape| TensorMetadata { name: "image", datatype, shape };
+        let input = manifest.input;
+        let output = |output: Output| TensorMetadata {
+            name: output.name(),
+            datatype: datatype(output),
+            shape: vec![-1, -1],
+        };
+        Self {
+            name: manifest.name.clone(),
+            versions: [manifest.version.clone()],
+            platform: "onnxruntime_onnx",
+            inputs: [
+                image("BYTES", vec![-1]),
+                image("UINT8", vec![-1, i64::from(input.height), i64::from(input.width), 3]),
+            ],
+            outputs: Output::ALL.map(output),
+        }
+    }
+}
+
+/// The JSON of an answer to an inference request.
+#[derive(Serialize)]
+struct Inferred<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    model_name: &'a str,
+    model_version: &'a str,
+    outputs: Vec<Tensor<'a>>,
+}
+
+#[derive(Serialize)]
+struct Tensor<'a> {
+    name: &'static str,
+    datatype: &'static str,
+    shape: [usize; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<TensorParameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Serialize)]
+struct TensorParameters {
+    binary_data_size: usize,
+}
+
+/// One output's values, row-major.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Label(Vec<&'a str>),
+    Index(Vec<usize>),
+    Score(Vec<f32>),
+}
+
+/// The answer for `all` pictures with `k` predictions each.
+pub(super) fn render(
+    manifest: &Manifest,
+    id: Option<String>,
+    outputs: &[Wanted],
+    all: &[Prediction],
+    k: usize,
+) -> Response {
+    let ranked: Vec<&Ranked> = all.iter().flat_map(|one| &one.predictions).collect();
+    let mut behind = Vec::new();
+    let mut tensor = |&Wanted { output, binary }: &Wanted| {
+        let before = behind.len();
+        let data = if binary {
+            append(&mut behind, output, &ranked);
+            None
+        } else {
+            Some(data(output, &ranked))
+        };
+        let parameters =
+            binary.then(|| TensorParameters { binary_data_size: behind.len() - before });
+        let (name, datatype) = (output.name(), datatype(output));
+        Tensor { name, datatype, shape: [all.len(), k], parameters, data }
+    };
+    let outputs = outputs.iter().map(&mut tensor).collect();
+    let (model_name, model_version) = (&*manifest.name, &*manifest.version);
+    let inferred = Inferred { id, model_name, model_version, outputs };
+    if behind.is_empty() {
+        return Json(inferred).into_response();
+    }
+    let Ok(mut body) = serde_json::to_vec(&inferred) else {
+        return Problem::Internal.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (HEADER_LENGTH.clone(), body.len().to_string()),
+    ];
+    body.extend_from_slice(&behind);
+    (headers, body).into_response()
+}
+
+fn datatype(output: Output) -> &'static str {
+    match output {
+        Output::Label => "BYTES",
+        Output::Index => "INT64",
+        Output::Score => "FP32",
+    }
+}
+
+fn data<'a>(output: Output, ranked: &[&'a Ranked]) -> Data<'a> {
+    match output {
+        Output::Label => Data::Label(ranked.iter().map(|ranked| &*ranked.label).collect()),
+        Output::Index => Data::Index(ranked.iter().map(|ranked| ranked.index).collect()),
+        Output::Score => Data::Score(ranked.iter().map(|ranked| ranked.score).collect()),
+    }
+}
+
+/// Append an output's values, little-endian.
+fn append(behind: &mut Vec<u8>, output: Output, ranked: &[&Ranked]) {
+    for ranked in ranked {
+        match output {
+            Output::Label => binary::push_element(behind, ranked.label.as_bytes()),
+            Output::Index => behind.extend_from_slice(&(ranked.index as u64).to_le_bytes()),
+            Output::Score => behind.extend_from_slice(&ranked.score.to_le_bytes()),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! An inference request, JSON with or without binary tensors, as pictures and wanted outputs.
+
+use std::borrow::Cow;
+
+use glimpse_classifier::InputSpec;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::binary;
+use super::json_data;
+use crate::base64_text;
+use crate::bounded::Bounded;
+use crate::payload;
+use crate::problem::Problem;
+
+/// What the model and the server can take.
+pub(super) struct Expected {
+    pub(super) input: InputSpec,
+    pub(super) classes: usize,
+    pub(super) max_batch: usize,
+}
+
+/// A request that can be run.
+pub(super) struct Inference {
+    pub(super) id: Option<String>,
+    pub(super) top_k: usize,
+    pub(super) pictures: Pictures,
+    pub(super) outputs: Vec<Wanted>,
+}
+
+/// The input tensor.
+pub(super) enum Pictures {
+    Encoded(Vec<Vec<u8>>),
+    /// uint8 RGB `[n, height, width, 3]` at the input size.
+    Pixels {
+        bytes: Vec<u8>,
+        n: usize,
+    },
+}
+
+/// An output, and whether its tensor goes behind the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) output: Output,
+    pub(super) binary: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    Label,
+    Index,
+    Score,
+}
+
+impl Output {
+    pub(super) const ALL: [Self; 3] = [Self::Label, Self::Index, Self::Score];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Label => "label",
+            Self::Index => "index",
+            Self::Score => "score",
+        }
+    }
+}
+
+/// The JSON of a request.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with inputs")]
+struct Request<'a> {
+    id: Option<String>,
+    parameters: Option<RequestParameters>,
+    #[serde(borrow)]
+    inputs: Bounded<Tensor<'a>>,
+    outputs: Option<Bounded<RequestedOutput>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(expecting = "an object")]
+struct RequestParameters {
+    top_k: Option<u64>,
+    binary_data_output: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object with name, shape, datatype and data")]
+struct Tensor<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    shape: Vec<u64>,
+    #[serde(borrow)]
+    datatype: Cow<'a, str>,
+    parameters: Option<TensorParameters>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(expecting = "an object")]
+struct TensorParameters {
+    binary_data_size: Option<u64>,
+    shared_memory_region: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object with name")]
+struct RequestedOutput {
+    name: String,
+    parameters: Option<OutputParameters>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(expecting = "an object")]
+struct OutputParameters {
+    binary_data: Option<bool>,
+    classification: Option<IgnoredAny>,
+    shared_memory_region: Option<IgnoredAny>,
+}
+
+/// Where the values of the input tensor stand.
+enum Data<'a> {
+    Json(&'a RawValue),
+    Binary(&'a [u8]),
+}
+
+/// Parse a body. `header_length` is the value of `Inference-Header-Content-Length`, if it is there;
+/// zero means that there is no JSON and the body is one encoded picture.
+pub(super) fn parse(
+    body: &[u8],
+    header_length: Option<&[u8]>,
+    expected: &Expected,
+) -> Result<Inference, Problem> {
+    let (json, mut behind) = binary::split(body, header_length)?;
+    if json.is_empty() && header_length.is_some() {
+        return raw(behind);
+    }
+    let request: Request<'_> = payload::json(json)?;
+    let parameters = request.parameters.unwrap_or_default();
+    let top_k = top_k(parameters.top_k, expected.classes)?;
+    let outputs = wanted(request.outputs, parameters.binary_data_output.unwrap_or(false))?;
+    let image = request.inputs.only().filter(|tensor| tensor.name == "image");
+    let image = image.ok_or_else(|| invalid("inputs: expected one tensor named image"))?;
+    let n = batch(&image.shape, expected.max_batch)?;
+    let data = image.data(&mut behind)?;
+    if !behind.is_empty() {
+        let left = behind.len();
+        return Err(invalid(&format!("{left} bytes behind the JSON belong to no tensor")));
+    }
+    let pictures = match &*image.datatype {
+        "BYTES" => encoded(&image.shape, data, n)?,
+        "UINT8" => pixels(&image.shape, data, n, expected.input)?,
+        _ => return Err(invalid("inputs[0].datatype: expected BYTES or UINT8")),
+    };
+    Ok(Inference { id: request.id, top_k, pictures, outputs })
+}
+
+/// The extension's raw form: the bytes of one picture.
+fn raw(picture: &[u8]) -> Result<Inference, Problem> {
+    if picture.is_empty() {
+        return Err(Problem::MissingImage);
+    }
+    let pictures = Pictures::Encoded(vec![picture.to_vec()]);
+    Ok(Inference { id: None, top_k: 1, pictures, outputs: wanted(None, false)? })
+}
+
+fn top_k(asked: Option<u64>, classes: usize) -> Result<usize, Problem> {
+    let asked = asked.unwrap_or(1);
+    let fits = usize::try_from(asked).ok().filter(|k| (1..=classes).contains(k));
+    fits.ok_or_else(|| invalid(&format!("parameters.top_k is {asked}; expected 1 to {classes}")))
+}
+
+/// The outputs that are asked for, in that order, or all of them.
+fn wanted(
+    asked: Option<Bounded<RequestedOutput>>,
+    binary_by_default: bool,
+) -> Result<Vec<Wanted>, Problem> {
+    let all = |output| Wanted { output, binary: binary_by_default };
+    let asked = asked.map_or(Some(Vec::new()), |asked| asked.at_most(Output::ALL.len()));
+    let asked = asked.ok_or_else(|| invalid(OUTPUTS))?;
+    if asked.is_empty() {
+        return Ok(Output::ALL.map(all).to_vec());
+    }
+    let mut outputs: Vec<Wanted> = Vec::new();
+    for asked in asked {
+        let named = Output::ALL.into_iter().find(|output| output.name() == asked.name);
+        let output = named.ok_or_else(|| invalid(OUTPUTS))?;
+        if outputs.iter().any(|wanted| wanted.output == output) {
+            return Err(invalid(OUTPUTS));
+        }
+        let parameters = asked.parameters.unwrap_or_default();
+        if parameters.classification.is_some() {
+            return Err(invalid(
+                "outputs: classification is not offered; the outputs are ranked, and parameters.top_k says how many",
+            ));
+        }
+        if parameters.shared_memory_region.is_some() {
+            return Err(invalid(SHARED_MEMORY));
+        }
+        outputs
+            .push(Wanted { output, binary: parameters.binary_data.unwrap_or(binary_by_default) });
+    }
+    Ok(outputs)
+}
+
+const OUTPUTS: &str = "outputs: expected label, index and score, each once at most";
+const SHARED_MEMORY: &str = "shared memory is not offered; send the tensor with the request";
+
+/// The first dimension, if a batch may be so large.
+fn batch(shape: &[u64], limit: usize) -> Result<usize, Problem> {
+    let n = shape.first().copied().unwrap_or(0);
+    let count = usize::try_from(n).unwrap_or(usize::MAX);
+    match count {
+        0 => Err(Problem::MissingImage),
+        count if count > limit => Err(Problem::BatchTooLarge { count, limit }),
+        count => Ok(count),
+    }
+}
+
+impl<'a> Tensor<'a> {
+    /// The tensor's values; those behind the JSON are taken from there.
+    fn data(&self, behind: &mut &'a [u8]) -> Result<Data<'a>, Problem> {
+        let parameters = self.parameters.as_ref();
+        if parameters.is_some_and(|parameters| parameters.shared_memory_region.is_some()) {
+            return Err(invalid(SHARED_MEMORY));
+        }
+        let size = parameters.and_then(|parameters| parameters.binary_data_size);
+        match (self.data, size) {
+            (Some(data), None) => Ok(Data::Json(data)),
+            (None, Some(size)) => binary::take(behind, size).map(Data::Binary),
+            _ => Err(invalid("inputs[0]: expected data, or parameters.binary_data_size")),
+        }
+    }
+}
+
+/// Encoded pictures of a BYTES tensor `[N]`.
+fn encoded(shape: &[u64], data: Data<'_>, n: usize) -> Result<Pictures, Problem> {
+    if shape.len() != 1 {
+        return Err(invalid("inputs[0].shape: expected [N] for BYTES"));
+    }
+    let pictures = match data {
+        Data::Json(data) => {
+            let texts: Vec<Cow<'_, str>> = json_data::flat(data, n)?;
+            texts.iter().map(|text| base64_text::picture(text)).collect::<Result<_, _>>()?
+        }
+        Data::Binary(tensor) => {
+            let pictures = binary::elements(tensor, n)?;
+            if pictures.iter().any(|picture| picture.is_empty()) {
+                return Err(Problem::MissingImage);
+            }
+            pictures.into_iter().map(<[u8]>::to_vec).collect()
+        }
+    };
+    Ok(Pictures::Encoded(pictures))
+}
+
+/// Pixels of a UINT8 tensor `[N, H, W, 3]`.
+fn pixels(shape: &[u64], data: Data<'_>, n: usize, input: InputSpec) -> Result<Pictures, Problem> {
+    let sides = [n as u64, u64::from(input.height), u64::from(input.width), 3];
+    if shape != sides {
+        return Err(invalid(&format!("inputs[0].shape: expected {sides:?} for UINT8")));
+    }
+    // No overflow: a batch of 1024 pictures with sides of 4096 at most.
+    let size = n * input.bytes();
+    let bytes = match data {
+        Data::Json(data) => json_data::flat(data, size)?,
+        Data::Binary(tensor) if tensor.len() == size => tensor.to_vec(),
+        Data::Binary(tensor) => {
+            let found = tensor.len();
+            return Err(invalid(&format!("inputs[0] has {found} bytes; its shape needs {size}")));
+        }
+    };
+    Ok(Pictures::Pixels { bytes, n })
+}
+
+fn invalid(message: &str) -> Problem {
+    Problem::InvalidParameter(message.to_owned())
+}

@@ -1,0 +1,168 @@
+//! Predictions in the format of the request, the model's status, and its signature.
+
+use std::collections::BTreeMap;
+
+use glimpse_classifier::{Manifest, Prediction, Ranked};
+use serde::Serialize;
+
+/// Whether pictures came in rows or in a column: the answer does too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Rows,
+    Columns,
+}
+
+/// Predictions, one a picture, in order.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Predicted {
+    Rows { predictions: Vec<Row> },
+    Columns { outputs: Columns },
+}
+
+/// The best label of one picture, and the best five.
+#[derive(Serialize)]
+pub(super) struct Row {
+    #[serde(flatten)]
+    top: Ranked,
+    predictions: Vec<Ranked>,
+}
+
+/// The same, a list an output.
+#[derive(Serialize, Default)]
+pub(super) struct Columns {
+    label: Vec<String>,
+    index: Vec<usize>,
+    score: Vec<f32>,
+    predictions: Vec<Vec<Ranked>>,
+}
+
+impl Predicted {
+    pub(super) fn rows(predictions: Vec<Prediction>) -> Self {
+        let row = |p: Prediction| Row { top: p.top, predictions: p.predictions };
+        Self::Rows { predictions: predictions.into_iter().map(row).collect() }
+    }
+
+    pub(super) fn columns(predictions: Vec<Prediction>) -> Self {
+        let mut outputs = Columns::default();
+        for Prediction { top, predictions, .. } in predictions {
+            outputs.label.push(top.label);
+            outputs.index.push(top.index);
+            outputs.score.push(top.score);
+            outputs.predictions.push(predictions);
+        }
+        Self::Columns { outputs }
+    }
+}
+
+/// `GetModelStatusResponse`.
+#[derive(Serialize)]
+pub(super) struct Status {
+    model_version_status: [VersionStatus; 1],
+}
+
+#[derive(Serialize)]
+struct VersionStatus {
+    version: String,
+    state: &'static str,
+    status: StatusProto,
+}
+
+#[derive(Serialize)]
+struct StatusProto {
+    error_code: &'static str,
+    error_message: &'static str,
+}
+
+impl Status {
+    pub(super) fn available(version: &str) -> Self {
+        let status = StatusProto { error_code: "OK", error_message: "" };
+        let version = version.to_owned();
+        Self { model_version_status: [VersionStatus { version, state: "AVAILABLE", status }] }
+    }
+}
+
+/// `GetModelMetadataResponse`.
+#[derive(Serialize)]
+pub(super) struct Metadata {
+    model_spec: ModelSpec,
+    metadata: SignatureDefs,
+}
+
+#[derive(Serialize)]
+struct ModelSpec {
+    name: String,
+    signature_name: &'static str,
+    version: String,
+}
+
+/// The member is doubled: one is the metadata's key, one the field of its message.
+#[derive(Serialize)]
+struct SignatureDefs {
+    signature_def: SignatureDefMap,
+}
+
+#[derive(Serialize)]
+struct SignatureDefMap {
+    signature_def: BTreeMap<&'static str, SignatureDef>,
+}
+
+#[derive(Serialize)]
+struct SignatureDef {
+    inputs: BTreeMap<&'static str, TensorInfo>,
+    outputs: BTreeMap<&'static str, TensorInfo>,
+    method_name: &'static str,
+}
+
+#[derive(Serialize)]
+struct TensorInfo {
+    name: &'static str,
+    dtype: &'static str,
+    tensor_shape: TensorShape,
+}
+
+#[derive(Serialize)]
+struct TensorShape {
+    dim: [Dim; 1],
+    unknown_rank: bool,
+}
+
+/// A 64-bit number is a string in the JSON of protocol buffers.
+#[derive(Serialize)]
+struct Dim {
+    size: &'static str,
+    name: &'static str,
+}
+
+impl Metadata {
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        // One value a picture, for any number of pictures.
+        let tensor = |name, dtype| {
+            let dim = [Dim { size: "-1", name: "" }];
+            let tensor_shape = TensorShape { dim, unknown_rank: false };
+            (name, TensorInfo { name, dtype, tensor_shape })
+        };
+        let signature = SignatureDef {
+            inputs: [tensor("image", "DT_STRING")].into(),
+            outputs: [
+                tensor("label", "DT_STRING"),
+                tensor("index", "DT_INT64"),
+                tensor("score", "DT_FLOAT"),
+            ]
+            .into(),
+            method_name: "tensorflow/serving/predict",
+        };
+        Self {
+            model_spec: ModelSpec {
+                name: manifest.name.clone(),
+                signature_name: "",
+                version: manifest.version.clone(),
+            },
+            metadata: SignatureDefs {
+                signature_def: SignatureDefMap {
+                    signature_def: [("serving_default", signature)].into(),
+                },
+            },
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Pictures in rows (`instances`) or in a column (`inputs`).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::answer::Format;
+use crate::bounded::Bounded;
+use crate::problem::Problem;
+
+/// The body of a prediction.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with instances or inputs")]
+pub(super) struct Request<'a> {
+    #[serde(borrow)]
+    instances: Option<Bounded<Row<'a>>>,
+    #[serde(borrow)]
+    inputs: Option<Column<'a>>,
+    /// There is one signature; whatever a client calls it, it is meant.
+    #[serde(rename = "signature_name")]
+    _signature_name: Option<Cow<'a, str>>,
+}
+
+/// `{"b64": …}` or, by the input's name, `{"image": {"b64": …}}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = r#"{"b64": …} or {"image": {"b64": …}}"#)]
+struct Row<'a> {
+    #[serde(borrow)]
+    b64: Option<Text<'a>>,
+    #[serde(borrow, alias = "image_bytes")]
+    image: Option<Base64<'a>>,
+}
+
+/// Bytes in JSON, as TensorFlow writes them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = r#"{"b64": …}"#)]
+struct Base64<'a> {
+    #[serde(borrow)]
+    b64: Text<'a>,
+}
+
+/// A string without a copy, unless it has escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// `[{"b64": …}, …]` or, by the input's name, `{"image": [{"b64": …}, …]}`.
+struct Column<'a>(Bounded<Base64<'a>>);
+
+impl<'a> Request<'a> {
+    /// The base64 of one picture at least and `limit` at most.
+    pub(super) fn pictures(self, limit: usize) -> Result<(Format, Vec<Cow<'a, str>>), Problem> {
+        match (self.instances, self.inputs) {
+            (Some(rows), None) => {
+                let texts = rows.batch(limit)?.into_iter().map(Row::text);
+                Ok((Format::Rows, texts.collect::<Result<_, _>>()?))
+            }
+            (None, Some(Column(pictures))) => {
+                let texts = pictures.batch(limit)?.into_iter().map(|picture| picture.b64.0);
+                Ok((Format::Columns, texts.collect()))
+            }
+            _ => Err(invalid("send instances, a list of rows, or inputs, a list as the column")),
+        }
+    }
+}
+
+impl<'a> Row<'a> {
+    fn text(self) -> Result<Cow<'a, str>, Problem> {
+        match (self.b64, self.image) {
+            (Some(text), None) => Ok(text.0),
+            (None, Some(picture)) => Ok(picture.b64.0),
+            _ => Err(invalid(r#"each instance is {"b64": …} or {"image": {"b64": …}}"#)),
+        }
+    }
+}
+
+fn invalid(message: &str) -> Problem {
+    Problem::InvalidParameter(message.to_owned())
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Column<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ColumnVisitor)
+    }
+}
+
+struct ColumnVisitor;
+
+impl<'de> Visitor<'de> for ColumnVisitor {
+    type Value = Column<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(r#"[{"b64": …}] or {"image": [{"b64": …}]}"#)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Column<'de>, A::Error> {
+        Bounded::deserialize(SeqAccessDeserializer::new(list)).map(Column)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Column<'de>, A::Error> {
+        let only = "inputs has one member, image";
+        match map.next_key::<Text<'de>>()? {
+            Some(Text(name)) if matches!(&*name, "image" | "image_bytes") => {}
+            _ => return Err(A::Error::custom(only)),
+        }
+        let column = map.next_value().map(Column)?;
+        match map.next_key::<Text<'de>>()? {
+            None => Ok(column),
+            Some(_) => Err(A::Error::custom(only)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pictures(json: &str) -> Result<Vec<String>, Problem> {
+        let request: Request<'_> = crate::payload::json(json.as_bytes())?;
+        Ok(request.pictures(2)?.1.into_iter().map(Cow::into_owned).collect())
+    }
+
+    #[test]
+    fn rows_and_columns_hold_the_same_pictures() {
+        for json in [
+            r#"{"instances": [{"b64": "A"}, {"b64": "B"}]}"#,
+            r#"{"instances": [{"image": {"b64": "A"}}, {"image_bytes": {"b64": "B"}}]}"#,
+            r#"{"signature_name": "serving_default", "inputs": [{"b64": "A"}, {"b64": "B"}]}"#,
+            r#"{"inputs": {"image": [{"b64": "A"}, {"b64": "B"}]}, "inputs_": 1}"#,
+        ] {
+            assert_eq!(pictures(json).unwrap(), ["A", "B"], "{json}");
+        }
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        for json in [
+            "{}",
+            r#"{"instances": [{"b64": "A"}], "inputs": [{"b64": "A"}]}"#,
+            r#"{"instances": [{}]}"#,
+            r#"{"instances": [{"b64": "A", "image": {"b64": "A"}}]}"#,
+            r#"{"instances": [{"picture": {"b64": "A"}}]}"#,
+            r#"{"instances": {"b64": "A"}}"#,
+            r#"{"inputs": "A"}"#,
+            r#"{"inputs": {}}"#,
+            r#"{"inputs": {"image": [{"b64": "A"}], "mask": []}}"#,
+            r#"{"inputs": {"mask": [{"b64": "A"}]}}"#,
+            r#"{"inputs": {"image": {"b64": "A"}}}"#,
+            r#"{"inputs": [["A"]]}"#,
+        ] {
+            assert!(matches!(pictures(json), Err(Problem::InvalidParameter(_))), "{json}");
+        }
+        let many = r#"{"instances": [{"b64": ""}, {"b64": ""}, {"b64": ""}]}"#;
+        assert!(matches!(pictures(many), Err(Problem::BatchTooLarge { count: 3, limit: 2 })));
+    }
+}
