@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glimpse_classifier::{BundleError, LoadError as ModelError, OpenError};
+use glimpse_classifier::{BundleError, ClassifyError, LoadError as ModelError, OpenError};
 
 use crate::digest::Sha256Digest;
 
@@ -68,6 +68,9 @@ pub enum LoadError {
     /// ONNX Runtime refuses the model.
     #[error(transparent)]
     Model(#[from] Arc<ModelError>),
+    /// The model loads, but fails on a plain picture.
+    #[error("model.onnx fails on a plain picture: {0}")]
+    Trial(#[source] Arc<ClassifyError>),
     /// ONNX Runtime itself cannot be used.
     #[error(transparent)]
     Runtime(#[from] Arc<OpenError>),
@@ -107,9 +110,11 @@ impl LoadError {
             Self::Changed { .. } | Self::Checksum { .. } | Self::Size { .. } => {
                 FailureKind::Integrity
             }
-            Self::TooLarge { .. } | Self::Bundle(_) | Self::Model(_) | Self::Runtime(_) => {
-                FailureKind::Invalid
-            }
+            Self::TooLarge { .. }
+            | Self::Bundle(_)
+            | Self::Model(_)
+            | Self::Trial(_)
+            | Self::Runtime(_) => FailureKind::Invalid,
             Self::Deadline { .. } => FailureKind::Deadline,
         }
     }

@@ -27,4 +27,4 @@ pub use config::{ConfigError, ModelSource, StoreConfig};
 pub use digest::{InvalidDigest, Sha256Digest};
 pub use error::{FailureKind, LoadError};
 pub use report::{LoadReport, Origin};
-pub use store::ModelStore;
+pub use store::{ModelStore, Refreshed};

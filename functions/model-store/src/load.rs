@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
-use glimpse_classifier::{Classifier, Runtime};
+use glimpse_classifier::{Classifier, Options, Runtime};
+use glimpse_telemetry::measure;
 use tokio::sync::OnceCell;
 use tokio::task::{self, JoinHandle};
 
 use crate::cache::Cache;
 use crate::client;
 use crate::config::{ModelSource, StoreConfig};
+use crate::digest::Sha256Digest;
 use crate::error::{FailureKind, LoadError};
 use crate::origin::{folder, s3};
 use crate::report::{LoadReport, Origin};
@@ -19,6 +21,8 @@ use crate::verify::VerifiedBundle;
 /// What a load gives.
 pub(crate) struct Loaded {
     pub(crate) classifier: Arc<Classifier>,
+    /// Of `bundle.json`.
+    pub(crate) digest: Sha256Digest,
     pub(crate) report: LoadReport,
 }
 
@@ -35,7 +39,7 @@ pub(crate) async fn load(
     )?;
     let (fetch, verify) = (started.elapsed(), bundle.hashing());
     let session_started = Instant::now();
-    let (limits, bundle) = (config.limits, Arc::new(bundle));
+    let (limits, digest, bundle) = (config.limits, bundle.digest(), Arc::new(bundle));
     let content = bundle.clone();
     let classifier = blocking(move || {
         let (manifest, labels) = (content.manifest().clone(), content.labels().clone());
@@ -49,7 +53,55 @@ pub(crate) async fn load(
     }
     let report = LoadReport { source, open_library, fetch, verify, session, total };
     tracing::info!(?report, "the model is loaded");
-    Ok(Loaded { classifier: Arc::new(classifier), report })
+    measure::model_loaded(total);
+    Ok(Loaded { classifier: Arc::new(classifier), digest, report })
+}
+
+/// The bundle that the source has now, loaded and tried, unless it is the `current` one.
+pub(crate) async fn reload(
+    config: &StoreConfig,
+    client: &OnceCell<Client>,
+    current: Sha256Digest,
+) -> Result<Option<Loaded>, LoadError> {
+    if config.pin == Some(current) {
+        return Ok(None);
+    }
+    let digest = describe(config, client).await?;
+    if digest == current {
+        return Ok(None);
+    }
+    // Pinned to what was seen: no older bundle from the cache, and none that comes meanwhile.
+    let loaded = load(&StoreConfig { pin: Some(digest), ..config.clone() }, client).await?;
+    let tried = loaded.classifier.clone();
+    blocking(move || try_out(&tried)).await?;
+    Ok(Some(loaded))
+}
+
+/// The checksum of the source's `bundle.json`.
+async fn describe(
+    config: &StoreConfig,
+    client: &OnceCell<Client>,
+) -> Result<Sha256Digest, LoadError> {
+    let pin = config.pin;
+    match &config.source {
+        ModelSource::Folder(path) => {
+            let path = path.clone();
+            blocking(move || Ok(folder::describe(&path, pin.as_ref())?.digest())).await
+        }
+        ModelSource::S3 { bucket, prefix } => {
+            let client = client.get_or_init(client::connect).await;
+            let max_model_bytes = config.max_model_bytes;
+            let remote = s3::Bundle { client, bucket, prefix, pin: pin.as_ref(), max_model_bytes };
+            Ok(remote.describe().await?.digest())
+        }
+    }
+}
+
+/// A model that fails on a grey picture would fail on every one.
+fn try_out(classifier: &Classifier) -> Result<(), LoadError> {
+    let grey = vec![127; classifier.manifest().input.bytes()];
+    let tried = classifier.classify_pixels(&grey, 1, &Options::default());
+    tried.map(drop).map_err(|error| LoadError::Trial(Arc::new(error)))
 }
 
 /// Starts at once, on a thread of its own.

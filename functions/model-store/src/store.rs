@@ -1,17 +1,19 @@
 //! The one load that everybody waits for.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use aws_sdk_s3::Client;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use glimpse_classifier::Classifier;
+use glimpse_telemetry::measure;
 use tokio::sync::OnceCell;
 
 use crate::client;
 use crate::config::StoreConfig;
 use crate::error::LoadError;
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, load, reload};
 use crate::report::LoadReport;
 
 /// A load under way; every clone gives the same result.
@@ -24,8 +26,18 @@ pub struct ModelStore(Arc<State>);
 struct State {
     config: StoreConfig,
     client: OnceCell<Client>,
-    loaded: OnceLock<Loaded>,
+    loaded: ArcSwapOption<Loaded>,
     flight: Mutex<Option<Flight>>,
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+/// What [`ModelStore::refresh`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The source still has the bundle that is served.
+    Unchanged,
+    /// The source had another bundle, which is served from now on.
+    Swapped,
 }
 
 impl ModelStore {
@@ -42,7 +54,13 @@ impl ModelStore {
     }
 
     fn build(config: StoreConfig, client: OnceCell<Client>) -> Self {
-        Self(Arc::new(State { config, client, loaded: OnceLock::new(), flight: Mutex::new(None) }))
+        Self(Arc::new(State {
+            config,
+            client,
+            loaded: ArcSwapOption::empty(),
+            flight: Mutex::new(None),
+            refreshing: tokio::sync::Mutex::new(()),
+        }))
     }
 
     /// The classifier. The first caller starts the load, the others wait for the same one; it goes
@@ -67,13 +85,37 @@ impl ModelStore {
     /// The classifier, if it is loaded; without waiting or locking.
     #[must_use]
     pub fn ready(&self) -> Option<Arc<Classifier>> {
-        self.0.loaded.get().map(|loaded| loaded.classifier.clone())
+        self.0.loaded.load().as_ref().map(|loaded| loaded.classifier.clone())
+    }
+
+    /// Look whether the source has another bundle by now, and serve that one if it can be.
+    ///
+    /// It is loaded and tried beside the one that is served, and takes its place at once: calls that
+    /// have begun end with the old one, the next [`ModelStore::get`] gives the new one. Where nothing
+    /// is loaded yet, this is a first load. A pinned bundle never changes.
+    ///
+    /// # Errors
+    /// When the source cannot be read or its bundle cannot be served. The old one goes on serving.
+    pub async fn refresh(&self) -> Result<Refreshed, LoadError> {
+        let state = &self.0;
+        let _one_at_a_time = state.refreshing.lock().await;
+        let Some(current) = state.loaded.load().as_ref().map(|loaded| loaded.digest) else {
+            return self.get().await.map(|_| Refreshed::Swapped);
+        };
+        let limit = state.config.load_deadline;
+        let fresh = reload(&state.config, &state.client, current);
+        let fresh = tokio::time::timeout(limit, fresh).await;
+        let Some(loaded) = fresh.unwrap_or(Err(LoadError::Deadline { limit }))? else {
+            return Ok(Refreshed::Unchanged);
+        };
+        state.loaded.store(Some(Arc::new(loaded)));
+        Ok(Refreshed::Swapped)
     }
 
     /// Where the time of the load went, once it is done.
     #[must_use]
     pub fn last_load(&self) -> Option<LoadReport> {
-        self.0.loaded.get().map(|loaded| loaded.report)
+        self.0.loaded.load().as_ref().map(|loaded| loaded.report)
     }
 
     /// The S3 client, made at the first use.
@@ -119,6 +161,11 @@ async fn run(state: Arc<State>) -> Result<Arc<Classifier>, LoadError> {
     let loaded = tokio::time::timeout(limit, load(&state.config, &state.client))
         .await
         .unwrap_or(Err(LoadError::Deadline { limit }))
-        .inspect_err(|error| tracing::error!(%error, "the model cannot be loaded"))?;
-    Ok(state.loaded.get_or_init(|| loaded).classifier.clone())
+        .inspect_err(|error| {
+            measure::model_load_failed();
+            tracing::error!(%error, "the model cannot be loaded");
+        })?;
+    let classifier = loaded.classifier.clone();
+    state.loaded.store(Some(Arc::new(loaded)));
+    Ok(classifier)
 }

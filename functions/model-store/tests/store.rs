@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use glimpse_model_store::{
-    FailureKind, ModelSource, ModelStore, Origin, Sha256Digest, StoreConfig,
+    FailureKind, ModelSource, ModelStore, Origin, Refreshed, Sha256Digest, StoreConfig,
 };
 use glimpse_tests::s3::{Fault, S3Server};
 use glimpse_tests::workspace;
@@ -217,4 +217,64 @@ async fn a_cache_folder_set_on_purpose_serves_while_s3_is_out_of_reach() {
     let store = scene.store();
     store.get().await.unwrap();
     assert_eq!(store.last_load().unwrap().source, Origin::Cache);
+}
+
+/// The default bundle under another version: another `bundle.json`, hence another bundle.
+fn next_version(folder: &Path) {
+    for file in ["model.onnx", "labels.txt"] {
+        std::fs::copy(bundle().join(file), folder.join(file)).unwrap();
+    }
+    let description = std::fs::read(bundle().join("bundle.json")).unwrap();
+    let mut description: serde_json::Value = serde_json::from_slice(&description).unwrap();
+    description["version"] = "next".into();
+    std::fs::write(folder.join("bundle.json"), description.to_string()).unwrap();
+}
+
+async fn version(store: &ModelStore) -> String {
+    store.get().await.unwrap().manifest().version.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_bundle_in_s3_takes_the_place_of_the_old_one_and_so_does_a_rollback() {
+    let (scene, next) = (Scene::new(), tempfile::tempdir().unwrap());
+    let store = scene.store();
+    let first = store.get().await.unwrap();
+    assert_eq!(store.refresh().await.unwrap(), Refreshed::Unchanged);
+    next_version(next.path());
+    scene.server.publish(next.path(), BUCKET, PREFIX);
+    assert_eq!(store.refresh().await.unwrap(), Refreshed::Swapped);
+    assert_eq!(version(&store).await, "next");
+    assert_ne!(first.manifest().version, "next");
+    scene.server.publish(&bundle(), BUCKET, PREFIX);
+    assert_eq!(store.refresh().await.unwrap(), Refreshed::Swapped);
+    assert_eq!(version(&store).await, first.manifest().version);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_bundle_is_refused_and_the_old_one_keeps_serving() {
+    let scene = Scene::new();
+    let store = scene.store();
+    let before = version(&store).await;
+    scene.server.put(BUCKET, &format!("{PREFIX}/bundle.json"), b"{}".to_vec());
+    assert_eq!(store.refresh().await.unwrap_err().kind(), FailureKind::Invalid);
+    let next = tempfile::tempdir().unwrap();
+    next_version(next.path());
+    scene.server.publish(next.path(), BUCKET, PREFIX);
+    scene.server.put(BUCKET, &format!("{PREFIX}/labels.txt"), b"cat\n".to_vec());
+    assert_eq!(store.refresh().await.unwrap_err().kind(), FailureKind::Integrity);
+    scene.server.faults().plan("bundle.json", Fault::SlowDown, 100);
+    assert_eq!(store.refresh().await.unwrap_err().kind(), FailureKind::Unreachable);
+    assert_eq!(version(&store).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_bundle_is_never_swapped() {
+    let folder = tempfile::tempdir().unwrap();
+    next_version(folder.path());
+    let pin = Sha256Digest::of(&std::fs::read(folder.path().join("bundle.json")).unwrap());
+    let source = ModelSource::Folder(folder.path().to_owned());
+    let store = ModelStore::new(StoreConfig { pin: Some(pin), ..config(source) });
+    store.get().await.unwrap();
+    std::fs::write(folder.path().join("bundle.json"), "{}").unwrap();
+    assert_eq!(store.refresh().await.unwrap(), Refreshed::Unchanged);
 }

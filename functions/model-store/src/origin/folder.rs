@@ -16,13 +16,21 @@ pub(crate) fn read(
     pin: Option<&Sha256Digest>,
     max_model_bytes: u64,
 ) -> Result<VerifiedBundle, LoadError> {
-    let text = Opened::open(folder.join(DESCRIPTION), MAX_TEXT_BYTES)?.read()?;
-    let description = Description::verify(text, pin)?;
+    let description = describe(folder, pin)?;
     let labels = Opened::open(folder.join(LABELS), MAX_TEXT_BYTES)?;
     description.check_size(LABELS, labels.bytes)?;
     let model = Opened::open(folder.join(MODEL), max_model_bytes)?;
     description.check_size(MODEL, model.bytes)?;
     description.complete(labels.read()?, model.read()?)
+}
+
+/// Read and verify `bundle.json` alone. Blocks.
+pub(crate) fn describe(
+    folder: &Path,
+    pin: Option<&Sha256Digest>,
+) -> Result<Description, LoadError> {
+    let text = Opened::open(folder.join(DESCRIPTION), MAX_TEXT_BYTES)?.read()?;
+    Description::verify(text, pin)
 }
 
 struct Opened {
