@@ -30,24 +30,21 @@ class Backfill:
 
 
 def cost(rates: Rates, memory_mb: float, service: Service, pictures: float) -> Backfill:
-    """One job over so many pictures: one invocation each, the manifest an S3 Inventory.
-
-    `bill.by_upload` in batches of one, less the upload itself and the queue.
-    """
+    """One job over so many pictures: one invocation each, the manifest an S3 Inventory."""
     prices, millions = rates.prices, pictures / MILLION
-    each = bill.by_upload(rates, memory_mb, service, batch=1)
+    measured = service.measured
     return Backfill(
         job=prices.batch_job,
         objects=millions * prices.batch_objects,
         manifest=millions * prices.inventory,
-        compute=millions * each.compute,
-        invocations=millions * each.invocations,
-        gets=millions * service.measured.event_gets * prices.s3_gets,
+        compute=millions * bill.compute(rates, memory_mb, service.task_mean),
+        invocations=millions * prices.lambda_requests,
+        gets=millions * measured.task_gets * prices.s3_gets,
         puts=millions * prices.s3_puts,
-        logs=millions * each.logs,
+        logs=millions * bill.logs(measured.log_bytes, prices),
     )
 
 
 def hours(service: Service, pictures: float, concurrency: float) -> float:
     """Hours at so many invocations at once (Little's law); Batch Operations may use fewer."""
-    return pictures * service.batch_mean(1) / concurrency / 3600
+    return pictures * service.task_mean / concurrency / 3600

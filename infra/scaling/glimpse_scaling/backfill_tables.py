@@ -45,7 +45,7 @@ def duration(runs: Scenarios) -> str:
     rows = [
         [
             count(concurrency),
-            number(concurrency / runs.service.batch_mean(1)),
+            number(concurrency / runs.service.task_mean),
             *(f"{number(backfill.hours(runs.service, n, concurrency))} h" for n in PICTURES),
         ]
         for concurrency in CONCURRENCIES

@@ -73,7 +73,7 @@ def over_http(rates: Rates, memory_mb: float, service: Service, cold_share: floa
         invocations=prices.lambda_requests,
         api=_metered(measured) * prices.http_api,
         storage=cold_share * measured.bundle_gets * prices.s3_gets,
-        logs=_logs(measured.log_bytes + measured.access_log_bytes, prices),
+        logs=logs(measured.log_bytes + measured.access_log_bytes, prices),
     )
 
 
@@ -82,18 +82,18 @@ def by_upload(
 ) -> Bill:
     """Pictures put into the bucket, `batch` of them in one invocation.
 
-    Each is one PUT by whoever uploads, the function's GETs, one PUT of a result, and one message.
+    Each is one PUT by whoever uploads, the function's GET, one PUT of a result, and one message.
     Taking and deleting a batch are one request each.
     """
     measured, prices = service.measured, rates.prices
     seconds = (service.batch_mean(batch) + cold_share * service.start) / batch
-    gets = measured.event_gets + cold_share / batch * measured.bundle_gets
+    gets = measured.upload_gets + cold_share / batch * measured.bundle_gets
     return Bill(
         compute=compute(rates, memory_mb, seconds),
         invocations=prices.lambda_requests / batch,
         queue=(1 + 2 / batch) * prices.sqs_requests,
         storage=2 * prices.s3_puts + gets * prices.s3_gets,
-        logs=_logs(measured.log_bytes, prices),
+        logs=logs(measured.log_bytes, prices),
     )
 
 
@@ -103,5 +103,6 @@ def _metered(measured: Measurements) -> float:
     return 1 - share + share * math.ceil(measured.large_mb / API_UNIT_MB)
 
 
-def _logs(bytes_each: float, prices: Prices) -> float:
+def logs(bytes_each: float, prices: Prices) -> float:
+    """A million times so many bytes of log."""
     return bytes_each * MILLION / BYTES_A_GB * prices.logs_gb

@@ -47,10 +47,6 @@ def by_upload(
         ),
         Bound("S3, PUT of results under one prefix", quotas.s3_puts),
         Bound("S3, PUT of pictures under one prefix", quotas.s3_puts),
-        Bound(
-            "S3, GET of the results that may be there, under one prefix",
-            quotas.s3_gets / (service.measured.event_gets - 1),
-        ),
         Bound("S3, GET of pictures under one prefix", quotas.s3_gets),
         Bound(f"SQS event source, {batches}", quotas.queue_most / busy),
         Bound(f"Lambda, concurrency, {batches}", quotas.lambda_concurrency / busy),

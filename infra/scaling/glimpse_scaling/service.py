@@ -59,9 +59,16 @@ class Service:
         return self.environment + self.start
 
     def batch_mean(self, pictures: float) -> float:
-        """Mean time of a batch of S3 events: downloads overlap, and so do writes."""
-        waits = self.measured.event_gets * self.measured.s3_get_ms + self.measured.s3_put_ms
-        return waits / 1e3 + pictures * self.mean
+        """Mean time of a batch of uploads: downloads overlap, and so do writes."""
+        return self._waits(self.measured.upload_gets) + pictures * self.mean
+
+    @property
+    def task_mean(self) -> float:
+        """Mean time of a task of S3 Batch Operations, which comes alone."""
+        return self._waits(self.measured.task_gets) + self.mean
+
+    def _waits(self, gets: float) -> float:
+        return (gets * self.measured.s3_get_ms + self.measured.s3_put_ms) / 1e3
 
     def pictures(self, count: int, random: Generator) -> Seconds:
         """Times of `count` pictures."""

@@ -103,7 +103,8 @@ class Measurements:
     keep_warm_s: float
     s3_get_ms: float
     s3_put_ms: float
-    event_gets: float
+    upload_gets: float
+    task_gets: float
     log_bytes: float
     access_log_bytes: float
     keras_per_s: float
