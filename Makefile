@@ -17,7 +17,7 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 
 test: ## set up and run all the tests
 	@rm -f target/skipped-tests.txt
-	@$(MAKE) --no-print-directory test-rust test-models test-scaling lint-template test-sam-local test-browser
+	@$(MAKE) --no-print-directory test-rust test-models test-scaling lint-template test-stack test-sam-local test-browser
 	@test ! -s target/skipped-tests.txt || { echo "skipped:"; cat target/skipped-tests.txt; }
 
 check: ## formatting, clippy with warnings denied, lock files
@@ -43,6 +43,11 @@ lint-template: ## the SAM template: schemas, security rules, least privilege
 test-browser: onnxruntime emulator pictures ## the web page in Chromium; screenshots in target/screenshots
 	$(CARGO) build --locked --package glimpse-http-api --package glimpse-tests --package glimpse-edge --bins
 	@tests/browser/run
+
+test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
+	@infra/tools/install
+	$(CARGO) build --locked --package glimpse-http-api --package glimpse-s3-events --bins
+	target/venv-stack/bin/python -m pytest tests/stack
 
 test-sam-local: ## the sample events through sam local invoke, where a Docker engine runs and infra/sam-build was run
 	@infra/test-sam-local
@@ -84,6 +89,11 @@ $(VENV)/.stamp: models/requirements.txt models/requirements-dev.txt
 	@echo "installing PyTorch and the tools of models/; the first time takes minutes …"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r models/requirements.txt -r models/requirements-dev.txt
+	@touch $@
+
+target/venv-stack/.stamp: tests/stack/requirements.txt
+	$(PYTHON) -m venv target/venv-stack
+	target/venv-stack/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
 target/venv-baseline/.stamp: tests/baseline/requirements.txt

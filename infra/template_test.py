@@ -1,0 +1,176 @@
+"""What template.yaml must keep to beyond least privilege: times, alarms, versions, documentation.
+
+    target/venv-tools/bin/python infra/template_test.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import unittest
+from collections.abc import Iterator
+from typing import Any
+
+from template import Node, load, of_type
+
+# SAM's translator asks boto3 for it, and needs nothing of AWS.
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+from samtranslator.parser.parser import Parser  # noqa: E402
+from samtranslator.translator.translator import Translator  # noqa: E402
+
+FUNCTIONS = ("HttpFunction", "EventsFunction")
+
+
+def references(node: Node) -> Iterator[str]:
+    """Every name that `Ref`, `Fn::Sub` or a condition of `Fn::If` below `node` uses."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "Ref":
+                yield value
+            elif key == "Fn::Sub":
+                text = value if isinstance(value, str) else value[0]
+                yield from re.findall(r"\$\{([A-Za-z0-9]+)\}", text)
+            if key == "Fn::If":
+                yield value[0]
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def translated(**parameters: str) -> dict[str, Any]:
+    """The resources that CloudFormation is given, as SAM's transform writes them."""
+    template = load()
+    for resource in template["Resources"].values():
+        for key in ("CodeUri", "ContentUri"):
+            if key in resource["Properties"]:
+                resource["Properties"][key] = "s3://bucket/key"
+    resources: dict[str, Any] = Translator({}, Parser()).translate(template, parameters)["Resources"]
+    return resources
+
+
+class Template(unittest.TestCase):
+    """Promises of the template."""
+
+    template = load()
+    resources = template["Resources"]
+    parameters = template["Parameters"]
+
+    def test_every_parameter_is_described_grouped_and_used(self) -> None:
+        interface = self.template["Metadata"]["AWS::CloudFormation::Interface"]
+        grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+        self.assertEqual(sorted(grouped), sorted(self.parameters))
+        for name, parameter in self.parameters.items():
+            with self.subTest(name):
+                self.assertGreater(len(parameter["Description"]), 20)
+                self.assertIn("Default", parameter, "one command must deploy a working stack")
+
+    def test_a_message_stays_hidden_for_six_times_the_functions_timeout(self) -> None:
+        """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+        times = self.template["Mappings"]["EventsTimes"]
+        self.assertEqual(set(times), set(self.parameters["EventsTimeout"]["AllowedValues"]))
+        for timeout, row in times.items():
+            self.assertGreaterEqual(row["VisibilityTimeout"], 6 * int(timeout))
+
+    def test_a_message_is_kept_longer_once_it_is_dead(self) -> None:
+        """It keeps its age, and would be gone on arrival."""
+        queues = of_type(self.template, "AWS::SQS::Queue")
+        dead, live = queues["DeadLetterQueue"], queues["UploadsQueue"]
+        self.assertGreater(dead["MessageRetentionPeriod"], live["MessageRetentionPeriod"])
+
+    def test_every_function_goes_back_on_all_its_alarms(self) -> None:
+        for name in FUNCTIONS:
+            role = name.removesuffix("Function")
+            preference = self.resources[name]["Properties"]["DeploymentPreference"]
+            condition, alarms, none = preference["Alarms"]["Fn::If"]
+            self.assertEqual((condition, none), ("IsGradual", [{"Ref": "AWS::NoValue"}]))
+            own = {f"{role}{kind}Alarm" for kind in ("Errors", "Duration", "Model")}
+            self.assertLessEqual(own, {alarm["Ref"] for alarm in alarms})
+
+    def test_every_alarm_is_told_and_shown(self) -> None:
+        dashboard = self.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        for name, alarm in of_type(self.template, "AWS::CloudWatch::Alarm").items():
+            with self.subTest(name):
+                self.assertEqual(alarm["AlarmActions"], [{"Ref": "AlarmTopic"}])
+                self.assertEqual(alarm["TreatMissingData"], "notBreaching", "idle is no fault")
+                self.assertIn(f"${{{name}.Arn}}", dashboard)
+
+    def test_the_dashboard_is_json_and_shows_what_the_template_has(self) -> None:
+        body = self.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        self.assertGreater(len(json.loads(body)["widgets"]), 5)
+        names = {name.split(".")[0] for name in re.findall(r"\$\{([A-Za-z0-9.]+)\}", body)}
+        self.assertLessEqual(names, set(self.resources))
+
+    def test_a_new_value_of_a_parameter_is_a_new_version(self) -> None:
+        """The version's description names every parameter that the function is made of, and no
+        other: Lambda refuses to publish a version of what has not changed."""
+        unversioned = {"ReservedConcurrentExecutions", "DeploymentPreference", "Events"}
+        conditions = self.template["Conditions"]
+        for name in FUNCTIONS:
+            function = dict(self.resources[name]["Properties"])
+            described = set(references(function.pop("VersionDescription")))
+            kept = {key: value for key, value in function.items() if key not in unversioned}
+            used = set(references(kept))
+            for condition in used & set(conditions):
+                used |= set(references(conditions[condition]))
+            with self.subTest(name):
+                self.assertEqual(described, used & set(self.parameters))
+
+    def test_a_versions_description_fits(self) -> None:
+        """Lambda takes 256 characters."""
+        longest = {"ModelSha256": 64, "PictureBucket": 63, "ModelPrefix": 80}
+        self.assertEqual(self.parameters["ModelPrefix"]["MaxLength"], longest["ModelPrefix"])
+        for name in FUNCTIONS:
+            text = self.resources[name]["Properties"]["VersionDescription"]["Fn::Sub"]
+            size = len(re.sub(r"\$\{([A-Za-z0-9]+)\}", lambda m: "x" * longest.get(m[1], 6), text))
+            self.assertLessEqual(size, 256)
+
+    def test_a_new_model_keeps_the_old_ones_policy_until_the_end(self) -> None:
+        """Another name makes CloudFormation replace it: the old one goes after the traffic went."""
+        policy = self.resources["ModelReadPolicy"]["Properties"]
+        self.assertIn("ModelPrefix", set(references(policy["PolicyName"])))
+        for name in FUNCTIONS:
+            self.assertEqual(self.resources[name]["DependsOn"], "ModelReadPolicy")
+
+
+class Translated(unittest.TestCase):
+    """What SAM's transform makes of it."""
+
+    resources = translated()
+
+    def of_type(self, kind: str) -> dict[str, Node]:
+        """Properties of every resource of one type."""
+        return of_type({"Resources": self.resources}, kind)
+
+    def test_no_role_is_made_behind_our_back(self) -> None:
+        self.assertEqual(set(self.of_type("AWS::IAM::Role")), set(of_type(load(), "AWS::IAM::Role")))
+
+    def test_everything_calls_the_alias_and_not_the_newest_code(self) -> None:
+        alias = {name: {"Ref": f"{name}Aliaslive"} for name in FUNCTIONS}
+        mapping = self.of_type("AWS::Lambda::EventSourceMapping")["EventsFunctionUploads"]
+        self.assertEqual(mapping["FunctionName"], alias["EventsFunction"])
+        self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        integration = self.of_type("AWS::ApiGatewayV2::Integration")["HttpApiIntegration"]
+        self.assertEqual(integration["IntegrationUri"], alias["HttpFunction"])
+        permission = self.of_type("AWS::Lambda::Permission")["HttpApiPermission"]
+        self.assertEqual(permission["FunctionName"], alias["HttpFunction"])
+
+    def test_a_version_outlives_its_replacement(self) -> None:
+        """So that one can go back to it."""
+        versions = [r for r in self.resources.values() if r["Type"] == "AWS::Lambda::Version"]
+        self.assertEqual(len(versions), len(FUNCTIONS))
+        for version in versions:
+            self.assertEqual(version["DeletionPolicy"], "Retain")
+            self.assertEqual(version["UpdateReplacePolicy"], "Retain")
+
+    def test_traffic_moves_as_the_parameter_says(self) -> None:
+        group = self.of_type("AWS::CodeDeploy::DeploymentGroup")["HttpFunctionDeploymentGroup"]
+        self.assertIn("Canary10Percent5Minutes", json.dumps(group["DeploymentConfigName"]))
+        self.assertIn("DEPLOYMENT_STOP_ON_ALARM", group["AutoRollbackConfiguration"]["Events"])
+        at_once = translated(DeploymentType="AllAtOnce")["HttpFunctionDeploymentGroup"]
+        self.assertIn("AllAtOnce", json.dumps(at_once["Properties"]["DeploymentConfigName"]))
+
+
+if __name__ == "__main__":
+    unittest.main(buffer=True)

@@ -1,0 +1,139 @@
+"""One emulator and one stack for all tests; what is true only before there is a model is seen first."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "infra"))
+
+from deployment import BINARIES, SAM, Deployment  # noqa: E402
+from emulator import Emulator  # noqa: E402
+
+FOLDER = ROOT / "target" / "stack"
+CAT = ROOT / "events" / "chelsea.jpg"
+# Not a promise about speed: when to give up.
+PATIENCE_SECONDS = 120
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T | None]) -> T:
+    """What `look` finds, once it finds something."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := look()) is None:
+        assert time.monotonic() < deadline, "nothing came"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="session")
+def deployment() -> Iterator[Deployment]:
+    """The emulator with the stack in it, and no model yet."""
+    if reason := why_not():
+        with (ROOT / "target" / "skipped-tests.txt").open("a") as skipped:
+            skipped.write(f"the stack in an emulator: {reason}\n")
+        pytest.skip(reason)
+    emulator = Emulator(FOLDER)
+    try:
+        deployment = Deployment(emulator)
+        deployment.deploy()
+        # A message that failed is handed out again after that, on AWS after minutes.
+        deployment.sqs.set_queue_attributes(
+            QueueUrl=deployment.outputs["UploadsQueueUrl"], Attributes={"VisibilityTimeout": "2"}
+        )
+        yield deployment
+    finally:
+        emulator.stop()
+
+
+def why_not() -> str | None:
+    """What this machine lacks."""
+    for tool in ("openssl", "strip"):
+        if shutil.which(tool) is None:
+            return f"there is no {tool}"
+    missing = [b for b in BINARIES.values() if not (ROOT / "target" / "debug" / b).exists()]
+    if missing:
+        return f"target/debug lacks {', '.join(missing)}"
+    return None if SAM.exists() else "infra/tools/install was not run"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What happened to the first upload and the first request, while there was no model."""
+
+    key: str
+    http: dict[str, Any]
+    dead: int
+    receives: int
+    tries: int
+    left: int
+    result: bytes | None
+
+
+@pytest.fixture(scope="session")
+def before_the_model(deployment: Deployment) -> Before:
+    """An upload that cannot be classified, until the queue has given up on it."""
+    key = "first.jpg"
+    deployment.s3.put_object(
+        Bucket=deployment.outputs["UploadsBucketName"], Key=key, Body=CAT.read_bytes()
+    )
+    http = deployment.invoke(ROOT / "events" / "http-api-v2.json")
+    dead = eventually(lambda: deployment.waiting("DeadLetterQueue") or None)
+    message = deployment.sqs.receive_message(
+        QueueUrl=deployment.outputs["DeadLetterQueueUrl"],
+        AttributeNames=["ApproximateReceiveCount"],
+        VisibilityTimeout=0,
+    )["Messages"][0]
+    named = json.loads(message["Body"])["Records"][0]["s3"]["object"]["key"]
+    lines = deployment.log_lines("events")
+    return Before(
+        key=named,
+        http=http,
+        dead=dead,
+        receives=int(message["Attributes"]["ApproximateReceiveCount"]),
+        tries=sum("ModelLoadFailures" in line for line in lines),
+        left=deployment.waiting("UploadsQueue"),
+        result=deployment.result(key),
+    )
+
+
+@pytest.fixture(scope="session")
+def stack(deployment: Deployment, before_the_model: Before) -> Deployment:
+    """The stack with its model, and the dead letters handed out again."""
+    deployment.publish_model()
+    deployment.sqs.start_message_move_task(
+        SourceArn=queue_arn(deployment, "DeadLetterQueue"),
+        DestinationArn=queue_arn(deployment, "UploadsQueue"),
+    )
+    return deployment
+
+
+def queue_arn(deployment: Deployment, queue: str) -> str:
+    """The ARN of one of the stack's queues."""
+    attributes = deployment.sqs.get_queue_attributes(
+        QueueUrl=deployment.outputs[f"{queue}Url"], AttributeNames=["QueueArn"]
+    )
+    arn: str = attributes["Attributes"]["QueueArn"]
+    return arn
+
+
+@pytest.fixture
+def upload(stack: Deployment) -> Callable[[str, bytes], dict[str, Any]]:
+    """Put an object into the uploads bucket, and wait for its result."""
+
+    def put(key: str, body: bytes) -> dict[str, Any]:
+        stack.s3.put_object(Bucket=stack.outputs["UploadsBucketName"], Key=key, Body=body)
+        result: dict[str, Any] = json.loads(eventually(lambda: stack.result(key)))
+        return result
+
+    return put

@@ -1,0 +1,50 @@
+"""template.yaml for the emulator: the real one, less the little that ministack lacks.
+
+- CodeDeploy: there is none, so aliases move at once.
+- Layers of native functions are not unpacked: the functions get the library's own path, and the
+  layer is a folder with its licence only.
+- /tmp is this machine's: the functions' cache is a folder of the test's.
+- A number of an event source's scaling that comes from a parameter stays text, which the emulator
+  cannot compare: it is the number itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from template import load
+
+CONCURRENCY = 2
+LAYERS = ("OnnxRuntimeX86Layer", "OnnxRuntimeArmLayer")
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What `sam build` would have made."""
+
+    functions: dict[str, Path]
+    layer: Path
+    library: Path
+    cache: Path
+
+
+def write(packages: Packages, to: Path) -> None:
+    """Write the template to deploy, in JSON, which is YAML too."""
+    template = load()
+    resources: dict[str, Any] = template["Resources"]
+    for name in LAYERS:
+        resources[name]["Properties"]["ContentUri"] = str(packages.layer)
+    for name, package in packages.functions.items():
+        properties = resources[name]["Properties"]
+        properties["CodeUri"] = str(package)
+        del properties["DeploymentPreference"]
+        properties["Environment"]["Variables"] |= {
+            "GLIMPSE_ORT_LIBRARY": str(packages.library),
+            "GLIMPSE_CACHE_DIR": str(packages.cache / name),
+        }
+    scaling = resources["EventsFunction"]["Properties"]["Events"]["Uploads"]["Properties"]
+    scaling["ScalingConfig"]["MaximumConcurrency"] = CONCURRENCY
+    to.write_text(json.dumps(template, indent=1))
