@@ -14,6 +14,8 @@ STEPS = {
     "export": "weights → float ONNX with the serving input",
     "quantize": "float ONNX → int8 ONNX, calibrated with pictures",
     "bundle": "ONNX or weights → a bundle that the service loads",
+    "calibrate": "the same bundle with a temperature, so that its scores are honest",
+    "faithfulness": "do a bundle's class maps show what its answers rest on?",
     "card": "the model card of a bundle, from the records of train and evaluate",
     "compare": "two bundles on the same pictures: the gate before a release",
     "publish": "upload a bundle to S3 and make it current",

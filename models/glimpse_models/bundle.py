@@ -6,26 +6,24 @@ Takes an ONNX classifier (plain float ones get the serving input) or weights of 
 from __future__ import annotations
 
 import argparse
-import datetime
-import hashlib
-import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
-from glimpse_models import explain, wrap
-from glimpse_models.classifiers import open_session
+from glimpse_models import explain, outputs, wrap
+from glimpse_models.calibrate import calibration, describe
+from glimpse_models.classifiers import open_classifier, read_manifest
 from glimpse_models.data import DataSet, open_data, read_labels
 from glimpse_models.errors import Refused
+from glimpse_models.evaluate import answers
 from glimpse_models.journal import git_commit
-
-SCHEMA_VERSION = 1
-LICENSE = "MIT OR Apache-2.0"
-EXACT = 0.05  # of the logits' spread: what 8-bit rounding may take from the maps' exactness
+from glimpse_models.manifest import SCHEMA_VERSION, now, write_manifest
+from glimpse_models.metrics import measure
+from glimpse_models.provenance import license_of, of_runs, read_runs
+from glimpse_models.verify import check, check_labels, entry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,13 +58,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     record = parser.add_argument_group("for the record")
     record.add_argument(
-        "--run", type=Path, help="the folder of the training run: command, seed and weights"
+        "--run",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="the folder of the training run; of several, which went on from one another, in order",
     )
     record.add_argument("--command", help="the training command, where there is no --run")
     record.add_argument(
         "--seed", type=int, default=1, help="of the training, and of the held-out part"
     )
-    record.add_argument("--license", default=LICENSE, help="SPDX expression or a sentence")
+    record.add_argument(
+        "--license",
+        help="SPDX expression or a sentence (default: the code's, and that the pictures have terms of their own)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -74,11 +80,9 @@ def run(arguments: argparse.Namespace) -> None:
     data = open_data(arguments.data, arguments.seed) if arguments.data else None
     labels = labels_for(arguments.labels, arguments.model, data)
     model = prepare(arguments.model, len(labels), arguments.normalise, arguments.side)
-    if not arguments.no_class_maps and not add_class_maps(model):
-        print(
-            "no class maps: the model does not end in global average pooling and one linear layer",
-            file=sys.stderr,
-        )
+    add_outputs(model, maps=not arguments.no_class_maps)
+    records = read_runs(arguments.run)
+    trained_on = records[-1]["data"]["name"] if records else data.name if data else None
     write(
         model,
         labels,
@@ -86,8 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
         {
             "name": arguments.name,
             "version": arguments.version,
-            "provenance": provenance(arguments),
-            "license": arguments.license,
+            "provenance": of_runs(records) if records else by_hand(arguments),
+            "license": arguments.license or license_of(trained_on),
         },
         arguments.resize,
     )
@@ -97,6 +101,27 @@ def run(arguments: argparse.Namespace) -> None:
         f"{arguments.out}: {arguments.name} {arguments.version}, {len(labels)} classes, "
         f"bundle.json {entry(arguments.out / 'bundle.json')['sha256']}"
     )
+
+
+def by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The provenance that the command line tells, where no run left a record."""
+    return {
+        "training_command": arguments.command or "unknown",
+        "git_commit": git_commit(),
+        "seed": arguments.seed,
+        "weights": "unknown",
+    }
+
+
+def add_outputs(model: onnx.ModelProto, maps: bool = True) -> None:
+    """Add class maps and embedding where the network's end allows them; says where it does not."""
+    if maps and not outputs.add_class_maps(model):
+        print(
+            "no class maps: the model does not end in global average pooling and one linear layer",
+            file=sys.stderr,
+        )
+    if not outputs.add_embedding(model):
+        print("no embedding: the model has no global pooling before its head", file=sys.stderr)
 
 
 def labels_for(given: Path | None, model: Path, data: DataSet | None) -> tuple[str, ...]:
@@ -148,22 +173,6 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     return model
 
 
-def add_class_maps(model: onnx.ModelProto) -> bool:
-    """Add the explanation's output, if the maps are exact and the logits stay as they are."""
-    before = model.SerializeToString()
-    if not explain.add_class_maps(model):
-        return False
-    plain, mapped = (_session(content) for content in (before, model.SerializeToString()))
-    side = plain.get_inputs()[0].shape[1]
-    image = {"image": np.random.default_rng(1).integers(0, 256, (2, side, side, 3), dtype=np.uint8)}
-    logits, maps = mapped.run(["logits", "class_maps"], {**image, "explain": np.array(True)})
-    same = np.array_equal(plain.run(["logits"], image)[0], mapped.run(["logits"], image)[0])
-    if same and np.abs(maps.mean(axis=(2, 3)) - logits).max() <= EXACT * max(logits.std(), 1e-6):
-        return True
-    model.ParseFromString(before)
-    return False
-
-
 def write(
     model: onnx.ModelProto,
     labels: tuple[str, ...],
@@ -191,7 +200,7 @@ def write(
         "schema_version": SCHEMA_VERSION,
         "name": about["name"],
         "version": about["version"],
-        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created_at": now(),
         "files": {name: entry(out / name) for name in ("labels.txt", "model.onnx")},
         "input": {
             "height": side,
@@ -199,23 +208,34 @@ def write(
             "resize_shorter_side": resize or side,
             "interpolation": "bilinear-antialias",
         },
+        **_class_maps(model),
         **{key: about[key] for key in ("metrics", "provenance", "license") if key in about},
     }
-    _write_manifest(out, manifest)
+    write_manifest(out, manifest)
+
+
+def _class_maps(model: onnx.ModelProto) -> dict[str, Any]:
+    """Where the cells of the class maps look, in pixels of the input, for whoever draws them."""
+    mapped = any(value.name == "class_maps" for value in model.graph.output)
+    found = explain.places(model) if mapped else None
+    return {"class_maps": {"stride": found[0], "first": found[1]}} if found else {}
 
 
 def add_metrics(bundle: Path, data: DataSet, float_model: Path | None) -> None:
-    """Measure the bundle, and the float model before it, on all validation pictures."""
-    from glimpse_models.classifiers import open_classifier
-    from glimpse_models.evaluate import evaluate
+    """Measure the bundle, and the float model before it, on all validation pictures.
 
+    The same answers calibrate the scores.
+    """
+    split, classes = data.validation, len(data.labels)
+    targets = np.array(split.targets, dtype=np.int64)
     served = open_classifier(bundle)
-    found = evaluate(served, data.validation, len(data.labels)).quality
+    logits, _ = answers(served, split, classes)
+    found = measure(logits, targets)
     exact = found
     if float_model is not None:
         before = open_classifier(float_model, served.spec.resize)
-        exact = evaluate(before, data.validation, len(data.labels)).quality
-    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+        exact = measure(answers(before, split, classes)[0], targets)
+    manifest = read_manifest(bundle)
     manifest["metrics"] = {
         "dataset": f"{data.name} validation",
         "images": found.images,
@@ -223,144 +243,9 @@ def add_metrics(bundle: Path, data: DataSet, float_model: Path | None) -> None:
         "int8_top1": round(found.top1, 6),
         "int8_top5": round(found.top5, 6),
     }
-    _write_manifest(bundle, manifest)
-
-
-def provenance(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Training command, commit, seed and weights: from the run's record where there is one."""
-    if arguments.run is None:
-        command = arguments.command or "unknown"
-        return {
-            "training_command": command,
-            "git_commit": git_commit(),
-            "seed": arguments.seed,
-            "weights": "unknown",
-        }
-    path = arguments.run / "run.json"
-    if not path.is_file():
-        raise Refused(f"{path} does not exist; give the folder that train wrote to, or --command")
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        "training_command": record["command"],
-        "git_commit": record["git_commit"],
-        "seed": record["recipe"]["seed"],
-        "weights": record["weights"],
-    }
-
-
-def check(model: Path, classes: int) -> int:
-    """Run the model as the service would; gives its input side."""
-    session: Any = open_session(model)
-    inputs = session.get_inputs()
-    image = inputs[0]
-    if (
-        len(inputs) != 1
-        or image.name != "image"
-        or image.type != "tensor(uint8)"
-        or len(image.shape) != 4
-    ):
-        found = ", ".join(f"{value.name} {value.type} {value.shape}" for value in inputs)
-        raise Refused(f"the model takes {found}; the service needs image, uint8 [N, H, W, 3]")
-    _, height, width, channels = image.shape
-    if not isinstance(height, int) or height != width or channels != 3:
-        raise Refused(
-            f"the model's input is {image.shape}; the service needs fixed, square RGB: give --side"
-        )
-    if "logits" not in [output.name for output in session.get_outputs()]:
-        raise Refused(
-            "the model has no output logits; give the plain float model, which is then wrapped"
-        )
-    for count in (1, 2):
-        pixels = np.zeros((count, height, width, 3), np.uint8)
-        try:
-            logits = session.run(["logits"], {"image": pixels})[0]
-        except Exception as error:  # onnxruntime's own exceptions have no common base
-            raise Refused(
-                f"the model fails on {count} pictures at once ({error}); export it with a dynamic batch axis"
-            ) from error
-        if logits.shape != (count, classes):
-            raise Refused(
-                f"logits are {list(logits.shape)} for {count} pictures, but there are {classes} labels; "
-                "give the labels it was trained with, and export it with a dynamic batch axis"
-            )
-        if not np.isfinite(logits).all():
-            raise Refused(
-                "the logits of a black picture are not finite; the training or the export went wrong"
-            )
-    return int(height)
-
-
-def check_labels(labels: tuple[str, ...]) -> None:
-    """Each label says one class."""
-    seen: set[str] = set()
-    for label in labels:
-        if not label.strip() or "\n" in label:
-            raise Refused(
-                f"the label {label!r} is empty or has a line break; write one label a line"
-            )
-        if label in seen:
-            raise Refused(
-                f"the label {label!r} stands for two classes; tell them apart, as in 'crane (bird)'"
-            )
-        seen.add(label)
-
-
-def entry(path: Path) -> dict[str, str | int]:
-    """Checksum and size of a file."""
-    content = path.read_bytes()
-    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A bundle whose files are those that its manifest names."""
-
-    folder: Path
-    name: str
-    version: str
-    sha256: str
-
-
-def verify(folder: Path) -> Verified:
-    """Every file against its checksum, then a run: what publishing and serving rely on."""
-    path = folder / "bundle.json"
-    if not path.is_file():
-        raise Refused(f"{folder} holds no bundle.json; make a bundle with the step bundle first")
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        raise Refused(
-            f"{path} has schema version {manifest.get('schema_version')}; this code knows {SCHEMA_VERSION}"
-        )
-    for name in ("model.onnx", "labels.txt"):
-        if not (folder / name).is_file() or manifest["files"].get(name) != entry(folder / name):
-            raise Refused(
-                f"{folder / name} is not the file that bundle.json names; make the bundle anew"
-            )
-    check(folder / "model.onnx", len(read_labels(folder / "labels.txt")))
-    return Verified(folder, manifest["name"], manifest["version"], str(entry(path)["sha256"]))
-
-
-def _write_manifest(out: Path, manifest: dict[str, Any]) -> None:
-    order = (
-        "schema_version",
-        "name",
-        "version",
-        "created_at",
-        "files",
-        "input",
-        "metrics",
-        "provenance",
-        "license",
-    )
-    text = json.dumps(
-        {key: manifest[key] for key in order if key in manifest}, indent=2, ensure_ascii=False
-    )
-    (out / "bundle.json").write_text(f"{text}\n", encoding="utf-8")
-
-
-def _session(content: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    if calibrated := calibration(logits, split):
+        manifest["calibration"] = calibrated.record()
+        print(describe(calibrated))
+    else:
+        print("no temperature: too few validation pictures to fit it on half", file=sys.stderr)
+    write_manifest(bundle, manifest)

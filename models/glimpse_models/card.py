@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from glimpse_models.bundle import verify
 from glimpse_models.classifiers import read_manifest
 from glimpse_models.errors import Refused
+from glimpse_models.provenance import Record, read_runs
+from glimpse_models.verify import verify
 
 WEAKEST = 10
 RECIPE = (
@@ -23,14 +24,22 @@ RECIPE = (
         "peak_rate",
         "weight_decay",
     ),
-    *("batch", "sides", "label_smoothing", "class_weights", "ema", "precision"),
+    *("batch", "sides", "label_smoothing", "class_weights", "freeze_epochs", "patience"),
+    *("ema", "precision"),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `card`."""
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True, help="the folder of the training run")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="RUN",
+        help="the folder of the training run; of several, which went on from one another, in order",
+    )
     parser.add_argument(
         "--report",
         type=Path,
@@ -38,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="report.json that evaluate --out wrote, the bundle last",
     )
     parser.add_argument("--out", type=Path, required=True, help="the card, Markdown")
+    parser.add_argument(
+        "--faithfulness", type=Path, help="the figures that faithfulness --json wrote"
+    )
+    parser.add_argument(
+        "--made-by", default="", help="the command that made the bundle of the runs' weights"
+    )
     parser.add_argument(
         "--about-data", default="", help="where the pictures come from, and their terms"
     )
@@ -49,32 +64,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Data, recipe, figures, weak spots, and how it was made."""
     bundle = verify(arguments.bundle)
-    record, report = _read(arguments.run / "run.json"), _read(arguments.report)
+    records, report = read_runs(arguments.run), _read(arguments.report)
     name = f"{bundle.name} {bundle.version}"
     if report[-1]["model"] != name:
         raise Refused(
             f"{arguments.report} ends with {report[-1]['model']}, not {name}; run evaluate with this bundle last"
         )
+    manifest = read_manifest(arguments.bundle)
+    explained = _read(arguments.faithfulness) if arguments.faithfulness else None
     parts = [
         f"# {name}",
-        _about(read_manifest(arguments.bundle), record, arguments.about_data),
+        _about(manifest, records, arguments.about_data),
         _figures(report),
+        _scores(manifest),
+        _explanation(explained),
         _weak_spots(report[-1]),
         f"## Limits\n\n{arguments.limits}" if arguments.limits else "",
-        _making(record, bundle.sha256),
+        _making(records, arguments.made_by, bundle.sha256),
     ]
     text = "\n\n".join(part for part in parts if part)
     arguments.out.write_text(f"{text}\n", encoding="utf-8")
     print(arguments.out)
 
 
-def _about(manifest: dict[str, Any], record: dict[str, Any], data: str) -> str:
-    shape, about = manifest["input"], record["data"]
+def _about(manifest: dict[str, Any], records: list[Record], data: str) -> str:
+    shape, about = manifest["input"], records[-1]["data"]
     lines = [
-        f"A {record['recipe']['backbone']} for {about['classes']} classes, int8, input {shape['width']} × {shape['height']} pixels "
+        f"A {records[-1]['recipe']['backbone']} for {about['classes']} classes, int8, input {shape['width']} × {shape['height']} pixels "
         f"(shorter side resized to {shape['resize_shorter_side']}, centre cropped).",
         f"- Data: {about['name']}, {about['train']:,} pictures for training and calibration, {about['validation']:,} for validation. {data}".rstrip(),
-        f"- Weights: {record['weights']}.",
+        f"- Weights: {records[0]['weights']}.",
         f"- Licence: {manifest['license']}.",
     ]
     return "\n\n".join((lines[0], "\n".join(lines[1:])))
@@ -82,15 +101,38 @@ def _about(manifest: dict[str, Any], record: dict[str, Any], data: str) -> str:
 
 def _figures(report: list[dict[str, Any]]) -> str:
     rows = [
-        f"| {row['model']} ({row['kind']}) | {row['loss']:.4f} | {row['top1']:.4f} | {row['top5']:.4f} | {row['ece']:.4f} |"
+        f"| {row['model']} ({row['kind']}) | {row['loss']:.4f} | {row['top1']:.4f} | {row['top5']:.4f} | {row['ece_raw']:.4f} | {row['ece']:.4f} |"
         for row in report
     ]
     head = [
-        "| model | loss | top-1 | top-5 | calibration error |",
-        "| --- | --- | --- | --- | --- |",
+        "| model | loss | top-1 | top-5 | calibration error, raw | as served |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    title = f"## Figures\n\nOn all {report[-1]['images']:,} validation pictures, which neither training nor calibration saw:\n"
-    return "\n".join((title, *head, *rows))
+    title = f"## Figures\n\nOn all {report[-1]['images']:,} validation pictures, which neither training nor quantization saw:\n"
+    drop = 100 * (report[-2]["top1"] - report[-1]["top1"]) if len(report) > 1 else 0.0
+    lost = f"\nQuantization costs {drop:.2f} points of top-1." if len(report) > 1 else ""
+    return "\n".join((title, *head, *rows, lost)).rstrip()
+
+
+def _scores(manifest: dict[str, Any]) -> str:
+    found = manifest.get("calibration")
+    if found is None:
+        return "## Scores\n\nNot calibrated: the softmax of the logits."
+    return (
+        f"## Scores\n\nLogits are divided by the temperature {found['temperature']:.3f}, fitted on {found['images']:,} of the validation "
+        f"pictures. On the others the expected calibration error is {found['ece_before']:.4f} without it and {found['ece_after']:.4f} with it."
+    )
+
+
+def _explanation(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    return (
+        f"## Explanation\n\nClass maps of {found['map_side']} × {found['map_side']} cells; their mean is the logit but for rounding "
+        f"({100 * found['map_error']:.1f} % of the logits' spread at most). Covering the {found['covered']} hottest of {found['cells']} cells of a picture costs "
+        f"the top label more of its score than covering as many random ones ({found['draws']} draws) on {100 * found['faithful']:.1f} % of "
+        f"{found['pictures']} validation pictures."
+    )
 
 
 def _weak_spots(row: dict[str, Any]) -> str:
@@ -106,21 +148,32 @@ def _weak_spots(row: dict[str, Any]) -> str:
     return "\n".join(("## Weak spots\n", *head, *classes, "", "Most often confused:\n", *confused))
 
 
-def _making(record: dict[str, Any], sha256: str) -> str:
+def _making(records: list[Record], made_by: str, sha256: str) -> str:
+    commands = [record["command"] for record in records] + ([made_by] if made_by else [])
+    hours = sum(record["hours"] for record in records)
+    epochs = sum(len(record["epochs"]) for record in records)
+    total = [f"- Together: {epochs} epochs, {hours:.2f} hours."] if len(records) > 1 else []
+    return "\n".join(
+        (
+            "## How it was made\n",
+            *(f"    {command}" for command in commands),
+            "",
+            *(line for record in records for line in _run(record)),
+            *total,
+            f"- sha256 of bundle.json: {sha256}.",
+        )
+    )
+
+
+def _run(record: Record) -> tuple[str, ...]:
     recipe, machine = record["recipe"], record["hardware"]
     steps = ", ".join(f"{name} {recipe[name]}" for name in RECIPE)
     where = (
         f"{machine.get('gpu', machine['device'])}, {machine['cpus']} CPUs ({machine['processor']})"
     )
-    return "\n".join(
-        (
-            "## How it was made\n",
-            f"    {record['command']}\n",
-            f"- Recipe: {steps}; seed {recipe['seed']}.",
-            f"- {len(record['epochs'])} epochs in {record['hours']:.2f} hours on {where}, PyTorch {machine['torch']}.",
-            f"- Code: commit {record['git_commit']}.",
-            f"- sha256 of bundle.json: {sha256}.",
-        )
+    return (
+        f"- Recipe: {steps}; seed {recipe['seed']}.",
+        f"- {len(record['epochs'])} epochs in {record['hours']:.2f} hours on {where}, PyTorch {machine['torch']}; code: commit {record['git_commit']}.",
     )
 
 

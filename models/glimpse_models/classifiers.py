@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,26 +23,37 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Classifier:
-    """`logits` takes uint8 `[N, side, side, 3]` and gives float32 `[N, classes]`."""
+    """`logits` takes uint8 `[N, side, side, 3]` and gives float32 `[N, classes]`.
+
+    Scores are the softmax of the logits divided by `temperature`.
+    """
 
     name: str
     kind: str
     spec: InputSpec
     logits: Callable[[Pixels], Logits]
+    temperature: float = 1.0
 
 
-def open_classifier(path: Path, resize: int | None = None, threads: int = 0) -> Classifier:
-    """A bundle's folder, an ONNX file with the serving input, or PyTorch weights."""
+def open_classifier(
+    path: Path, resize: int | None = None, threads: int = 0, side: int | None = None
+) -> Classifier:
+    """A bundle's folder, an ONNX file with the serving input, or PyTorch weights.
+
+    `side` is another input side than the one trained for, which only weights can take.
+    """
+    if path.suffix in (".pt", ".pth"):
+        return _weights(path, resize, side)
+    if side is not None:
+        raise Refused(f"{path} has its input side in its graph; give weights (.pt) with --side")
     if path.is_dir():
         return _bundle(path, threads)
     if path.suffix == ".onnx":
         return _onnx(path, path.name, resize, threads)
-    if path.suffix in (".pt", ".pth"):
-        return _weights(path, resize)
     raise Refused(f"{path} is no bundle folder, .onnx file or .pt file of weights")
 
 
-def open_session(path: Path, threads: int = 0) -> object:
+def open_session(model: Path | bytes, threads: int = 0) -> Any:
     """An ONNX Runtime session on the CPU; refuses what the runtime cannot load."""
     import onnxruntime
 
@@ -49,10 +61,12 @@ def open_session(path: Path, threads: int = 0) -> object:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        source = model if isinstance(model, bytes) else str(model)
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions have no common base
+        name = "the model" if isinstance(model, bytes) else model
         raise Refused(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load {path}: {error}. Export the model again with "
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {name}: {error}. Export the model again with "
             "standard operators (opset 13 to 21) only"
         ) from error
 
@@ -74,19 +88,18 @@ def read_input(path: Path, spec: InputSpec) -> Pixels:
         ) from error
 
 
-def read_manifest(bundle: Path) -> dict[str, object]:
+def read_manifest(bundle: Path) -> dict[str, Any]:
     """The parsed `bundle.json`."""
     path = bundle / "bundle.json"
     if not path.is_file():
         raise Refused(f"{bundle} holds no bundle.json; make a bundle with the step bundle first")
-    manifest: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
 
 
 def bundle_spec(bundle: Path) -> InputSpec:
     """What the bundle's input expects."""
     described = read_manifest(bundle)["input"]
-    assert isinstance(described, dict)
     return InputSpec(described["height"], described["resize_shorter_side"])
 
 
@@ -94,14 +107,15 @@ def _bundle(path: Path, threads: int) -> Classifier:
     manifest, spec = read_manifest(path), bundle_spec(path)
     name = f"{manifest['name']} {manifest['version']}"
     found = _onnx(path / "model.onnx", name, spec.resize, threads)
-    return Classifier(name, f"bundle, {found.kind}", spec, found.logits)
+    temperature = manifest.get("calibration", {}).get("temperature", 1.0)
+    return Classifier(name, f"bundle, {found.kind}", spec, found.logits, temperature)
 
 
 def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier:
     if not path.is_file():
         raise Refused(f"{path} does not exist")
     session = open_session(path, threads)
-    image = session.get_inputs()[0]  # type: ignore[attr-defined]
+    image = session.get_inputs()[0]
     if image.name != "image" or image.type != "tensor(uint8)":
         raise Refused(
             f"{path} takes {image.name} {image.type}, not image, uint8 [N, H, W, 3]; bundle it first"
@@ -109,7 +123,7 @@ def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier
     side = image.shape[1]
 
     def logits(pixels: Pixels) -> Logits:
-        found: Logits = session.run(["logits"], {"image": pixels})[0]  # type: ignore[attr-defined]
+        found: Logits = session.run(["logits"], {"image": pixels})[0]
         return found
 
     spec = InputSpec(side, resize or side)
@@ -123,14 +137,14 @@ def _is_quantized(path: Path) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in nodes)
 
 
-def _weights(path: Path, resize: int | None) -> Classifier:
+def _weights(path: Path, resize: int | None, asked: int | None) -> Classifier:
     import torch
 
     from glimpse_models import network
 
     trained = network.read(path)
     model = trained.model()
-    side = trained.side or 64
+    side = asked or trained.side or 64
 
     def logits(pixels: Pixels) -> Logits:
         with torch.inference_mode():
@@ -139,5 +153,5 @@ def _weights(path: Path, resize: int | None) -> Classifier:
             found: Logits = model(inputs).numpy()
         return found
 
-    spec = InputSpec(side, resize or trained.resize or side)
+    spec = InputSpec(side, resize or (None if asked else trained.resize) or side)
     return Classifier(path.name, "float PyTorch", spec, logits)

@@ -7,11 +7,19 @@ computed in an `If` that the optional input `explain` (a bool, false when not gi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 Nodes = dict[str, onnx.NodeProto]
+
+# Layers that leave every place where it is.
+ALIGNED = (
+    *("Add", "Mul", "Sub", "Div", "Relu", "Clip", "Sigmoid", "HardSwish", "BatchNormalization"),
+    *("QuantizeLinear", "DequantizeLinear", "Identity", "Transpose", "Cast", "Gather"),
+)
 
 
 def add_class_maps(model: onnx.ModelProto) -> bool:
@@ -52,6 +60,45 @@ def add_class_maps(model: onnx.ModelProto) -> bool:
     graph.input.append(helper.make_tensor_value_info("explain", TensorProto.BOOL, []))
     graph.output.append(_output("class_maps"))
     return True
+
+
+def places(model: onnx.ModelProto) -> tuple[int, float] | None:
+    """Where the map's cells look: the stride in pixels, and the centre of the first one.
+
+    Cell i of a row looks at `first + stride * i`, which for a ResNet is not the middle of the i-th of
+    equal parts but half a cell before it. By the arithmetic of receptive fields, back from the
+    pooling; nothing where the network has layers that it does not know.
+    """
+    producer = {name: node for node in model.graph.node for name in node.output}
+    sizes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    end = _linear_head(producer)
+    name, layers = end[0] if end else "", list[tuple[int, int, int]]()
+    while (node := producer.get(name)) is not None:
+        if node.op_type in ("Conv", "MaxPool", "AveragePool"):
+            given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+            kernel = given.get("kernel_shape") or _kernel(producer, sizes, node)
+            if given.get("auto_pad", b"NOTSET") != b"NOTSET" or not kernel:
+                return None
+            reach = (kernel[-1] - 1) * given.get("dilations", [1])[-1]
+            before = given.get("pads", [0, 0, 0, 0])[1]
+            layers.append((given.get("strides", [1])[-1], reach, before))
+        elif node.op_type not in ALIGNED:
+            return None
+        name = next((value for value in node.input if value in producer or value == "image"), "")
+    if name != "image":
+        return None
+    stride, first = 1, 0.5
+    for step, reach, before in reversed(layers):
+        first += (reach / 2 - before) * stride
+        stride *= step
+    return stride, first
+
+
+def _kernel(producer: Nodes, sizes: dict[str, Any], node: onnx.NodeProto) -> list[int]:
+    name = node.input[1]
+    while name in producer:
+        name = producer[name].input[0]
+    return list(sizes.get(name, []))[2:]
 
 
 def _output(name: str) -> onnx.ValueInfoProto:

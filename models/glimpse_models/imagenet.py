@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
             method=arguments.method,
         )
         model = onnx.load(served)
-        bundle.add_class_maps(model)
+        bundle.add_outputs(model)
         provenance = {
             "training_command": "torchvision's own recipe",
             "git_commit": git_commit(),

@@ -16,25 +16,37 @@ BINS = 15  # of confidence, for the calibration error (Guo et al., 2017)
 
 @dataclass(frozen=True)
 class Quality:
-    """Fractions in 0…1; `loss` in nats; `confusion[true, predicted]` counts pictures."""
+    """Fractions in 0…1; `loss` in nats, of the raw logits; `confusion[true, predicted]` counts.
+
+    `ece` is the calibration error of the scores as served, `ece_raw` that without the temperature.
+    """
 
     images: int
     loss: float
     top1: float
     top5: float
     ece: float
+    ece_raw: float
     precision: Floats
     recall: Floats
     confusion: npt.NDArray[np.int64]
 
     def summary(self) -> dict[str, Any]:
         """The figures without the tables."""
-        names = ("images", "loss", "top1", "top5", "ece")
+        names = ("images", "loss", "top1", "top5", "ece", "ece_raw")
         return {name: round(getattr(self, name), 6) for name in names}
 
 
-def measure(logits: npt.NDArray[np.float32], targets: Targets) -> Quality:
-    """All figures at once; a class that is never predicted has precision 0."""
+def measure(
+    logits: npt.NDArray[np.float32],
+    targets: Targets,
+    temperature: float = 1.0,
+    unfitted: list[int] | None = None,
+) -> Quality:
+    """All figures at once; a class that is never predicted has precision 0.
+
+    `unfitted` are the rows that the temperature was not fitted on, for the calibration error.
+    """
     scores = softmax(logits)
     best = ranked(logits, 5)
     count, classes = logits.shape
@@ -42,12 +54,15 @@ def measure(logits: npt.NDArray[np.float32], targets: Targets) -> Quality:
     np.add.at(confusion, (targets, best[:, 0]), 1)
     hits = np.diag(confusion)
     chosen = scores[np.arange(count), targets]
+    rows = unfitted or list(range(count))
+    served = softmax(logits[rows] / temperature)
     return Quality(
         images=count,
         loss=float(-np.log(np.maximum(chosen, 1e-12)).mean()),
         top1=float((best[:, 0] == targets).mean()),
         top5=float((best == targets[:, None]).any(axis=1).mean()),
-        ece=calibration_error(scores, targets),
+        ece=calibration_error(served, targets[rows]),
+        ece_raw=calibration_error(scores[rows], targets[rows]),
         precision=hits / np.maximum(confusion.sum(axis=0), 1),
         recall=hits / np.maximum(confusion.sum(axis=1), 1),
         confusion=confusion,

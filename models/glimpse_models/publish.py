@@ -6,9 +6,9 @@ import argparse
 import re
 from pathlib import Path
 
-from glimpse_models.bundle import Verified, verify
 from glimpse_models.errors import Refused
 from glimpse_models.s3 import POINTER, Current, Repository
+from glimpse_models.verify import Verified, verify
 
 # bundle.json last: a version without it is an upload that was cut off, which may be tried again.
 FILES = {

@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
             "file": file.relative_to(arguments.folder).as_posix(),
             "top1": int(best[0]),
             "top5": best.tolist(),
-            "scores": [round(score, 6) for score in softmax(logits)[best].tolist()],
+            "scores": [
+                round(score, 6) for score in softmax(logits / classifier.temperature)[best].tolist()
+            ],
         }
         print(json.dumps(line, ensure_ascii=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,14 @@ def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
         "int8_top5",
     ]
     run = json.loads((trained / "run.json").read_text())
-    assert manifest["provenance"]["training_command"] == run["command"]
-    assert manifest["provenance"]["seed"] == 1
+    assert manifest["provenance"] == {
+        "training_command": run["command"],
+        "git_commit": run["git_commit"],
+        "seed": 1,
+        "weights": "from scratch",
+    }
+    assert manifest["license"].endswith("trained on Tiny-ImageNet pictures, whose own terms apply")
+    assert manifest["class_maps"] == {"stride": 32, "first": 0.5}, "a ResNet's, known by hand"
     assert (bundle / "labels.txt").read_text() == "blue\ngreen\nred\ncrimson\n"
 
 
@@ -84,6 +91,65 @@ def test_class_maps_are_exact_and_cost_plain_runs_nothing(
     assert np.array_equal(session.run(["logits"], image)[0], without)
 
 
+@pytest.mark.parametrize("kind", ["int8", "float"])
+def test_the_embedding_is_what_the_linear_layer_sees(
+    bundle: Path, float_model: Path, tmp_path: Path, kind: str
+) -> None:
+    model = bundle / "model.onnx"
+    if kind == "float":
+        base = ("--labels", bundle / "labels.txt", "--name", "n", "--version", "1")
+        ok("bundle", "--model", float_model, *base, "--out", tmp_path)
+        model = tmp_path / "model.onnx"
+    session = onnxruntime.InferenceSession(str(model))
+    declared = {value.name: value.shape for value in session.get_outputs()}
+    assert declared["embedding"] == ["N", 512]
+    image = {"image": CHANCE.integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)}
+    logits, found = session.run(["logits", "embedding"], image)
+    weights = {tensor.name: tensor for tensor in onnx.load(float_model).graph.initializer}
+    matrix, bias = (numpy_helper.to_array(weights[f"net/fc.{name}"]) for name in ("weight", "bias"))
+    tolerance = 1e-4 if kind == "float" else 0.05 * logits.std()
+    assert np.abs(found @ matrix.T + bias - logits).max() < tolerance
+
+
+def test_further_outputs_leave_the_int8_graph_fused(
+    bundle: Path, int8_model: Path, tmp_path: Path
+) -> None:
+    def operators(model: Path) -> Counter[str]:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+        onnxruntime.InferenceSession(str(model), options)
+        return Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+
+    more = operators(bundle / "model.onnx")
+    assert more["QLinearConv"] == 20
+    assert more - operators(int8_model) == Counter({"If": 1, "DequantizeLinear": 1})
+    assert not operators(int8_model) - more
+
+
+def test_runs_that_went_on_from_one_another_are_all_recorded(
+    bundle: Path, int8_model: Path, trained: Path, tmp_path: Path
+) -> None:
+    record = json.loads((trained / "run.json").read_text())
+    recipe = {**record["recipe"], "weights": "run/weights.pt", "seed": 7}
+    later = {**record, "recipe": recipe, "weights": "run/weights.pt, with its head"}
+    later.update(command="the second command", git_commit="a later commit")
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "run.json").write_text(json.dumps(later))
+    base = ("bundle", "--model", int8_model, "--labels", bundle / "labels.txt", "--name", "n")
+    base = (*base, "--version", "1", "--license", "Some terms", "--out", tmp_path / "out")
+    ok(*base, "--run", trained, tmp_path / "later")
+    manifest = json.loads((tmp_path / "out" / "bundle.json").read_text())
+    found = manifest["provenance"]
+    assert found["training_command"] == f"{record['command']} && the second command"
+    assert (found["git_commit"], found["seed"]) == ("a later commit", 7)
+    assert found["weights"] == "from scratch"
+    assert [run["seed"] for run in found["runs"]] == [1, 7]
+    assert manifest["license"] == "Some terms"
+    assert "began from scratch" in refused(*base, "--run", tmp_path / "later", trained)
+    assert "does not exist" in refused(*base, "--run", tmp_path)
+
+
 def test_weights_become_a_bundle_in_one_step(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "direct"
     ok(
@@ -106,10 +172,12 @@ def test_a_dense_head_has_no_class_maps(tmp_path: Path) -> None:
     base = ("--model", tmp_path / "dense.pt", "--labels", tmp_path / "labels.txt", "--name", "n")
     ok("bundle", *base, "--version", "1", "--side", "32", "--out", tmp_path / "out")
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
-    assert [value.name for value in session.get_outputs()] == ["logits"]
-    found = session.run(None, {"image": PIXELS})[0]
+    assert [value.name for value in session.get_outputs()] == ["logits", "embedding"]
+    found, features = session.run(None, {"image": PIXELS})
     inputs = network.normalise(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float() / 255)
     assert np.allclose(found, model.eval()(inputs).detach().numpy(), atol=1e-4)
+    head = network.head_of(model)(torch.from_numpy(features)).detach().numpy()
+    assert np.allclose(head, found, atol=1e-4), "the pooled features, not the dense layer's"
 
 
 def test_resize_makes_the_same_model_for_another_side(bundle: Path, tmp_path: Path) -> None:
@@ -192,6 +260,9 @@ def test_any_classifier_can_be_made_a_bundle(
     )
     found = open_classifier(tmp_path / "out").logits(PIXELS)
     assert np.allclose(found, expected(normalise), rtol=1e-3, atol=1e-3), "logits, not scores"
+    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
+    features = session.run(["embedding"], {"image": PIXELS})[0]
+    assert np.allclose(features @ WEIGHTS, found, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(

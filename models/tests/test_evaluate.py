@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import ok, refused
+from conftest import ROOT, ok, refused
 
 from glimpse_models import metrics
 from glimpse_models.schedule import rate_at
@@ -80,12 +84,64 @@ def test_the_card_tells_what_the_records_hold(
     ok(*base, "--report", tmp_path / "report.json", "--limits", "Four colours only.")
     card = (tmp_path / "CARD.md").read_text()
     assert "# colours 1.0.0" in card
+    assert "Not calibrated" in card
+    assert "Quantization costs" in card
     assert json.loads((trained / "run.json").read_text())["command"] in card
     assert "Four colours only." in card
     assert "| crimson |" in card
     ok("evaluate", "--data", tiny, "--out", tmp_path, float_model)
     assert "this bundle last" in refused(*base, "--report", tmp_path / "report.json")
     assert "does not exist" in refused(*base, "--report", tmp_path / "none.json")
+
+
+def test_one_script_makes_bundle_and_card_of_finished_runs(
+    trained: Path, tiny: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(trained, first)
+    shutil.copytree(trained, second)
+    record = json.loads((trained / "run.json").read_text())
+    recipe = {**record["recipe"], "weights": "first/weights.pt"}
+    later = {**record, "command": "the second command", "recipe": recipe}
+    (second / "run.json").write_text(json.dumps(later))
+    done = subprocess.run(
+        [ROOT / "make-bundle", tiny, tmp_path / "out" / "made", first, second],
+        env={
+            **os.environ,
+            **{"PYTHON": sys.executable, "NAME": "made", "VERSION": "2.0.0"},
+            **{"CALIBRATION": "32", "CHECK": "8", "SIDE": "64"},
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "out" / "made" / "bundle.json").read_text())
+    assert (manifest["version"], manifest["input"]["width"]) == ("2.0.0", 64)
+    assert manifest["metrics"]["images"] == 20
+    assert len(manifest["provenance"]["runs"]) == 2
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert record["command"] in card
+    assert "the second command" in card
+    assert "make-bundle tiny-imagenet-200 models/default first second" in card.replace(
+        tiny.name, "tiny-imagenet-200"
+    )
+    assert f"Together: 4 epochs, {2 * record['hours']:.2f} hours" in card
+    assert "## Explanation" in card
+    assert str(tmp_path) not in card, "no path of this machine in a public record"
+
+
+def test_weights_can_be_tried_at_another_side(
+    trained: Path, float_model: Path, tiny: Path, tmp_path: Path
+) -> None:
+    base = ("evaluate", "--data", tiny, "--side", "64", "--out", tmp_path)
+    ok(*base, trained / "weights.pt")
+    tried = json.loads((tmp_path / "report.json").read_text())[0]
+    ok("export", "--weights", trained / "weights.pt", "--side", "64", "--out", tmp_path / "64.onnx")
+    ok("evaluate", "--data", tiny, "--out", tmp_path, tmp_path / "64.onnx")
+    exported = json.loads((tmp_path / "report.json").read_text())[0]
+    assert tried["loss"] == pytest.approx(exported["loss"], rel=1e-3)
+    assert "give weights (.pt)" in refused(*base, float_model)
 
 
 def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path: Path) -> None:

@@ -12,11 +12,14 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from conftest import CLASSES, RECIPE, ROOT, glimpse, ok, refused
+from PIL import Image
 
-from glimpse_models import journal, learner, train
+from glimpse_models import augment, journal, learner, train
+from glimpse_models.data import DataSet, Split, open_data
 
 SMALL = (*RECIPE, "--augment", "crop")
 MODERN = (*RECIPE, "--augment", "modern", "--ema", "0.9", "--save-every", "2")
@@ -117,7 +120,7 @@ def wait_for_saves(path: Path, count: int) -> None:
 def test_a_finished_run_stays_as_it_is(trained: Path, tiny: Path) -> None:
     before = weights(trained)
     commit = json.loads((trained / "run.json").read_text())["git_commit"]
-    with mock.patch.object(journal, "git_commit", lambda: "a later commit"):
+    with mock.patch.object(journal, "git_commit", return_value="a later commit"):
         out = ok("train", "--data", tiny, "--out", trained, *SMALL)
     assert "epoch" not in out
     assert json.loads((trained / "run.json").read_text())["git_commit"] == commit
@@ -264,3 +267,46 @@ def test_a_data_set_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     assert "holds no pictures" in refused("train", "--data", tmp_path, "--out", tmp_path / "run")
+
+
+def test_balanced_weights_make_up_for_rare_classes() -> None:
+    few, many = (Path("few"),), tuple(Path(f"{row}") for row in range(3))
+    train_split = Split((*few, *many), (0, 1, 1, 1))
+    data = DataSet("unequal", ("few", "many"), train_split, train_split)
+    found = learner.class_weights(data, "balanced", torch.device("cpu"))
+    assert found is not None
+    assert found.tolist() == pytest.approx([2, 2 / 3])
+    assert learner.class_weights(data, "none", torch.device("cpu")) is None
+
+
+def test_the_origins_augmentation_moves_pictures_and_repeats_their_edges() -> None:
+    pixels = np.full((40, 40, 3), 200, np.uint8)
+    pixels[10:20, 5:15] = (250, 60, 60)
+    picture = Image.fromarray(pixels)
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        first, second = (augment.one(picture, "origin", 40) for _ in range(2))
+        torch.manual_seed(4)
+        assert torch.equal(augment.one(picture, "origin", 40), first)
+    assert not torch.equal(first, second)
+    assert first[1].min() >= 60, "nothing black comes in from outside"
+    assert (first[1] < 130).any(), "the patch is still in the picture"
+
+
+def test_folders_for_training_and_validation_are_taken_as_they_are(
+    folders: Path, tmp_path: Path
+) -> None:
+    for part, name in (("train", "red"), ("train", "blue"), ("val", "red"), ("val", "blue")):
+        (tmp_path / part / name).mkdir(parents=True)
+        rows = range(6) if part == "train" else range(6, 8)
+        for row in rows:
+            suffix = "png" if row % 5 == 0 else "jpg"
+            source = folders / name / f"{row:02}.{suffix}"
+            (tmp_path / part / name / source.name).symlink_to(source)
+    data = open_data(tmp_path)
+    assert data.labels == ("blue", "red")
+    assert (len(data.train), len(data.validation)) == (12, 4)
+    assert {path.parts[-3] for path in data.validation.files} == {"val"}
+    (tmp_path / "val" / "red").rename(tmp_path / "val" / "green")
+    said = refused("train", "--data", tmp_path, "--out", tmp_path / "run")
+    assert "differ in the classes green, red" in said

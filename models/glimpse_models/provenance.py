@@ -1,0 +1,61 @@
+"""Where a bundle comes from: the records of the runs that made its weights, one after another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from glimpse_models.errors import Refused
+
+LICENSE = "MIT OR Apache-2.0"
+
+Record = dict[str, Any]
+
+
+def read_runs(folders: list[Path]) -> list[Record]:
+    """`run.json` of each folder; each run but the first must have begun with weights."""
+    records = []
+    for folder in folders:
+        path = folder / "run.json"
+        if not path.is_file():
+            raise Refused(
+                f"{path} does not exist; give the folder that train wrote to, or --command"
+            )
+        records.append(json.loads(path.read_text(encoding="utf-8")))
+    for folder, record in list(zip(folders, records, strict=True))[1:]:
+        if record["recipe"]["weights"] == "none":
+            raise Refused(
+                f"{folder} began from scratch, so that no other run is part of it; name the runs that "
+                "went on from one another, in their order"
+            )
+    return records
+
+
+def of_runs(records: list[Record]) -> Record:
+    """Training commands, commit and seed of the last run, and the weights that the first began with.
+
+    Of several runs, each is listed too.
+    """
+    each = [
+        {
+            "training_command": record["command"],
+            "git_commit": record["git_commit"],
+            "seed": record["recipe"]["seed"],
+            "weights": record["weights"],
+        }
+        for record in records
+    ]
+    if len(each) == 1:
+        return each[0]
+    return {
+        **each[-1],
+        "training_command": " && ".join(record["training_command"] for record in each),
+        "weights": each[0]["weights"],
+        "runs": each,
+    }
+
+
+def license_of(data: str | None) -> str:
+    """The code's licence for the weights, and that the pictures have terms of their own."""
+    return f"{LICENSE}; trained on {data} pictures, whose own terms apply" if data else LICENSE
