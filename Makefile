@@ -33,7 +33,10 @@ test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest
 	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
 
-test-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types, style, fresh tables and plots
+test-default-model: $(VENV)/.stamp ## finished training runs as models/default and its card (DATA=folder RUN="folders, in order" VERSION=1.2.3 SIDE=pixels)
+	PYTHON=$(abspath $(VENV))/bin/python VERSION=$(VERSION) SIDE=$(SIDE) models/make-bundle $(DATA) models/default $(RUN)
+
+scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types, style, fresh tables and plots
 	cd infra/scaling && ../../$(VENV)/bin/python -m pytest
 	cd infra/scaling && ../../$(VENV)/bin/mypy && ../../$(VENV)/bin/ruff check . ../backfill && ../../$(VENV)/bin/ruff format --check . ../backfill
 
@@ -101,4 +104,4 @@ target/venv-baseline/.stamp: tests/baseline/requirements.txt
 	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-models test-scaling lint-template test-browser test-sam-local package imagenet-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda
+.PHONY: help demo test check test-rust test-models test-scaling lint-template test-browser test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda
