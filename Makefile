@@ -33,10 +33,7 @@ test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest
 	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
 
-test-default-model: $(VENV)/.stamp ## finished training runs as models/default and its card (DATA=folder RUN="folders, in order" VERSION=1.2.3 SIDE=pixels)
-	PYTHON=$(abspath $(VENV))/bin/python VERSION=$(VERSION) SIDE=$(SIDE) models/make-bundle $(DATA) models/default $(RUN)
-
-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types, style, fresh tables and plots
+test-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types, style, fresh tables and plots
 	cd infra/scaling && ../../$(VENV)/bin/python -m pytest
 	cd infra/scaling && ../../$(VENV)/bin/mypy && ../../$(VENV)/bin/ruff check . ../backfill && ../../$(VENV)/bin/ruff format --check . ../backfill
 
@@ -70,6 +67,9 @@ package: ## build with sam what is deployed, and check its size
 
 imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PICTURES=folder OUT=folder; needs a network)
 	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))
+
+default-model: $(VENV)/.stamp ## finished training runs as models/default and its card (DATA=folder RUN="folders, in order" VERSION=1.2.3 SIDE=pixels)
+	PYTHON=$(abspath $(VENV))/bin/python VERSION=$(VERSION) SIDE=$(SIDE) models/make-bundle $(DATA) models/default $(RUN)
 
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
 	cd infra/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
