@@ -123,9 +123,7 @@ def test_one_script_makes_bundle_and_card_of_finished_runs(
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
     assert record["command"] in card
     assert "the second command" in card
-    assert "make-bundle tiny-imagenet-200 models/default first second" in card.replace(
-        tiny.name, "tiny-imagenet-200"
-    )
+    assert f"models/make-bundle {tiny.name} out/made first second" in card
     assert f"Together: 4 epochs, {2 * record['hours']:.2f} hours" in card
     assert "## Explanation" in card
     assert str(tmp_path) not in card, "no path of this machine in a public record"
