@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use glimpse_model_store::Sha256Digest;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Side of the input in pixels.
@@ -16,25 +16,34 @@ pub enum Graph {
     MeanColour,
     /// Logits are not numbers, as a broken model gives.
     NotANumber,
+    /// As `MeanColour`, with 1, 2 and 3 added, with class maps and embeddings: a class's map is its
+    /// colour at each pixel, and the embedding is the mean colour.
+    Explained,
 }
 
 /// A bundle named `toy` with the labels red, green and blue.
 pub fn bundle(graph: Graph) -> TempDir {
+    bundle_with(graph, |_| ())
+}
+
+/// The same with another `bundle.json`.
+pub fn bundle_with(graph: Graph, change: impl FnOnce(&mut Value)) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), graph);
+    write(folder.path(), graph, change);
     folder
 }
 
-fn write(folder: &Path, graph: Graph) {
+fn write(folder: &Path, graph: Graph, change: impl FnOnce(&mut Value)) {
     let (model, labels) = (model(graph), b"red\ngreen\nblue\n".to_vec());
     let entry = |content: &[u8]| json!({ "sha256": Sha256Digest::of(content).to_string(), "bytes": content.len() });
-    let description = json!({
+    let mut description = json!({
         "schema_version": 1, "name": "toy", "version": "1", "created_at": "2026-01-01T00:00:00Z",
         "files": { "model.onnx": entry(&model), "labels.txt": entry(&labels) },
         "input": { "height": SIDE, "width": SIDE, "resize_shorter_side": SIDE,
                    "interpolation": "bilinear-antialias" },
         "license": "MIT"
     });
+    change(&mut description);
     let files = [("model.onnx", model), ("labels.txt", labels)];
     for (name, content) in files {
         std::fs::write(folder.join(name), content).unwrap();
@@ -42,35 +51,67 @@ fn write(folder: &Path, graph: Graph) {
     std::fs::write(folder.join("bundle.json"), description.to_string()).unwrap();
 }
 
+const FLOAT: u64 = 1;
+const UINT8: u64 = 2;
+const BOOL: u64 = 9;
+
 /// `model.onnx`, written by hand: the format is protocol buffers (onnx.proto3).
 fn model(graph: Graph) -> Vec<u8> {
-    const FLOAT: u64 = 1;
-    const UINT8: u64 = 2;
-    let cast = node("Cast", "image", "pixels", &attribute("to", 2, &number(3, FLOAT)));
-    let axes = [number(8, 1), number(8, 2), number(20, 7)].concat();
-    let axes = message(5, &[text(1, "axes"), axes].concat());
+    let side = Some(u64::from(SIDE));
+    let cast = node("Cast", &["image"], "pixels", &attribute("to", 2, &number(3, FLOAT)));
+    let axes = integers("axes", &[1, 2]);
     let keep = attribute("keepdims", 2, &number(3, 0));
-    let mut nodes = vec![cast];
-    let mean =
-        |output| node("ReduceMean", "pixels", output, &[axes.clone(), keep.clone()].concat());
+    let mean = |output| node("ReduceMean", &["pixels"], output, &[&axes[..], &keep].concat());
+    let mut content = vec![
+        cast,
+        value(11, "image", UINT8, &[None, side, side, Some(3)]),
+        value(12, "logits", FLOAT, &[None, Some(3)]),
+    ];
     match graph {
-        Graph::MeanColour => nodes.push(mean("logits")),
-        Graph::NotANumber => {
-            nodes.push(mean("mean"));
-            nodes.push(node("Neg", "mean", "negative", &[]));
-            nodes.push(node("Log", "negative", "logits", &[]));
-        }
+        Graph::MeanColour => content.push(mean("logits")),
+        Graph::NotANumber => content.extend([
+            mean("mean"),
+            node("Neg", &["mean"], "negative", &[]),
+            node("Log", &["negative"], "logits", &[]),
+        ]),
+        Graph::Explained => content.extend([
+            mean("embedding"),
+            node("Add", &["embedding", "bias"], "logits", &[]),
+            tensor(5, "bias", FLOAT, &[3], &floats(&[1.0, 2.0, 3.0])),
+            value(12, "embedding", FLOAT, &[None, Some(3)]),
+            class_maps(),
+        ]),
     }
-    let side = u64::from(SIDE);
-    let input = value(11, "image", UINT8, &[None, Some(side), Some(side), Some(3)]);
-    let output = value(12, "logits", FLOAT, &[None, Some(3)]);
-    let graph = [nodes.concat(), text(2, "toy"), input, output].concat();
+    let graph = [content.concat(), text(2, "toy")].concat();
     let opset = message(8, &number(2, 13));
     [number(1, 8), message(7, &graph), opset].concat()
 }
 
-fn node(operator: &str, input: &str, output: &str, attributes: &[u8]) -> Vec<u8> {
-    let content = [text(1, input), text(2, output), text(4, operator), attributes.to_vec()];
+/// The output that is empty unless the optional input `explain` is given and true.
+fn class_maps() -> Vec<u8> {
+    let branch = |name, graph: &[Vec<u8>]| {
+        let output = value(12, "maps", FLOAT, &[None; 4]);
+        let graph = [graph.concat(), text(2, name), output].concat();
+        attribute(name, 5, &message(6, &graph))
+    };
+    let coloured = node("Add", &["pixels", "bias"], "coloured", &[]);
+    let turned = node("Transpose", &["coloured"], "maps", &integers("perm", &[0, 3, 1, 2]));
+    let nothing = attribute("value", 4, &tensor(5, "", FLOAT, &[0, 0, 0, 0], &[]));
+    let nothing = node("Constant", &[], "maps", &nothing);
+    let branches =
+        [branch("then_branch", &[coloured, turned]), branch("else_branch", &[nothing])].concat();
+    [
+        node("If", &["explain"], "class_maps", &branches),
+        tensor(5, "explain", BOOL, &[], &[0]),
+        value(11, "explain", BOOL, &[]),
+        value(12, "class_maps", FLOAT, &[None; 4]),
+    ]
+    .concat()
+}
+
+fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[u8]) -> Vec<u8> {
+    let inputs: Vec<u8> = inputs.iter().flat_map(|input| text(1, input)).collect();
+    let content = [inputs, text(2, output), text(4, operator), attributes.to_vec()];
     message(1, &content.concat())
 }
 
@@ -78,11 +119,25 @@ fn attribute(name: &str, kind: u64, value: &[u8]) -> Vec<u8> {
     message(5, &[text(1, name), value.to_vec(), number(20, kind)].concat())
 }
 
+fn integers(name: &str, values: &[u64]) -> Vec<u8> {
+    let values: Vec<u8> = values.iter().flat_map(|value| number(8, *value)).collect();
+    attribute(name, 7, &values)
+}
+
+/// A constant: an initializer, or an attribute's value; both are field 5.
+fn tensor(field: u64, name: &str, element: u64, sides: &[u64], raw: &[u8]) -> Vec<u8> {
+    let sides: Vec<u8> = sides.iter().flat_map(|side| number(1, *side)).collect();
+    message(field, &[sides, number(2, element), text(8, name), message(9, raw)].concat())
+}
+
+fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// An input or an output; a side that is not known is left open.
 fn value(field: u64, name: &str, element: u64, sides: &[Option<u64>]) -> Vec<u8> {
-    let dimension = |side: &Option<u64>| match side {
-        Some(side) => message(1, &number(1, *side)),
-        None => message(1, &text(2, "N")),
-    };
+    let dimension =
+        |side: &Option<u64>| message(1, &side.map(|side| number(1, side)).unwrap_or_default());
     let shape: Vec<u8> = sides.iter().flat_map(dimension).collect();
     let tensor = [number(1, element), message(2, &shape)].concat();
     message(field, &[text(1, name), message(2, &message(1, &tensor))].concat())

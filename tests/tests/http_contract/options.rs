@@ -1,4 +1,4 @@
-//! `top_k`, `min_score` and `explain`, in the body and in the query.
+//! `top_k` and `min_score`, in the body and in the query.
 
 use serde_json::{Value, json};
 
@@ -76,16 +76,4 @@ fn an_option_out_of_range_is_refused_by_its_name() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(name), "{query} {options}: {detail}");
     }
-}
-
-/// The default bundle has no output for it; a later bundle may.
-#[test]
-fn explain_is_refused_where_the_bundle_cannot() {
-    for explain in [json!(true), json!("png")] {
-        let problem = ask("", &json!({ "explain": explain })).problem(400, "invalid_parameter");
-        assert!(problem["detail"].as_str().unwrap().contains("explain"));
-    }
-    ask("?explain=true", &json!({})).problem(400, "invalid_parameter");
-    ask("", &json!({ "explain": false })).ok();
-    ask("?explain=false", &json!({})).ok();
 }

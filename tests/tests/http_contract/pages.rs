@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use glimpse_model_store::Sha256Digest;
 use glimpse_tests::workspace;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::common::api::API;
+use crate::common::api::{API, Api, model};
+use crate::common::toy;
 
 #[test]
 fn healthz_says_that_the_process_lives() {
@@ -16,10 +17,32 @@ fn healthz_says_that_the_process_lives() {
 }
 
 #[test]
-fn model_is_the_bundles_description() {
+fn model_is_the_bundles_description_and_what_the_model_can_do() {
     let file = std::fs::read(workspace::default_bundle().join("bundle.json")).unwrap();
-    let description: Value = serde_json::from_slice(&file).unwrap();
-    assert_eq!(API.get("/model").ok(), description);
+    let mut expected: Value = serde_json::from_slice(&file).unwrap();
+    expected["explains"] = true.into();
+    expected["embedding_dimension"] = model().embedding_dimension().into();
+    assert_eq!(API.get("/model").ok(), expected);
+}
+
+#[test]
+fn model_tells_calibration_and_dimension_and_what_a_plain_model_lacks() {
+    let calibration = json!({
+        "temperature": 2.0, "images": 500, "ece_before": 0.125, "ece_after": 0.03125
+    });
+    let folder = toy::bundle_with(toy::Graph::Explained, |bundle| {
+        bundle["calibration"] = calibration.clone()
+    });
+    let description = Api::folder(folder.path()).get("/model").ok();
+    assert_eq!(description["calibration"], calibration);
+    assert_eq!(
+        (&description["explains"], &description["embedding_dimension"]),
+        (&json!(true), &json!(3))
+    );
+    let folder = toy::bundle(toy::Graph::MeanColour);
+    let plain = Api::folder(folder.path()).get("/model").ok();
+    assert_eq!((&plain["explains"], &plain["embedding_dimension"]), (&json!(false), &Value::Null));
+    assert!(plain.get("calibration").is_none());
 }
 
 #[test]

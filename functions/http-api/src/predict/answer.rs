@@ -3,14 +3,31 @@
 use glimpse_classifier::{Manifest, Prediction, Ranked, Timing};
 use serde::Serialize;
 
+use super::explanation::Explanation;
 use crate::problem::{Details, Problem};
 
 /// The answer for one picture.
 #[derive(Serialize)]
 pub(crate) struct Answer {
-    #[serde(flatten)]
-    top: Ranked,
+    /// The argmax; null where its score is under `abstain_below`.
+    label: Option<String>,
+    /// Its class index; null where there is no label.
+    index: Option<usize>,
+    /// The best score, also where there is no label.
+    score: f32,
     predictions: Vec<Ranked>,
+    /// Why the best label, where `explain` names no labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+    /// One for each label that `explain` names, in that order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanations: Option<Vec<Explanation>>,
+    /// The pooled features, of length 1 (L2), where `embedding` asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding: Option<Vec<f32>>,
+    /// `−log Σ exp(logit)`, where `ood` asks for it; lower is more like the training pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    energy: Option<f32>,
     model: Model,
     timing_ms: TimingMs,
 }
@@ -31,7 +48,7 @@ struct TimingMs {
 
 /// The answer for a batch, in the order of the request.
 #[derive(Serialize)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     results: Vec<Element>,
 }
 
@@ -43,10 +60,25 @@ enum Element {
 }
 
 impl Answer {
-    pub(crate) fn new(prediction: Prediction, manifest: &Manifest) -> Self {
-        let Prediction { top, predictions, timing } = prediction;
-        let model = Model { name: manifest.name.clone(), version: manifest.version.clone() };
-        Self { top, predictions, model, timing_ms: timing.into() }
+    /// `named` says whether the labels to explain were named.
+    pub(crate) fn new(prediction: Prediction, manifest: &Manifest, named: bool) -> Self {
+        let Ranked { label, index, score } = prediction.top;
+        let given = !prediction.abstained;
+        let mut explanations = prediction.explanations.into_iter().map(Explanation::from);
+        let (explanation, explanations) =
+            if named { (None, Some(explanations.collect())) } else { (explanations.next(), None) };
+        Self {
+            label: given.then_some(label),
+            index: given.then_some(index),
+            score,
+            predictions: prediction.predictions,
+            explanation,
+            explanations,
+            embedding: prediction.embedding,
+            energy: prediction.energy,
+            model: Model { name: manifest.name.clone(), version: manifest.version.clone() },
+            timing_ms: prediction.timing.into(),
+        }
     }
 }
 
@@ -54,9 +86,10 @@ impl Batch {
     pub(super) fn new(
         outcomes: impl Iterator<Item = Result<Prediction, Problem>>,
         manifest: &Manifest,
+        named: bool,
     ) -> Self {
         let element = |outcome| match outcome {
-            Ok(prediction) => Element::Result(Box::new(Answer::new(prediction, manifest))),
+            Ok(prediction) => Element::Result(Box::new(Answer::new(prediction, manifest, named))),
             Err(problem) => Element::Error { error: Problem::details(&problem) },
         };
         Self { results: outcomes.map(element).collect() }

@@ -1,12 +1,15 @@
 //! `POST /predict`: JSON or the bytes of a picture.
 
 mod answer;
+mod explain;
+mod explanation;
 mod options;
 mod request;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use glimpse_classifier::{Explain, Options};
 use http::{HeaderMap, header};
 
 use crate::inference;
@@ -18,6 +21,9 @@ use crate::state::ApiState;
 pub(crate) use answer::Answer;
 use options::Query;
 use request::Pictures;
+
+/// Overlay pictures in one answer.
+const MAX_OVERLAYS: usize = 16;
 
 /// The handler: tells the form from the content type.
 pub(crate) async fn handle(
@@ -49,33 +55,48 @@ pub(crate) async fn handle(
     }
 }
 
-async fn one(
-    state: &ApiState,
-    picture: Vec<u8>,
-    options: glimpse_classifier::Options,
-) -> Result<Response, Problem> {
-    let prediction = inference::one(state, picture, options).await?;
+async fn one(state: &ApiState, picture: Vec<u8>, options: Options) -> Result<Response, Problem> {
+    let named = names_labels(&options);
     let model = inference::classifier(state).await?;
-    Ok(Json(Answer::new(prediction, model.manifest())).into_response())
+    let prediction = inference::one(state, &model, picture, options).await?;
+    Ok(Json(Answer::new(prediction, model.manifest(), named)).into_response())
 }
 
 async fn many(
     state: &ApiState,
     batch: Vec<Result<Vec<u8>, Problem>>,
-    options: glimpse_classifier::Options,
+    options: Options,
 ) -> Result<Response, Problem> {
+    check_overlays(batch.len(), &options)?;
     let mut refused = Vec::new();
     let mut pictures = Vec::new();
     for picture in batch {
         refused.push(picture.map(|picture| pictures.push(picture)).err());
     }
-    let mut outcomes = inference::many(state, pictures, options).await?.into_iter();
+    let named = names_labels(&options);
     let model = inference::classifier(state).await?;
+    let mut outcomes = inference::many(state, &model, pictures, options).await?.into_iter();
     let results = refused.into_iter().filter_map(|refused| match refused {
         Some(problem) => Some(Err(problem)),
         None => outcomes.next(),
     });
-    Ok(Json(answer::Batch::new(results, model.manifest())).into_response())
+    Ok(Json(answer::Batch::new(results, model.manifest(), named)).into_response())
+}
+
+fn names_labels(options: &Options) -> bool {
+    options.explain.as_ref().is_some_and(|explain| !explain.classes.is_empty())
+}
+
+/// An answer on Lambda has 6 MB at most, and an overlay up to 200 kB.
+fn check_overlays(pictures: usize, options: &Options) -> Result<(), Problem> {
+    let each = |explain: &Explain| if explain.overlay { explain.classes.len().max(1) } else { 0 };
+    let overlays = pictures * options.explain.as_ref().map_or(0, each);
+    if overlays <= MAX_OVERLAYS {
+        return Ok(());
+    }
+    let message =
+        format!("explain: {overlays} overlays in one answer; the limit is {MAX_OVERLAYS}");
+    Err(Problem::InvalidParameter(message))
 }
 
 /// The content type in lower case, without parameters.

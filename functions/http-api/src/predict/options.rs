@@ -1,43 +1,52 @@
 //! The options of a prediction, from JSON or from the query.
 
 use glimpse_classifier::Options;
-use serde_json::Value;
 
+use super::explain::{Explained, MAX_LABELS, Named};
 use crate::problem::Problem;
 
 /// More predictions than this are a mistake, not a wish.
 const MAX_TOP_K: u64 = 1000;
 
 /// Options as given, not validated yet.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct Query {
     pub(super) top_k: Option<u64>,
     pub(super) min_score: Option<f64>,
-    pub(super) explain: Option<Value>,
+    pub(super) abstain_below: Option<f64>,
+    pub(super) explain: Option<Explained>,
+    pub(super) embedding: Option<bool>,
+    pub(super) ood: Option<bool>,
 }
 
 impl Query {
-    /// Parse `top_k=3&min_score=0.1`.
+    /// Parse `top_k=3&min_score=0.1&explain=png&explain_label=cat`.
     pub(super) fn parse(query: &str) -> Result<Self, Problem> {
         let mut options = Self::default();
+        let (mut explain, mut labels) = (None, Vec::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let unusable = |expected: &str| {
                 Problem::InvalidParameter(format!("{name} in the query: expected {expected}"))
             };
+            let switch = || value.parse().map_err(|_| unusable("true or false"));
+            let share = || value.parse().map_err(|_| unusable("a number from 0 to 1"));
             match &*name {
                 "top_k" => {
                     let number = value.parse().map_err(|_| unusable("a whole number"))?;
                     options.top_k = Some(number);
                 }
-                "min_score" => {
-                    let number = value.parse().map_err(|_| unusable("a number from 0 to 1"))?;
-                    options.min_score = Some(number);
-                }
-                "explain" => options.explain = Some(Value::from(value != "false")),
+                "min_score" => options.min_score = Some(share()?),
+                "abstain_below" => options.abstain_below = Some(share()?),
+                "embedding" => options.embedding = Some(switch()?),
+                "ood" => options.ood = Some(switch()?),
+                "explain" => explain = Some(value),
+                // One over the limit is enough to be refused.
+                "explain_label" if labels.len() <= MAX_LABELS => labels.push(Named::parse(&value)),
                 // Gateways and clients add parameters of their own; those are not ours to refuse.
                 _ => {}
             }
         }
+        options.explain = Explained::parse(explain.as_deref(), labels)?;
         Ok(options)
     }
 
@@ -46,54 +55,91 @@ impl Query {
         Self {
             top_k: self.top_k.or(other.top_k),
             min_score: self.min_score.or(other.min_score),
+            abstain_below: self.abstain_below.or(other.abstain_below),
             explain: self.explain.or(other.explain),
+            embedding: self.embedding.or(other.embedding),
+            ood: self.ood.or(other.ood),
         }
     }
 
     /// Options in range, with defaults for what was not given.
     pub(super) fn validate(self) -> Result<Options, Problem> {
-        let refuse = |message: String| Err(Problem::InvalidParameter(message));
-        let mut options = Options::default();
-        if let Some(top_k) = self.top_k {
-            if !(1..=MAX_TOP_K).contains(&top_k) {
-                return refuse(format!("top_k is {top_k}; expected 1 to {MAX_TOP_K}"));
-            }
-            options.top_k = usize::try_from(top_k).unwrap_or(usize::MAX);
-        }
-        if let Some(min_score) = self.min_score {
-            if !(0.0..=1.0).contains(&min_score) {
-                return refuse(format!("min_score is {min_score}; expected 0 to 1"));
-            }
-            #[allow(clippy::cast_possible_truncation)] // 0…1 fits; precision is not the caller's.
-            let min_score = min_score as f32;
-            options.min_score = min_score;
-        }
-        match self.explain {
-            None | Some(Value::Null | Value::Bool(false)) => Ok(options),
-            Some(_) => refuse("explain: this bundle holds no class activation map".to_owned()),
-        }
+        let default = Options::default();
+        Ok(Options {
+            top_k: self.top_k.map_or(Ok(default.top_k), top_k)?,
+            min_score: share("min_score", self.min_score)?,
+            abstain_below: share("abstain_below", self.abstain_below)?,
+            explain: self.explain.map_or(Ok(None), Explained::validate)?,
+            embedding: self.embedding.unwrap_or_default(),
+            energy: self.ood.unwrap_or_default(),
+        })
     }
+}
+
+fn top_k(given: u64) -> Result<usize, Problem> {
+    if (1..=MAX_TOP_K).contains(&given) {
+        return Ok(usize::try_from(given).unwrap_or(usize::MAX));
+    }
+    let message = format!("top_k is {given}; expected 1 to {MAX_TOP_K}");
+    Err(Problem::InvalidParameter(message))
+}
+
+/// 0 where nothing was given.
+fn share(name: &str, given: Option<f64>) -> Result<f32, Problem> {
+    let given = given.unwrap_or_default();
+    if (0.0..=1.0).contains(&given) {
+        #[allow(clippy::cast_possible_truncation)] // 0…1 fits; precision is not the caller's.
+        return Ok(given as f32);
+    }
+    Err(Problem::InvalidParameter(format!("{name} is {given}; expected 0 to 1")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use glimpse_classifier::{Class, Explain};
 
     #[test]
     fn values_out_of_range_are_refused_by_name() {
-        for query in
-            ["top_k=0", "top_k=1001", "top_k=-1", "min_score=NaN", "min_score=1.1", "explain=true"]
-        {
+        let many_labels = "explain_label=1&".repeat(11);
+        for query in [
+            "top_k=0",
+            "top_k=1001",
+            "top_k=-1",
+            "min_score=NaN",
+            "min_score=1.1",
+            "abstain_below=NaN",
+            "abstain_below=-0.5",
+            "abstain_below=2",
+            "explain=yes",
+            "explain=",
+            "embedding=1",
+            "ood=maybe",
+            &many_labels,
+        ] {
             let error = Query::parse(query).and_then(Query::validate).unwrap_err();
-            let name = query.split('=').next().unwrap();
+            let name = query.split(['=', '_']).next().unwrap();
             assert!(error.to_string().starts_with(name), "{query}: {error}");
         }
     }
 
     #[test]
     fn the_body_wins_over_the_query() {
-        let body = Query { top_k: Some(2), ..Query::default() };
-        let options = body.or(Query::parse("top_k=9&min_score=0.5&stage=x").unwrap());
-        assert_eq!(options.validate().unwrap(), Options { top_k: 2, min_score: 0.5, ..Options::default() });
+        let body = Query { top_k: Some(2), ood: Some(false), ..Query::default() };
+        let options = body.or(Query::parse("top_k=9&min_score=0.5&ood=true&stage=x").unwrap());
+        let expected = Options { top_k: 2, min_score: 0.5, ..Options::default() };
+        assert_eq!(options.validate().unwrap(), expected);
+    }
+
+    #[test]
+    fn labels_in_the_query_are_explained() {
+        let options = |query: &str| Query::parse(query).and_then(Query::validate).unwrap();
+        let classes = vec![Class::Label("tabby, tabby cat".into()), Class::Index(7)];
+        let query = "explain_label=tabby%2C+tabby+cat&explain_label=7";
+        let map = Explain { classes: classes.clone(), overlay: false };
+        assert_eq!(options(query).explain, Some(map));
+        let png = Explain { classes, overlay: true };
+        assert_eq!(options(&format!("explain=png&{query}")).explain, Some(png));
+        assert_eq!(options(&format!("explain=false&{query}")).explain, None);
     }
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
 
+use super::explain::Explained;
 use super::options::Query;
 use crate::base64_text;
 use crate::object::Location;
@@ -24,7 +24,10 @@ struct Body<'a> {
     s3: Option<Location>,
     top_k: Option<u64>,
     min_score: Option<f64>,
-    explain: Option<Value>,
+    abstain_below: Option<f64>,
+    explain: Option<Explained>,
+    embedding: Option<bool>,
+    ood: Option<bool>,
 }
 
 /// A string without a copy, unless it has escapes (some encoders write `\/`).
@@ -44,9 +47,17 @@ pub(super) fn parse(
     query: Query,
     max_batch: usize,
 ) -> Result<(Pictures, Query), Problem> {
-    let Body { image_data, image, images, s3, top_k, min_score, explain } = payload::json(body)?;
-    let options = Query { top_k, min_score, explain }.or(query);
-    let pictures = match (image_data, image, images, s3) {
+    let body: Body<'_> = payload::json(body)?;
+    let options = Query {
+        top_k: body.top_k,
+        min_score: body.min_score,
+        abstain_below: body.abstain_below,
+        explain: body.explain,
+        embedding: body.embedding,
+        ood: body.ood,
+    };
+    let options = options.or(query);
+    let pictures = match (body.image_data, body.image, body.images, body.s3) {
         (Some(text), None, None, None) | (None, Some(text), None, None) => {
             Pictures::One(base64_text::picture(&text.0)?)
         }
