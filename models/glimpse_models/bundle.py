@@ -6,11 +6,11 @@ Takes an ONNX classifier (plain float ones get the serving input) or weights of 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from glimpse_models import explain, outputs, wrap
@@ -18,10 +18,9 @@ from glimpse_models.calibrate import calibration, describe
 from glimpse_models.classifiers import open_classifier, read_manifest
 from glimpse_models.data import DataSet, open_data, read_labels
 from glimpse_models.errors import Refused
-from glimpse_models.evaluate import answers
+from glimpse_models.evaluate import Row, answers, evaluate, row_of, table, write_report
 from glimpse_models.journal import git_commit
 from glimpse_models.manifest import SCHEMA_VERSION, now, write_manifest
-from glimpse_models.metrics import measure
 from glimpse_models.provenance import license_of, of_runs, read_runs
 from glimpse_models.verify import check, check_labels, entry
 
@@ -42,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--float-model", type=Path, help="ONNX or weights before quantization, measured too"
+    )
+    parser.add_argument(
+        "--report", type=Path, help="with --data: folder for what evaluate --out would write"
     )
     parser.add_argument("--side", type=int, help="input side, where the model does not say it")
     parser.add_argument(
@@ -96,7 +98,10 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.resize,
     )
     if data is not None:
-        add_metrics(arguments.out, data, arguments.float_model)
+        rows = add_metrics(arguments.out, data, arguments.float_model)
+        if arguments.report:
+            write_report(rows, labels, arguments.report)
+            print(table(rows))
     print(
         f"{arguments.out}: {arguments.name} {arguments.version}, {len(labels)} classes, "
         f"bundle.json {entry(arguments.out / 'bundle.json')['sha256']}"
@@ -221,31 +226,35 @@ def _class_maps(model: onnx.ModelProto) -> dict[str, Any]:
     return {"class_maps": {"stride": found[0], "first": found[1]}} if found else {}
 
 
-def add_metrics(bundle: Path, data: DataSet, float_model: Path | None) -> None:
+def add_metrics(bundle: Path, data: DataSet, float_model: Path | None) -> list[Row]:
     """Measure the bundle, and the float model before it, on all validation pictures.
 
-    The same answers calibrate the scores.
+    The same answers calibrate the scores. Gives the rows of a report, the bundle's last.
     """
     split, classes = data.validation, len(data.labels)
-    targets = np.array(split.targets, dtype=np.int64)
+    rows = []
     served = open_classifier(bundle)
-    logits, _ = answers(served, split, classes)
-    found = measure(logits, targets)
-    exact = found
     if float_model is not None:
         before = open_classifier(float_model, served.spec.resize)
-        exact = measure(answers(before, split, classes)[0], targets)
+        rows.append(evaluate(before, split, classes))
+    answered = answers(served, split, classes)
+    calibrated = calibration(answered[0], split)
+    if calibrated is not None:
+        served = dataclasses.replace(served, temperature=calibrated.temperature)
+        print(describe(calibrated))
+    else:
+        print("no temperature: too few validation pictures to fit it on half", file=sys.stderr)
+    rows.append(row_of(served, answered, split))
+    found = rows[-1].quality
     manifest = read_manifest(bundle)
     manifest["metrics"] = {
         "dataset": f"{data.name} validation",
         "images": found.images,
-        "fp32_top1": round(exact.top1, 6),
+        "fp32_top1": round(rows[0].quality.top1, 6),
         "int8_top1": round(found.top1, 6),
         "int8_top5": round(found.top5, 6),
     }
-    if calibrated := calibration(logits, split):
+    if calibrated is not None:
         manifest["calibration"] = calibrated.record()
-        print(describe(calibrated))
-    else:
-        print("no temperature: too few validation pictures to fit it on half", file=sys.stderr)
     write_manifest(bundle, manifest)
+    return rows

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report",
         type=Path,
         required=True,
-        help="report.json that evaluate --out wrote, the bundle last",
+        help="report.json that evaluate --out or bundle --report wrote, the bundle last",
     )
     parser.add_argument("--out", type=Path, required=True, help="the card, Markdown")
     parser.add_argument(

@@ -76,7 +76,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 def evaluate(classifier: Classifier, split: Split, classes: int) -> Row:
     """Run every picture of the split; time is that of the model alone, in batches."""
-    logits, seconds = answers(classifier, split, classes)
+    return row_of(classifier, answers(classifier, split, classes), split)
+
+
+def row_of(classifier: Classifier, answered: tuple[Logits, float], split: Split) -> Row:
+    """The figures of what `answers` gave."""
+    logits, seconds = answered
     targets = np.array(split.targets, dtype=np.int64)
     quality = measure(logits, targets, classifier.temperature, halves(split)[1])
     return Row(classifier, quality, 1000 * seconds / len(split))
