@@ -109,8 +109,8 @@ def _figures(report: list[dict[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     title = f"## Figures\n\nOn all {report[-1]['images']:,} validation pictures, which neither training nor quantization saw:\n"
-    drop = 100 * (report[-2]["top1"] - report[-1]["top1"]) if len(report) > 1 else 0.0
-    lost = f"\nQuantization costs {drop:.2f} points of top-1." if len(report) > 1 else ""
+    change = 100 * (report[-1]["top1"] - report[-2]["top1"]) if len(report) > 1 else 0.0
+    lost = f"\nQuantization changes top-1 by {change:+.2f} points." if len(report) > 1 else ""
     return "\n".join((title, *head, *rows, lost)).rstrip()
 
 

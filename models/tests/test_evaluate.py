@@ -85,7 +85,7 @@ def test_the_card_tells_what_the_records_hold(
     card = (tmp_path / "CARD.md").read_text()
     assert "# colours 1.0.0" in card
     assert "Not calibrated" in card
-    assert "Quantization costs" in card
+    assert "Quantization changes top-1 by" in card
     assert json.loads((trained / "run.json").read_text())["command"] in card
     assert "Four colours only." in card
     assert "| crimson |" in card
