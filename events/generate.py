@@ -1,4 +1,4 @@
-"""Write one sample event per HTTP trigger, each with the same picture in it.
+"""Write one sample event per trigger, each with the same picture in it or naming it.
 
     python3 events/generate.py
 
@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,6 +30,13 @@ CLIENT = "192.0.2.44"
 AGENT = "curl/8.5.0"
 TRACE = "Root=1-67f0c1a2-3b4c5d6e7f8091a2b3c4d5e6"
 REQUEST_ID = "JKJaXmPLvHcESHA="
+REGION = "eu-west-1"
+BUCKET = "glimpse-pictures"
+# What a key may well hold, and what must come through every way of encoding it.
+KEY = "cats + dogs/Chelsea (\u732b) 100%.jpg"
+SEQUENCER = "0055AED6DCD90281E5"
+BATCH_JOB = "f3cc4f60-61f6-4a2b-8a21-d07600c373ce"
+TIME = "2026-11-01T12:00:00.000Z"
 
 
 def main() -> int:
@@ -41,7 +50,7 @@ def main() -> int:
         print(f"{arguments.picture} is no JPEG file", file=sys.stderr)
         return 1
     encoded = base64.b64encode(jpeg).decode()
-    for name, event in events(encoded, len(jpeg)).items():
+    for name, event in (events(encoded, len(jpeg)) | s3_events(jpeg)).items():
         path = arguments.out / name
         path.write_text(json.dumps(event, indent=2) + "\n", encoding="utf-8")
         print(path.name)
@@ -185,6 +194,140 @@ def alb(body: str) -> Event:
         "body": body,
         "isBase64Encoded": False,
     }
+
+
+def s3_events(jpeg: bytes) -> dict[str, Event]:
+    """Each event that tells of the picture in S3, under its file's name."""
+    notification = s3_notification(jpeg)
+    return {
+        "s3-notification.json": notification,
+        "s3-in-sqs.json": in_sqs(notification),
+        "s3-through-eventbridge.json": through_eventbridge(jpeg),
+        "s3-batch-1.0.json": batch_1_0(),
+        "s3-batch-2.0.json": batch_2_0(),
+    }
+
+
+def s3_notification(jpeg: bytes) -> Event:
+    """What S3 itself sends; the key is encoded as in a form."""
+    return {
+        "Records": [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "awsRegion": REGION,
+                "eventTime": TIME,
+                "eventName": "ObjectCreated:Put",
+                "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"},
+                "requestParameters": {"sourceIPAddress": CLIENT},
+                "responseElements": {
+                    "x-amz-request-id": "C3D13FE58DE4C810",
+                    "x-amz-id-2": "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG4V5Wp6S7S/JRWeUWerMUE5JgHvANOjpD",
+                },
+                "s3": {
+                    "s3SchemaVersion": "1.0",
+                    "configurationId": "uploads",
+                    "bucket": {
+                        "name": BUCKET,
+                        "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+                        "arn": f"arn:aws:s3:::{BUCKET}",
+                    },
+                    "object": {
+                        "key": quote_plus(KEY, safe="/"),
+                        "size": len(jpeg),
+                        "eTag": etag(jpeg),
+                        "sequencer": SEQUENCER,
+                    },
+                },
+            }
+        ]
+    }
+
+
+def in_sqs(notification: Event) -> Event:
+    """The same in a message of a queue, as the event source mapping hands it over."""
+    body = json.dumps(notification)
+    return {
+        "Records": [
+            {
+                "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
+                "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+                "body": body,
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": "1793534400000",
+                    "SenderId": "AIDAEXAMPLE",
+                    "ApproximateFirstReceiveTimestamp": "1793534400100",
+                },
+                "messageAttributes": {},
+                "md5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:glimpse-uploads",
+                "awsRegion": REGION,
+            }
+        ]
+    }
+
+
+def through_eventbridge(jpeg: bytes) -> Event:
+    """EventBridge's `Object Created`; the key stands there as it is."""
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": ACCOUNT,
+        "time": "2026-11-01T12:00:00Z",
+        "region": REGION,
+        "resources": [f"arn:aws:s3:::{BUCKET}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": BUCKET},
+            "object": {
+                "key": KEY,
+                "size": len(jpeg),
+                "etag": etag(jpeg),
+                "sequencer": SEQUENCER,
+            },
+            "request-id": "C3D13FE58DE4C810",
+            "requester": ACCOUNT,
+            "source-ip-address": CLIENT,
+            "reason": "PutObject",
+        },
+    }
+
+
+def batch_1_0() -> Event:
+    """One task of S3 Batch Operations, invocation schema 1.0."""
+    return batch("1.0", {"id": BATCH_JOB}, {"s3BucketArn": f"arn:aws:s3:::{BUCKET}"})
+
+
+def batch_2_0() -> Event:
+    """The same in invocation schema 2.0, with the job's arguments."""
+    job = {"id": BATCH_JOB, "userArguments": {"reason": "back-fill"}}
+    return batch("2.0", job, {"s3Bucket": BUCKET})
+
+
+def batch(schema: str, job: Event, bucket: Event) -> Event:
+    """What both schemas share; the key is encoded as in the manifest."""
+    return {
+        "invocationSchemaVersion": schema,
+        "invocationId": "YXNkbGZqYWRmaiBhc2RmdW9hZHNmZGpmaGFzbGtkaGZza2RmaAo",
+        "job": job,
+        "tasks": [
+            {
+                "taskId": "dGFza2lkZ29lc2hlcmUK",
+                "s3Key": quote_plus(KEY, safe="/"),
+                "s3VersionId": None,
+            }
+            | bucket
+        ],
+    }
+
+
+def etag(content: bytes) -> str:
+    """What S3 gives an object that was put in one piece, without a key of KMS."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def several(single: dict[str, str]) -> dict[str, list[str]]:

@@ -15,16 +15,18 @@ mod payload;
 mod predict;
 mod problem;
 mod protocol;
+mod results;
 mod segment;
 mod state;
 mod telemetry;
+mod uploads;
 
 use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 use http::{Method, StatusCode};
 
-pub use config::{ApiConfig, ConfigError};
+pub use config::{ApiConfig, ConfigError, UploadsConfig};
 pub use lambda::without_stage;
 pub use problem::Problem;
 pub use state::ApiState;
@@ -42,6 +44,8 @@ async fn other_method(method: Method) -> Result<StatusCode, Problem> {
 pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/predict", post(predict::handle))
+        .route("/uploads", post(uploads::handle))
+        .route("/results/{id}", get(results::handle))
         .route("/healthz", get(model::healthz))
         .route("/model", get(model::describe))
         .merge(protocol::tensorflow_serving::routes())

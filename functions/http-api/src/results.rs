@@ -1,0 +1,97 @@
+//! `GET /results/{id}`: what an upload was classified as, once it was.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::config::UploadsConfig;
+use crate::problem::Problem;
+use crate::segment::Segment;
+use crate::state::ApiState;
+use crate::uploads::UploadId;
+
+/// Seconds after which to look again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+/// From the end of an upload until S3 shows it, on clocks that differ.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// The answer while there is no result.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ResultPending)]
+pub(crate) struct Pending {
+    /// The upload's.
+    id: String,
+    /// `pending`.
+    status: &'static str,
+}
+
+/// The handler: 200 with the result, or 202 while there may come to be one.
+///
+/// An id says when it was given. Once its address has expired, only an upload that is there can
+/// still get a result; a queue may be long.
+pub(crate) async fn handle(
+    State(state): State<ApiState>,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    let uploads = state.config.uploads.as_ref().ok_or(Problem::NotFound)?;
+    let id: UploadId = id.parse().map_err(|_| Problem::NotFound)?;
+    let client = state.store.s3().await;
+    if let Some(result) = result(client, uploads, id).await? {
+        return Ok(([(header::CONTENT_TYPE, "application/json")], result).into_response());
+    }
+    let age = id.age().ok_or(Problem::NotFound)?;
+    if age > uploads.expiry + GRACE && !is_uploaded(client, uploads, id).await? {
+        return Err(Problem::NotFound);
+    }
+    let pending = Pending { id: id.to_string(), status: "pending" };
+    let retry = [(header::RETRY_AFTER, RETRY_AFTER)];
+    Ok((StatusCode::ACCEPTED, retry, Json(pending)).into_response())
+}
+
+async fn result(
+    client: &Client,
+    uploads: &UploadsConfig,
+    id: UploadId,
+) -> Result<Option<Vec<u8>>, Problem> {
+    let key = format!("{}/{}.json", uploads.bucket, id.key());
+    let get = client.get_object().bucket(&uploads.results_bucket).key(key);
+    match get.send().await {
+        Ok(object) => {
+            let bytes = object.body.collect().await.map_err(|_| Problem::ObjectUnavailable)?;
+            Ok(Some(bytes.to_vec()))
+        }
+        Err(error) => absent(&error).map(|()| None),
+    }
+}
+
+async fn is_uploaded(
+    client: &Client,
+    uploads: &UploadsConfig,
+    id: UploadId,
+) -> Result<bool, Problem> {
+    match client.head_object().bucket(&uploads.bucket).key(id.key()).send().await {
+        Ok(_) => Ok(true),
+        Err(error) => absent(&error).map(|()| false),
+    }
+}
+
+/// Without `s3:ListBucket`, S3 answers 403 for an object that is not there.
+fn absent<E>(error: &SdkError<E>) -> Result<(), Problem>
+where
+    SdkError<E>: ProvideErrorMetadata,
+{
+    match error.raw_response().map(|response| response.status().as_u16()) {
+        Some(404 | 403) => Ok(()),
+        status => {
+            tracing::warn!(status, code = error.code(), "a result cannot be read from S3");
+            Err(Problem::ObjectUnavailable)
+        }
+    }
+}

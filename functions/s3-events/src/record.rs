@@ -1,0 +1,136 @@
+//! The result object: what came of one object and one model, and nothing that differs the next time.
+
+use glimpse_classifier::{ClassifyError, Manifest, Prediction, Ranked};
+use serde::{Deserialize, Serialize};
+
+use crate::object::Object;
+use crate::sequencer::Sequencer;
+
+/// The version of the form; `docs/s3-events.md` documents it.
+const SCHEMA_VERSION: u32 = 1;
+
+/// A result object's content.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record<'a> {
+    schema_version: u32,
+    source: Source,
+    model: Model,
+    #[serde(flatten)]
+    content: &'a Content,
+}
+
+/// The object that was classified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Source {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) etag: Option<String>,
+    pub(crate) version_id: Option<String>,
+    pub(crate) sequencer: Option<String>,
+}
+
+/// By which model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Model {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Content {
+    Labels {
+        #[serde(flatten)]
+        top: Ranked,
+        predictions: Vec<Ranked>,
+    },
+    Error {
+        error: Refusal,
+    },
+}
+
+/// Why the object has no label, under the HTTP API's code for it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Refusal {
+    pub(crate) code: &'static str,
+    pub(crate) detail: String,
+}
+
+/// What an existing result says of itself.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) source: Source,
+    pub(crate) model: Model,
+}
+
+impl Record<'_> {
+    /// The bytes of the result object; the same for the same object, model and sequencer.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn new(source: Source, model: Model, content: &'a Content) -> Self {
+        Self { schema_version: SCHEMA_VERSION, source, model, content }
+    }
+}
+
+impl Source {
+    /// `object` as it was found: with the tag and version of what was read.
+    pub(crate) fn of(object: &Object, sequencer: Option<&Sequencer>) -> Self {
+        Self {
+            bucket: object.bucket.clone(),
+            key: object.key.clone(),
+            etag: object.etag.clone(),
+            version_id: object.version_id.clone(),
+            sequencer: sequencer.map(|sequencer| sequencer.as_str().to_owned()),
+        }
+    }
+
+    pub(crate) fn sequencer(&self) -> Option<Sequencer> {
+        Sequencer::parse(self.sequencer.as_deref()?).ok()
+    }
+}
+
+impl From<&Manifest> for Model {
+    fn from(manifest: &Manifest) -> Self {
+        Self { name: manifest.name.clone(), version: manifest.version.clone() }
+    }
+}
+
+impl From<Prediction> for Content {
+    fn from(prediction: Prediction) -> Self {
+        let Prediction { top, predictions, .. } = prediction;
+        Self::Labels { top, predictions }
+    }
+}
+
+impl Content {
+    /// A picture that is refused under `code`.
+    pub(crate) fn refused(code: &'static str, detail: impl ToString) -> Self {
+        Self::Error { error: Refusal { code, detail: detail.to_string() } }
+    }
+
+    /// The code, where it is an error.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Labels { .. } => None,
+            Self::Error { error } => Some(error.code),
+        }
+    }
+}
+
+/// The code of a picture's own fault; `None` where it is not the picture's.
+pub(crate) fn code_of(error: &ClassifyError) -> Option<&'static str> {
+    use ClassifyError as E;
+    match error {
+        E::UnsupportedFormat | E::UnsupportedVariant { .. } => Some("unsupported_image_format"),
+        E::ImageTooLarge { .. } | E::TooMuchMemory { .. } => Some("image_too_large"),
+        E::Corrupt { .. } => Some("corrupt_image"),
+        _ => None,
+    }
+}
