@@ -19,6 +19,7 @@ MB = 1_000_000
 # Folder of the build → most bytes of its zip.
 LIMITS = {
     "HttpFunction": 6 * MB,
+    "EventsFunction": 6 * MB,
     "OnnxRuntimeX86Layer": 16 * MB,
     "OnnxRuntimeArmLayer": 16 * MB,
 }

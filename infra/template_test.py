@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 import unittest
 from collections.abc import Iterator
 from typing import Any
 
-from template import Node, load, of_type
+from template import TEMPLATE, Node, load, of_type
 
 # SAM's translator asks boto3 for it, and needs nothing of AWS.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -65,6 +66,20 @@ class Template(unittest.TestCase):
             with self.subTest(name):
                 self.assertGreater(len(parameter["Description"]), 20)
                 self.assertIn("Default", parameter, "one command must deploy a working stack")
+
+    def test_the_default_model_is_the_one_that_comes_with_the_code(self) -> None:
+        bundle = json.loads((TEMPLATE.parent / "models" / "default" / "bundle.json").read_text())
+        default = self.parameters["ModelPrefix"]["Default"]
+        self.assertEqual(default, f"default/{bundle['version']}")
+
+    def test_samconfig_sets_parameters_to_values_that_they_take(self) -> None:
+        config = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text())
+        for stage in ("dev", "prod"):
+            for pair in config[stage]["deploy"]["parameters"]["parameter_overrides"]:
+                name, value = pair.split("=", 1)
+                allowed = self.parameters[name].get("AllowedValues", [value])
+                with self.subTest(f"{stage}: {pair}"):
+                    self.assertIn(value, map(str, allowed))
 
     def test_a_message_stays_hidden_for_six_times_the_functions_timeout(self) -> None:
         """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""

@@ -111,20 +111,8 @@ def before_the_model(deployment: Deployment) -> Before:
 def stack(deployment: Deployment, before_the_model: Before) -> Deployment:
     """The stack with its model, and the dead letters handed out again."""
     deployment.publish_model()
-    deployment.sqs.start_message_move_task(
-        SourceArn=queue_arn(deployment, "DeadLetterQueue"),
-        DestinationArn=queue_arn(deployment, "UploadsQueue"),
-    )
+    deployment.sqs.start_message_move_task(SourceArn=deployment.outputs["DeadLetterQueueArn"])
     return deployment
-
-
-def queue_arn(deployment: Deployment, queue: str) -> str:
-    """The ARN of one of the stack's queues."""
-    attributes = deployment.sqs.get_queue_attributes(
-        QueueUrl=deployment.outputs[f"{queue}Url"], AttributeNames=["QueueArn"]
-    )
-    arn: str = attributes["Attributes"]["QueueArn"]
-    return arn
 
 
 @pytest.fixture

@@ -70,15 +70,17 @@ class Deployment:
         """`sam delete`."""
         self._sam("delete", "--no-prompts")
 
-    def publish_model(self, prefix: str = "default/0.1.0", version: str = "0.1.0") -> None:
+    def publish_model(self, version: str | None = None) -> None:
         """Put the default bundle, under another version's name if asked, into the model bucket."""
-        for path in sorted((ROOT / "models" / "default").glob("*")):
-            body = path.read_bytes()
-            if path.name == "bundle.json":
-                body = json.dumps(json.loads(body) | {"version": version}).encode()
-            self.s3.put_object(
-                Bucket=self.outputs["ModelBucketName"], Key=f"{prefix}/{path.name}", Body=body
-            )
+        folder = ROOT / "models" / "default"
+        bundle = json.loads((folder / "bundle.json").read_bytes())
+        bundle["version"] = version or bundle["version"]
+        for name in ("model.onnx", "labels.txt", "bundle.json"):
+            body = (folder / name).read_bytes()
+            if name == "bundle.json":
+                body = json.dumps(bundle).encode()
+            key = f"default/{bundle['version']}/{name}"
+            self.s3.put_object(Bucket=self.outputs["ModelBucketName"], Key=key, Body=body)
 
     def invoke(self, event: Path) -> dict[str, Any]:
         """The HTTP function's answer to a sample event."""
