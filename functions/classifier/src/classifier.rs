@@ -59,8 +59,8 @@ pub struct Timing {
     pub infer: Duration,
 }
 
-/// A picture at the input size, and what it took to get there.
-struct Fitted {
+/// A picture at the input size, and what it took to get there: [`Classifier::prepare`] makes it.
+pub struct Prepared {
     pixels: Vec<u8>,
     timing: Timing,
 }
@@ -127,7 +127,7 @@ impl Classifier {
     /// explained is not among the best, or inference fails.
     pub fn classify(&self, encoded: &[u8], options: &Options) -> Result<Prediction, ClassifyError> {
         self.check(options)?;
-        self.infer(&self.fit(encoded)?, options)
+        self.infer(&self.prepare(encoded)?, options)
     }
 
     /// Classify many encoded pictures: one result each, in order; a bad picture fails alone.
@@ -138,7 +138,7 @@ impl Classifier {
     ) -> Vec<Result<Prediction, ClassifyError>> {
         let mut results = Vec::with_capacity(encoded.len());
         for chunk in encoded.chunks(RUN_LIMIT) {
-            let fit = |bytes: &B| self.check(options).and_then(|()| self.fit(bytes.as_ref()));
+            let fit = |bytes: &B| self.check(options).and_then(|()| self.prepare(bytes.as_ref()));
             let fitted = chunk.par_iter().map(fit).collect();
             results.extend(self.infer_together(fitted, options));
         }
@@ -162,11 +162,16 @@ impl Classifier {
         outputs?.rows().zip(each).map(|(row, one)| self.tell(&row, one, options, timing)).collect()
     }
 
-    fn fit(&self, encoded: &[u8]) -> Result<Fitted, ClassifyError> {
+    /// Decode one encoded picture and fit it to the model's input: the part of
+    /// [`Classifier::classify`] that needs no session, for a caller who overlaps the two.
+    ///
+    /// # Errors
+    /// When the picture is refused or broken.
+    pub fn prepare(&self, encoded: &[u8]) -> Result<Prepared, ClassifyError> {
         let (picture, decode) = timed(|| decode(encoded, &self.limits));
         let picture = picture?;
         let (pixels, preprocess) = timed(|| preprocess::fit(&picture, &self.manifest.input));
-        Ok(Fitted { pixels, timing: Timing { decode, preprocess, ..Timing::default() } })
+        Ok(Prepared { pixels, timing: Timing { decode, preprocess, ..Timing::default() } })
     }
 
     fn run(&self, pixels: &[u8], n: usize, options: &Options) -> Result<Outputs, ClassifyError> {
@@ -174,37 +179,58 @@ impl Classifier {
         self.session.run_for(Wanted { class_maps, embedding: options.embedding }, pixels, n)
     }
 
-    fn infer(&self, fitted: &Fitted, options: &Options) -> Result<Prediction, ClassifyError> {
+    fn infer(&self, fitted: &Prepared, options: &Options) -> Result<Prediction, ClassifyError> {
         let (outputs, infer) = timed(|| self.run(&fitted.pixels, 1, options));
         let timing = Timing { infer, ..fitted.timing };
         self.tell(&outputs?.first(), &fitted.pixels, options, timing)
     }
 
-    /// Run the good ones of `fitted` together and put the results back in order.
+    /// Classify pictures of [`Classifier::prepare`] in one run of the session: one result each, in
+    /// order, each under its own options.
     ///
     /// Should the run fail, each is tried alone, so that each has a result or an error of its own.
-    fn infer_together(
+    pub fn classify_prepared(
         &self,
-        fitted: Vec<Result<Fitted, ClassifyError>>,
-        options: &Options,
+        pictures: &[(&Prepared, &Options)],
     ) -> Vec<Result<Prediction, ClassifyError>> {
-        let good: Vec<&[u8]> = fitted.iter().flatten().map(|f| f.pixels.as_slice()).collect();
-        let (n, pixels) = (good.len(), good.concat());
-        let (outputs, infer) = timed(|| self.run(&pixels, n, options));
+        let able = pictures.iter().filter(|(_, options)| self.check(options).is_ok());
+        let able: Vec<_> = able.collect();
+        let pixels: Vec<&[u8]> = able.iter().map(|(one, _)| one.pixels.as_slice()).collect();
+        let wanted = Wanted {
+            class_maps: able.iter().any(|(_, options)| options.explain.is_some()),
+            embedding: able.iter().any(|(_, options)| options.embedding),
+        };
+        let (n, pixels) = (able.len(), pixels.concat());
+        let (outputs, infer) = timed(|| self.session.run_for(wanted, &pixels, n));
         let outputs = outputs.ok();
         let mut rows = outputs.iter().flat_map(Outputs::rows);
         let infer = share(infer, n);
-        fitted
-            .into_iter()
-            .map(|one| {
-                let one = one?;
+        pictures
+            .iter()
+            .map(|(one, options)| {
+                self.check(options)?;
                 let timing = Timing { infer, ..one.timing };
                 match rows.next() {
                     Some(row) => self.tell(&row, &one.pixels, options, timing),
-                    None => self.infer(&one, options),
+                    None => self.infer(one, options),
                 }
             })
             .collect()
+    }
+
+    /// Run the good ones of `prepared` together and put the results back in order.
+    fn infer_together(
+        &self,
+        prepared: Vec<Result<Prepared, ClassifyError>>,
+        options: &Options,
+    ) -> Vec<Result<Prediction, ClassifyError>> {
+        let good: Vec<_> = prepared.iter().flatten().map(|one| (one, options)).collect();
+        let mut results = self.classify_prepared(&good).into_iter();
+        let own = |one| match one {
+            Ok(_) => results.next(),
+            Err(error) => Some(Err(error)),
+        };
+        prepared.into_iter().filter_map(own).collect()
     }
 
     /// What the run's outputs say of one picture, `pixels` at the input size.
@@ -228,7 +254,7 @@ impl Classifier {
             top,
             predictions,
             explanations,
-            embedding: row.embedding.map(embedding::normalised),
+            embedding: row.embedding.filter(|_| options.embedding).map(embedding::normalised),
             energy: options.energy.then(|| rank::energy(row.logits)),
             timing,
         })

@@ -60,7 +60,7 @@ pub use allocator::keep_freed_memory;
 pub use bundle::{
     Calibration, FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION,
 };
-pub use classifier::{Classifier, Prediction, Timing};
+pub use classifier::{Classifier, Prediction, Prepared, Timing};
 pub use decode::{Picture, decode};
 pub use error::{BundleError, ClassifyError, LoadError, OpenError};
 pub use explain::{ClassMap, Explanation};

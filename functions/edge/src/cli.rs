@@ -2,9 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
-/// Classify pictures on this machine: files, a folder as pictures appear in it, or over HTTP.
+/// Classify pictures on this machine: files, what appears in a folder, or requests over HTTP.
+///
+/// Every flag can be given as an environment variable as well; where both are given, the flag holds.
 #[derive(Debug, Parser)]
-#[command(name = "glimpse", version, about)]
+#[command(name = "glimpse", version, about, long_about, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -15,9 +17,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Classify files, folders, globs, standard input or objects in S3.
+    #[command(after_help = crate::classify::AFTER_HELP)]
     Classify(crate::classify::Arguments),
     /// Serve the HTTP API.
+    #[command(after_help = crate::serve::AFTER_HELP)]
     Serve(crate::serve::Arguments),
     /// Classify pictures as they appear in a folder.
+    #[command(after_help = crate::watch::AFTER_HELP)]
     Watch(crate::watch::Arguments),
 }

@@ -2,7 +2,14 @@
 
 mod classify;
 mod cli;
+mod error;
+mod logs;
+mod model;
+mod progress;
+mod record;
 mod serve;
+mod signals;
+mod source;
 mod watch;
 
 use std::process::ExitCode;
@@ -14,9 +21,13 @@ use cli::{Cli, Verb};
 fn main() -> ExitCode {
     glimpse_classifier::keep_freed_memory();
     let cli = Cli::parse();
-    match cli.verb {
+    let done = match cli.verb {
         Verb::Classify(arguments) => classify::run(&arguments),
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Watch(arguments) => watch::run(&arguments),
-    }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("glimpse: {error}");
+        ExitCode::from(error::EXIT_CANNOT_START)
+    })
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction};
+use glimpse_telemetry::measure;
 
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -24,7 +25,15 @@ pub(crate) async fn one(
     picture: Vec<u8>,
     options: Options,
 ) -> Outcome {
-    on_a_core(state, model, move |model| Ok(model.classify(&picture, &options)?)).await?
+    let outcome: Outcome = match &state.batcher {
+        None => on_a_core(state, model, move |model| Ok(model.classify(&picture, &options)?)).await?,
+        Some(batcher) => {
+            model.check(&options)?;
+            let prepared = on_a_core(state, model, move |model| model.prepare(&picture)).await??;
+            Ok(batcher.classify(model, prepared, options).await??)
+        }
+    };
+    outcome.inspect(measured)
 }
 
 /// Classify encoded pictures together: one outcome each, in order.
@@ -38,10 +47,17 @@ pub(crate) async fn many(
 ) -> Result<Vec<Outcome>, Problem> {
     model.check(&options)?;
     let own = |result: Result<Prediction, ClassifyError>| result.map_err(Problem::from);
-    on_a_core(state, model, move |model| {
+    let outcomes: Vec<Outcome> = on_a_core(state, model, move |model| {
         model.classify_batch(&pictures, &options).into_iter().map(own).collect()
     })
-    .await
+    .await?;
+    for outcome in &outcomes {
+        match outcome {
+            Ok(prediction) => measured(prediction),
+            Err(problem) => measure::error(problem.code()),
+        }
+    }
+    Ok(outcomes)
 }
 
 /// Classify `n` pictures that are at the input size already.
@@ -52,7 +68,15 @@ pub(crate) async fn pixels(
     n: usize,
     options: Options,
 ) -> Result<Vec<Prediction>, Problem> {
-    on_a_core(state, model, move |model| Ok(model.classify_pixels(&pixels, n, &options)?)).await?
+    let predictions: Result<Vec<Prediction>, Problem> =
+        on_a_core(state, model, move |model| Ok(model.classify_pixels(&pixels, n, &options)?))
+            .await?;
+    predictions.inspect(|predictions| predictions.iter().for_each(measured))
+}
+
+fn measured(prediction: &Prediction) {
+    let timing = &prediction.timing;
+    measure::prediction(timing.decode, timing.preprocess, timing.infer);
 }
 
 /// Wait for a core, then work on a thread that may block.
@@ -64,11 +88,14 @@ async fn on_a_core<T: Send + 'static>(
     if state.alone {
         return Ok(work(model));
     }
-    let core = state.cores.acquire().await.map_err(|_| Problem::Internal)?;
+    let core = state.cores.clone().acquire_owned().await.map_err(|_| Problem::Internal)?;
     let model = model.clone();
-    let done = tokio::task::spawn_blocking(move || work(&model)).await;
-    drop(core);
-    done.map_err(|error| {
+    let done = tokio::task::spawn_blocking(move || {
+        // Kept until the work is done, also when the caller gives up before.
+        let _core = core;
+        work(&model)
+    });
+    done.await.map_err(|error| {
         tracing::error!(error = %error, "a classification did not end");
         Problem::Internal
     })

@@ -4,6 +4,7 @@
 //! [`inference`], and renders the answer. [`problem`] alone knows which status an error gets.
 
 mod base64_text;
+mod batching;
 mod bounded;
 mod config;
 mod inference;
@@ -26,6 +27,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 use http::{Method, StatusCode};
 
+pub use batching::Batching;
 pub use config::{ApiConfig, ConfigError, UploadsConfig};
 pub use lambda::without_stage;
 pub use problem::Problem;
@@ -42,6 +44,11 @@ async fn other_method(method: Method) -> Result<StatusCode, Problem> {
 
 /// Every route of the API.
 pub fn router(state: ApiState) -> Router {
+    observed(routes(state))
+}
+
+/// The routes alone, for a server that puts layers of its own between them and [`observed`].
+pub fn routes(state: ApiState) -> Router {
     Router::new()
         .route("/predict", post(predict::handle))
         .route("/uploads", post(uploads::handle))
@@ -56,5 +63,10 @@ pub fn router(state: ApiState) -> Router {
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(other_method)
         .with_state(state)
-        .layer(middleware::from_fn(telemetry::observe))
+}
+
+/// `router` with a log line, an id and the final form of problems for every request. Whatever else
+/// a server adds goes inside: then what it refuses with a [`Problem`] is answered like all others.
+pub fn observed(router: Router) -> Router {
+    router.layer(middleware::from_fn(telemetry::observe))
 }

@@ -25,9 +25,11 @@ impl FromRequest<ApiState> for Payload {
             return Err(Problem::PayloadTooLarge { limit });
         }
         let body: Body = request.into_body();
-        match to_bytes(body, limit).await {
-            Ok(bytes) => Ok(Self(bytes)),
-            Err(_) => Err(Problem::PayloadTooLarge { limit }),
+        let within = state.config.body_timeout;
+        match tokio::time::timeout(within, to_bytes(body, limit)).await {
+            Ok(Ok(bytes)) => Ok(Self(bytes)),
+            Ok(Err(_)) => Err(Problem::PayloadTooLarge { limit }),
+            Err(_) => Err(Problem::SlowBody { limit: within }),
         }
     }
 }

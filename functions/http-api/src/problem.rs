@@ -85,6 +85,24 @@ pub enum Problem {
     /// The object in S3 cannot be reached.
     #[error("the object cannot be read from S3 at the moment; try again")]
     ObjectUnavailable,
+    /// The server asks for a token, and the request has none or another one.
+    #[error("this server asks for a token; send it as `Authorization: Bearer …`")]
+    Unauthorized,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive within {limit:?} (GLIMPSE_BODY_TIMEOUT_MS)")]
+    SlowBody {
+        /// The time allowed.
+        limit: std::time::Duration,
+    },
+    /// As many requests as may wait are waiting.
+    #[error("too many requests are waiting (GLIMPSE_QUEUE); try again")]
+    Overloaded,
+    /// The answer was not there in time.
+    #[error("the answer was not ready within {limit:?} (GLIMPSE_REQUEST_TIMEOUT_MS); try again")]
+    TimedOut {
+        /// The time allowed.
+        limit: std::time::Duration,
+    },
     /// Anything else. The reason is in the log, under the request id.
     #[error("something went wrong that is not the request's fault; quote the request id")]
     Internal,
@@ -159,12 +177,17 @@ impl Problem {
             Self::ObjectUnavailable => {
                 (S::SERVICE_UNAVAILABLE, "object_unavailable", "Object unavailable")
             }
+            Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "Unauthorized"),
+            Self::SlowBody { .. } => (S::REQUEST_TIMEOUT, "slow_body", "The body is slow"),
+            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+            Self::TimedOut { .. } => (S::SERVICE_UNAVAILABLE, "timed_out", "Timed out"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
 
-    /// The stable code, for logs.
-    pub(crate) fn code(&self) -> &'static str {
+    /// The stable code, for logs and records.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
         self.row().1
     }
 

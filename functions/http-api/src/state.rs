@@ -5,6 +5,7 @@ use std::sync::Arc;
 use glimpse_model_store::ModelStore;
 use tokio::sync::Semaphore;
 
+use crate::batching::{Batcher, Batching};
 use crate::config::ApiConfig;
 
 /// The model store, the configuration and the queue for the cores; cloning shares them.
@@ -16,6 +17,8 @@ pub struct ApiState {
     pub(crate) cores: Arc<Semaphore>,
     /// Whether pictures are worked on by the thread that serves requests.
     pub(crate) alone: bool,
+    /// Where pictures of different requests meet for one run; none unless asked for.
+    pub(crate) batcher: Option<Batcher>,
 }
 
 impl ApiState {
@@ -28,6 +31,7 @@ impl ApiState {
             config: Arc::new(config),
             cores: Arc::new(Semaphore::new(cores)),
             alone: false,
+            batcher: None,
         }
     }
 
@@ -36,5 +40,11 @@ impl ApiState {
     #[must_use]
     pub fn one_request_at_a_time(self) -> Self {
         Self { alone: true, ..self }
+    }
+
+    /// Classify pictures of different requests in one run of the session. Needs a tokio runtime.
+    #[must_use]
+    pub fn batching(self, batching: Batching) -> Self {
+        Self { batcher: Some(Batcher::start(batching)), ..self }
     }
 }

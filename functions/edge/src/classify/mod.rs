@@ -1,0 +1,174 @@
+//! `glimpse classify`: each picture named, once, in order.
+
+mod output;
+mod overlay;
+mod pipeline;
+mod report;
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, IsTerminal as _, stderr, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use glimpse_classifier::{Classifier, Explain, Options};
+use tokio::runtime::Runtime;
+
+use crate::error::{EXIT_BROKEN, EXIT_INTERRUPTED, Error};
+use crate::logs::LogArguments;
+use crate::model::ModelArguments;
+use crate::progress::Progress;
+use crate::signals::Stop;
+use crate::source::{Bucket, expand};
+
+use output::{Form, Output};
+use overlay::Overlays;
+use pipeline::Pipeline;
+use report::Report;
+
+/// Printed under the list of flags.
+pub const AFTER_HELP: &str = "Exit status: 0 all pictures have a label; 1 some could not be classified, which are reported at the end; 2 the command line or the model cannot be used; 130 interrupted.";
+
+/// What `glimpse classify` takes.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Files, folders with all below, globs, s3://bucket/key, s3://bucket/prefix/, - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<OsString>,
+    /// A JSON object a line; what is printed where standard output is no terminal
+    #[arg(long, group = "form")]
+    json: bool,
+    /// Comma-separated values, a line a label
+    #[arg(long, group = "form")]
+    csv: bool,
+    /// A table; what is printed on a terminal
+    #[arg(long, group = "form")]
+    table: bool,
+    /// Labels of a picture, best first [default: 5 in JSON, else 1]
+    #[arg(short = 'k', long, env = "GLIMPSE_TOP_K", hide_env_values = true, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    top_k: Option<u16>,
+    /// Leave out labels with a lower score, 0 to 1; the best one stays
+    #[arg(long, env = "GLIMPSE_MIN_SCORE", hide_env_values = true, value_name = "SCORE")]
+    #[arg(default_value_t = 0.0)]
+    min_score: f32,
+    /// Write for each picture a PNG that shows where in it the label comes from
+    #[arg(long, env = "GLIMPSE_EXPLAIN", hide_env_values = true, value_name = "DIR")]
+    explain: Option<PathBuf>,
+    /// Largest file or object in bytes
+    #[arg(long, env = "GLIMPSE_MAX_FILE_BYTES", hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = 256 << 20)]
+    max_file_bytes: u64,
+    /// No progress bar
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    log: LogArguments,
+}
+
+/// Classify all that is named.
+///
+/// # Errors
+/// When nothing can be classified: a usage or model error.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    arguments.log.start("warn")?;
+    let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
+    let stop = runtime.block_on(async { Stop::listen() })?;
+    let store = arguments.model.store()?;
+    let Some(model) = runtime.block_on(stop.unless(store.get())) else {
+        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    };
+    let model = model?;
+    let form = arguments.form();
+    let options = arguments.options(form);
+    model.check(&options)?;
+    let bucket = Bucket::new(store, runtime.handle().clone());
+    let pipeline = Pipeline {
+        model: model.clone(),
+        options,
+        bucket: bucket.clone(),
+        limit: arguments.max_file_bytes,
+        stop: &stop,
+    };
+    let done = all(arguments, form, &model, &pipeline, &bucket);
+    // A fetch that nobody waits for any more must not keep the program.
+    runtime.shutdown_background();
+    done
+}
+
+fn all(
+    arguments: &Arguments,
+    form: Form,
+    model: &Classifier,
+    pipeline: &Pipeline<'_>,
+    bucket: &Bucket,
+) -> Result<ExitCode, Error> {
+    let overlays = arguments.explain.as_deref().map(Overlays::create).transpose()?;
+    let mut output = Output::new(stdout().lock(), form, model.labels());
+    let mut report = Report::default();
+    let mut progress = Progress::new(stderr().is_terminal() && !arguments.quiet);
+    if stderr().is_terminal() && !arguments.quiet {
+        count(arguments.paths.clone(), bucket.clone(), progress.counter());
+    }
+    let emit = |batch: Vec<pipeline::Done>| {
+        progress.after(batch.len(), || {
+            for (name, result) in batch {
+                let result = match (result, &overlays) {
+                    (Ok(prediction), Some(overlays)) => overlays.keep(&name, prediction),
+                    (result, _) => result,
+                };
+                output.add(&name, result.as_ref());
+                report.add(name, result.err());
+            }
+            output.flush()
+        })
+    };
+    let written = pipeline.run(expand(&arguments.paths, bucket), emit);
+    progress.finish();
+    match written {
+        Ok(()) => {}
+        // Whoever read the lines has enough of them.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            return Ok(ExitCode::from(EXIT_INTERRUPTED));
+        }
+        Err(error) => return Err(Error::system("cannot write the labels")(error)),
+    }
+    report.print(&mut stderr().lock());
+    let interrupted = pipeline.stop.is_set();
+    Ok(match (interrupted, report.is_clean()) {
+        (true, _) => ExitCode::from(EXIT_INTERRUPTED),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::from(EXIT_BROKEN),
+    })
+}
+
+/// Count beside the work what there is to do: the pictures themselves are named one at a time.
+fn count(paths: Vec<OsString>, bucket: Bucket, counter: impl Fn() + Send + 'static) {
+    std::thread::spawn(move || expand(&paths, &bucket).for_each(|_| counter()));
+}
+
+impl Arguments {
+    fn form(&self) -> Form {
+        match (self.json, self.csv, self.table) {
+            (true, ..) => Form::Json,
+            (_, true, _) => Form::Csv,
+            (.., true) => Form::Table,
+            _ if stdout().is_terminal() => Form::Table,
+            _ => Form::Json,
+        }
+    }
+
+    fn options(&self, form: Form) -> Options {
+        let usual = if form == Form::Json { 5 } else { 1 };
+        let explain =
+            self.explain.is_some().then(|| Explain { overlay: true, ..Explain::default() });
+        Options {
+            top_k: self.top_k.map_or(usual, usize::from),
+            min_score: self.min_score,
+            explain,
+            ..Options::default()
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The forms of the answer: a table for people, NDJSON and CSV for programs.
+
+use std::io::{self, Write};
+
+use glimpse_classifier::{Labels, Prediction, Ranked};
+
+use crate::record::{Outcome, Record};
+use crate::source::Failure;
+
+/// Longer labels are cut in the table; they are whole in the other forms.
+const WIDEST_LABEL: usize = 40;
+
+/// One of the forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Score, label and file in columns; pictures without a label are in the report alone.
+    Table,
+    /// An object a line.
+    Json,
+    /// `file,rank,label,index,score,error`.
+    Csv,
+}
+
+/// Gathers whole lines, so that what was written is whole whenever the program ends.
+pub struct Output<W: Write> {
+    to: W,
+    form: Form,
+    lines: Vec<u8>,
+    label_width: usize,
+}
+
+impl<W: Write> Output<W> {
+    /// With the head of the form, which is written with the first lines.
+    pub fn new(to: W, form: Form, labels: &Labels) -> Self {
+        let longest = (0..labels.len()).filter_map(|index| labels.get(index));
+        let longest = longest.map(|label| label.chars().count()).max().unwrap_or_default();
+        let label_width = longest.clamp("LABEL".len(), WIDEST_LABEL);
+        let lines = match form {
+            Form::Table => format!(" SCORE  {:label_width$}  FILE\n", "LABEL").into_bytes(),
+            Form::Json => Vec::new(),
+            Form::Csv => b"file,rank,label,index,score,error\n".to_vec(),
+        };
+        Self { to, form, lines, label_width }
+    }
+
+    /// Add one picture.
+    pub fn add(&mut self, file: &str, result: Result<&Prediction, &Failure>) {
+        match (self.form, result) {
+            (Form::Json, _) => {
+                let outcome = Outcome::of(result);
+                let record = Record { file, stamp: None, outcome, model: None };
+                self.lines.extend(record.line());
+            }
+            (Form::Table, Ok(prediction)) => self.rows(file, prediction),
+            (Form::Table, Err(_)) => {}
+            (Form::Csv, Ok(prediction)) => {
+                for (rank, label) in (1_usize..).zip(shown(prediction)) {
+                    let numbers = [rank, label.index].map(|number| number.to_string());
+                    let score = label.score.to_string();
+                    self.values([file, &numbers[0], &label.label, &numbers[1], &score, ""]);
+                }
+            }
+            (Form::Csv, Err(failure)) => self.values([file, "", "", "", "", failure.code()]),
+        }
+    }
+
+    /// Write the lines that were added.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.to.write_all(&self.lines)?;
+        self.lines.clear();
+        self.to.flush()
+    }
+
+    fn rows(&mut self, file: &str, prediction: &Prediction) {
+        let width = self.label_width;
+        for (rank, label) in shown(prediction).iter().enumerate() {
+            let name: String = label.label.chars().take(width).map(printable).collect();
+            let percent = label.score * 100.0;
+            let file: String =
+                if rank == 0 { file.chars().map(printable).collect() } else { String::new() };
+            let row = format!("{percent:5.1} %  {name:width$}  {file}");
+            self.lines.extend(row.trim_end().as_bytes());
+            self.lines.push(b'\n');
+        }
+    }
+
+    fn values(&mut self, values: [&str; 6]) {
+        let mut writer = csv::Writer::from_writer(&mut self.lines);
+        // Into memory: it cannot fail.
+        let _ = writer.write_record(values);
+        let _ = writer.flush();
+    }
+}
+
+/// The labels to print: the best one whatever its score.
+fn shown(prediction: &Prediction) -> &[Ranked] {
+    match prediction.predictions.as_slice() {
+        [] => std::slice::from_ref(&prediction.top),
+        some => some,
+    }
+}
+
+/// A name may hold what a terminal would obey.
+pub fn printable(character: char) -> char {
+    if character.is_control() { '\u{fffd}' } else { character }
+}

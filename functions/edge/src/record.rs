@@ -1,0 +1,85 @@
+//! One picture as a line of NDJSON.
+
+use glimpse_classifier::{Manifest, Prediction, Ranked};
+use serde::Serialize;
+
+use crate::source::Failure;
+
+/// A picture that was classified, or could not be.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    /// Path, URI, or `-` for standard input.
+    pub file: &'a str,
+    /// Which state of the file was seen, where that matters.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<&'a crate::watch::Stamp>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: Outcome<'a>,
+    /// By which model, where it may change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Model<'a>>,
+}
+
+/// What became of a picture.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Outcome<'a> {
+    /// Labels.
+    Labels {
+        /// The best one.
+        #[serde(flatten)]
+        top: &'a Ranked,
+        /// The best ones, best first.
+        predictions: &'a [Ranked],
+    },
+    /// Why there are none.
+    Failure {
+        /// The reason.
+        error: Reason<'a>,
+    },
+}
+
+/// Why a picture has no label.
+#[derive(Debug, Serialize)]
+pub struct Reason<'a> {
+    /// Stable; the API's where the API has one.
+    code: &'a str,
+    /// For people.
+    detail: String,
+}
+
+/// A model's name and version.
+#[derive(Debug, Serialize)]
+pub struct Model<'a> {
+    name: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Outcome<'a> {
+    /// Of a result.
+    pub fn of(result: Result<&'a Prediction, &'a Failure>) -> Self {
+        match result {
+            Ok(Prediction { top, predictions, .. }) => Self::Labels { top, predictions },
+            Err(failure) => Self::Failure {
+                error: Reason { code: failure.code(), detail: failure.to_string() },
+            },
+        }
+    }
+}
+
+impl<'a> Model<'a> {
+    /// As `bundle.json` names it.
+    pub fn of(manifest: &'a Manifest) -> Self {
+        Self { name: &manifest.name, version: &manifest.version }
+    }
+}
+
+impl Record<'_> {
+    /// The record with its line's end. What has text and numbers only can always be written.
+    pub fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}

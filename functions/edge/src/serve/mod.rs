@@ -1,0 +1,208 @@
+//! `glimpse serve`: the Router of `http-api` on a socket.
+
+mod gate;
+mod listen;
+mod metrics;
+mod systemd;
+mod tls;
+mod token;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::middleware;
+use clap::Args;
+use glimpse_http_api::{ApiConfig, ApiState, Batching, observed, routes};
+use glimpse_model_store::ModelStore;
+use tokio::runtime::Runtime;
+
+use crate::error::Error;
+use crate::logs::LogArguments;
+use crate::model::{self, ModelArguments};
+use crate::signals::Stop;
+
+use self::metrics::Metrics;
+use gate::Gate;
+use listen::Listener;
+use tls::TlsArguments;
+use token::Token;
+
+/// Printed under the list of flags.
+pub const AFTER_HELP: &str = "SIGTERM and SIGINT end it: no new connections, and requests that have begun are answered. The model is followed: a changed bundle is verified and tried beside the old one, then takes its place. Under systemd, readiness and the watchdog are served (Type=notify).";
+
+/// What `glimpse serve` takes.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Address to listen at
+    #[arg(long, env = "GLIMPSE_LISTEN", hide_env_values = true, value_name = "IP:PORT")]
+    #[arg(default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Address for GET /metrics alone; without it, it is served beside the API
+    #[arg(long, env = "GLIMPSE_METRICS_LISTEN", hide_env_values = true, value_name = "IP:PORT")]
+    metrics_listen: Option<SocketAddr>,
+    /// File with a token that requests must send as `Authorization: Bearer …`; health checks need none
+    #[arg(long, env = "GLIMPSE_BEARER_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
+    bearer_token_file: Option<PathBuf>,
+    /// How often to look for a changed model; 0 for never
+    #[arg(long, env = "GLIMPSE_REFRESH_MS", hide_env_values = true, value_name = "MS")]
+    #[arg(default_value_t = 30_000)]
+    refresh_ms: u64,
+    #[command(flatten)]
+    load: LoadArguments,
+    #[command(flatten)]
+    requests: RequestArguments,
+    #[command(flatten)]
+    tls: TlsArguments,
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    log: LogArguments,
+}
+
+/// How much at a time, and for how long.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+struct LoadArguments {
+    /// Requests that may be waiting or worked on; further ones get 503 with Retry-After
+    #[arg(long, env = "GLIMPSE_QUEUE", hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
+    queue: u16,
+    /// Open connections; further ones wait to be accepted
+    #[arg(long, env = "GLIMPSE_MAX_CONNECTIONS", hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
+    max_connections: u16,
+    /// Pictures of different requests in one run of the model; 1 for no batching, which is best for
+    /// large models on few cores
+    #[arg(long, env = "GLIMPSE_BATCH_MOST", hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    batch_most: u16,
+    /// How long a first picture waits for others; 0 to take those that are waiting already
+    #[arg(long, env = "GLIMPSE_BATCH_WINDOW_MS", hide_env_values = true, value_name = "MS")]
+    #[arg(default_value_t = 0)]
+    batch_window_ms: u64,
+    /// Time for a whole answer
+    #[arg(long, env = "GLIMPSE_REQUEST_TIMEOUT_MS", hide_env_values = true, value_name = "MS")]
+    #[arg(default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
+    request_timeout_ms: u64,
+    /// Time for a request's header to arrive, on a kept connection from the answer before it
+    #[arg(long, env = "GLIMPSE_HEADER_TIMEOUT_MS", hide_env_values = true, value_name = "MS")]
+    #[arg(default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
+    header_timeout_ms: u64,
+    /// Time for requests that have begun to be answered when the server is to end
+    #[arg(long, env = "GLIMPSE_DRAIN_MS", hide_env_values = true, value_name = "MS")]
+    #[arg(default_value_t = 25_000)]
+    drain_ms: u64,
+}
+
+/// The API's own limits, as in the Lambda function.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Requests")]
+struct RequestArguments {
+    /// Largest body in bytes [default: 10485760]
+    #[arg(long, env = "GLIMPSE_MAX_BODY_BYTES", hide_env_values = true, value_name = "N")]
+    max_body_bytes: Option<String>,
+    /// Time for a body to arrive [default: 30000]
+    #[arg(long, env = "GLIMPSE_BODY_TIMEOUT_MS", hide_env_values = true, value_name = "MS")]
+    body_timeout_ms: Option<String>,
+    /// Most pictures in one request [default: 16]
+    #[arg(long, env = "GLIMPSE_MAX_BATCH", hide_env_values = true, value_name = "N")]
+    max_batch: Option<String>,
+    /// Buckets that a request may name, comma-separated [default: none]
+    #[arg(long, env = "GLIMPSE_S3_BUCKETS", hide_env_values = true, value_name = "NAMES")]
+    s3_buckets: Option<String>,
+    /// Largest object that a request may name, in bytes [default: 20971520]
+    #[arg(long, env = "GLIMPSE_MAX_OBJECT_BYTES", hide_env_values = true, value_name = "N")]
+    max_object_bytes: Option<String>,
+}
+
+/// Serve until a signal ends it.
+///
+/// # Errors
+/// When it cannot start: configuration, address, certificate, model.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    arguments.log.start("info")?;
+    let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
+    let done = runtime.block_on(serve(arguments));
+    // Pictures of requests that were given up need not be finished.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let stop = Stop::listen()?;
+    let metrics = Metrics::install()?;
+    let token = arguments.bearer_token_file.as_deref().map(Token::read).transpose()?;
+    let load = &arguments.load;
+    let store = arguments.model.store()?;
+    let api = ApiConfig::from_lookup(|variable| arguments.requests.lookup(variable))?;
+    let listener = Listener {
+        tls: arguments.tls.acceptor()?,
+        header_timeout: Duration::from_millis(load.header_timeout_ms),
+        connections: load.max_connections.into(),
+        drain: Duration::from_millis(load.drain_ms),
+    };
+    let gate = Gate::new(token, load.queue, Duration::from_millis(load.request_timeout_ms));
+    let mut router = routes(load.batching(ApiState::new(store.clone(), api)));
+    if arguments.metrics_listen.is_none() {
+        router = router.merge(metrics.routes());
+    }
+    let app = observed(router.layer(middleware::from_fn_with_state(Arc::new(gate), gate::pass)));
+    let socket = listen::bind(arguments.listen).await?;
+    if let Some(address) = arguments.metrics_listen {
+        tokio::spawn(listen::plain(listen::bind(address).await?, metrics.routes()));
+    }
+    let ready = start(store, arguments.refresh_ms, metrics);
+    let ready = async {
+        match stop.unless(ready).await {
+            Some(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
+    };
+    let served = async {
+        listener.serve(socket, app, stop.wait()).await;
+        Ok(())
+    };
+    tokio::try_join!(ready, served)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Load the model, say that requests can come, and follow its changes.
+async fn start(store: ModelStore, refresh_ms: u64, metrics: Metrics) -> Result<(), Error> {
+    model::load(&store).await?;
+    metrics.name_model(&store);
+    systemd::ready();
+    tracing::info!("ready");
+    if refresh_ms > 0 {
+        let every = Duration::from_millis(refresh_ms);
+        tokio::spawn(model::follow(store, every, move |store| metrics.name_model(store)));
+    }
+    Ok(())
+}
+
+impl LoadArguments {
+    fn batching(&self, state: ApiState) -> ApiState {
+        if self.batch_most == 1 {
+            return state;
+        }
+        let window = Duration::from_millis(self.batch_window_ms);
+        state.batching(Batching { most: self.batch_most.into(), window })
+    }
+}
+
+impl RequestArguments {
+    fn lookup(&self, variable: &str) -> Option<String> {
+        let given = match variable {
+            "GLIMPSE_MAX_BODY_BYTES" => &self.max_body_bytes,
+            "GLIMPSE_BODY_TIMEOUT_MS" => &self.body_timeout_ms,
+            "GLIMPSE_MAX_BATCH" => &self.max_batch,
+            "GLIMPSE_S3_BUCKETS" => &self.s3_buckets,
+            "GLIMPSE_MAX_OBJECT_BYTES" => &self.max_object_bytes,
+            // What the API reads besides has no flag.
+            other => return std::env::var(other).ok(),
+        };
+        given.clone()
+    }
+}

@@ -1,0 +1,55 @@
+//! TLS from two PEM files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::error::Error;
+
+/// Certificate and key; both or neither.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsArguments {
+    /// PEM file with the certificate and its chain
+    #[arg(long, env = "GLIMPSE_TLS_CERT", hide_env_values = true, value_name = "FILE")]
+    #[arg(requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, env = "GLIMPSE_TLS_KEY", hide_env_values = true, value_name = "FILE")]
+    #[arg(requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+impl TlsArguments {
+    /// Accepts TLS 1.2 and 1.3 connections, if files are given.
+    ///
+    /// # Errors
+    /// Names the file that cannot be used.
+    pub fn acceptor(&self) -> Result<Option<TlsAcceptor>, Error> {
+        let Some((certificate, key)) = self.tls_cert.as_deref().zip(self.tls_key.as_deref()) else {
+            return Ok(None);
+        };
+        let chain: Result<Vec<_>, pem::Error> =
+            CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
+        let chain = chain.map_err(unusable(certificate))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(unusable(key))?;
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable(certificate))?
+            .with_no_client_auth()
+            .with_single_cert(chain, private);
+        let mut config = config.map_err(unusable(certificate))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+fn unusable<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> Error {
+    move |error| Error::Tls { path: path.to_owned(), reason: error.to_string() }
+}

@@ -1,0 +1,182 @@
+//! The output, which is the memory of what is done.
+//!
+//! A line is written in one piece and is on the disk (`fdatasync`) before anything else happens to
+//! its picture. What a crash left of a last line is cut off at the next start, and its picture is
+//! classified then. Nothing that looks like another program's file is touched.
+
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Stamp;
+use crate::error::Error;
+
+/// A picture in one state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+pub struct Key {
+    file: String,
+    #[serde(flatten)]
+    stamp: Stamp,
+}
+
+impl Key {
+    /// The picture called `file`, as it is at `stamp`.
+    pub fn new(file: &str, stamp: &Stamp) -> Self {
+        Self { file: file.to_owned(), stamp: stamp.clone() }
+    }
+}
+
+/// What of a line is needed again.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    key: Key,
+    label: Option<String>,
+}
+
+/// The output, open for appending by this process alone.
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    done: HashMap<Key, Option<String>>,
+}
+
+impl Journal {
+    /// Open the output, or make it; read what is done; cut a torn last line off.
+    ///
+    /// # Errors
+    /// When it cannot be used, is in use, or is not an output of `watch`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::options().read(true).append(true).create(true).open(path);
+        let file = file.map_err(Error::path("open the output", path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(Error::path("lock", path)(error)),
+        }
+        let mut journal = Self { path: path.to_owned(), file, bytes: 0, done: HashMap::new() };
+        journal.read()?;
+        Ok(journal)
+    }
+
+    fn read(&mut self) -> Result<(), Error> {
+        let mut reader = BufReader::new(&self.file);
+        let mut text = Vec::new();
+        for line in 1.. {
+            text.clear();
+            let read = reader.read_until(b'\n', &mut text);
+            let read = read.map_err(Error::path("read the output", &self.path))?;
+            let foreign = || Error::Foreign { path: self.path.clone(), line };
+            if text.last() != Some(&b'\n') {
+                if read > 0 && text[0] != b'{' {
+                    return Err(foreign());
+                }
+                break;
+            }
+            let Line { key, label } = serde_json::from_slice(&text).map_err(|_| foreign())?;
+            self.done.insert(key, label);
+            self.bytes += read as u64;
+        }
+        if !text.is_empty() {
+            tracing::warn!(bytes = text.len(), "cutting off a line that was not finished");
+            self.cut()?;
+        }
+        Ok(())
+    }
+
+    /// Pictures that are done.
+    pub fn len(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Whether this picture is done.
+    pub fn has(&self, key: &Key) -> bool {
+        self.done.contains_key(key)
+    }
+
+    /// The label of a picture that is done; none for a broken one.
+    pub fn label(&self, key: &Key) -> Option<&str> {
+        self.done.get(key)?.as_deref()
+    }
+
+    /// Add pictures with their labels and lines. They are on the disk when this returns.
+    ///
+    /// # Errors
+    /// When they cannot be written; then none of them is.
+    pub fn append(
+        &mut self,
+        entries: impl Iterator<Item = (Key, Option<String>, Vec<u8>)>,
+    ) -> Result<(), Error> {
+        let mut lines = Vec::new();
+        let mut done = Vec::new();
+        for (key, label, line) in entries {
+            lines.extend(line);
+            done.push((key, label));
+        }
+        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            self.cut()?;
+            return Err(Error::path("write to the output", &self.path)(error));
+        }
+        self.bytes += lines.len() as u64;
+        self.done.extend(done);
+        Ok(())
+    }
+
+    fn cut(&self) -> Result<(), Error> {
+        self.file.set_len(self.bytes).map_err(Error::path("shorten the output", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const WHOLE: &str = "{\"file\":\"a.jpg\",\"bytes\":7,\"modified\":\"2026-01-01T00:00:00.5Z\",\"label\":\"cat\"}\n";
+
+    fn key(file: &str, bytes: u64) -> Key {
+        Key::new(file, &Stamp { bytes, modified: "2026-01-01T00:00:00.5Z".to_owned() })
+    }
+
+    fn output(content: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.ndjson");
+        fs::write(&path, content).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_torn_line_is_cut_off_and_the_whole_ones_are_remembered() {
+        for torn in ["", "{", "{\"file\":\"b.jpg\",\"bytes\":7"] {
+            let (_folder, path) = output(&format!("{WHOLE}{torn}"));
+            let mut journal = Journal::open(&path).unwrap();
+            assert_eq!(journal.label(&key("a.jpg", 7)), Some("cat"));
+            assert!(!journal.has(&key("a.jpg", 8)) && !journal.has(&key("b.jpg", 7)));
+            let line = b"{\"file\":\"b.jpg\"}\n".to_vec();
+            journal.append(std::iter::once((key("b.jpg", 7), None, line))).unwrap();
+            let content = fs::read_to_string(&path).unwrap();
+            assert_eq!(content, format!("{WHOLE}{{\"file\":\"b.jpg\"}}\n"), "{torn}");
+        }
+    }
+
+    #[test]
+    fn another_programs_file_is_refused_and_left_as_it_is() {
+        for foreign in ["\u{0}\u{1}JFIF", "notes\n", "{\"file\":1}\n", &format!("{WHOLE}[]\n")] {
+            let (_folder, path) = output(foreign);
+            assert!(matches!(Journal::open(&path), Err(Error::Foreign { .. })), "{foreign:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), *foreign);
+        }
+    }
+
+    #[test]
+    fn an_output_has_one_writer() {
+        let (_folder, path) = output("");
+        let _first = Journal::open(&path).unwrap();
+        assert!(matches!(Journal::open(&path), Err(Error::InUse { .. })));
+    }
+}

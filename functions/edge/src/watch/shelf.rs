@@ -1,0 +1,168 @@
+//! Folders by label, into which pictures that are done are moved.
+//!
+//! The line of a picture is on the disk before it is moved, a move is one step of the file system,
+//! and nothing is ever overwritten. Where the shelf is on another disk, the picture is copied whole
+//! before its original is removed; after a crash between the two the copy is known by its time.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::error::Error;
+
+const BROKEN: &str = "_broken";
+/// A label may be longer than a file's name can be.
+const LONGEST_NAME: usize = 100;
+
+/// Where the label folders are.
+pub struct Shelf(PathBuf);
+
+impl Shelf {
+    /// Make the folder where it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is inside the `watched` folder: pictures would be seen again.
+    pub fn new(to: &Path, watched: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(to).map_err(Error::path("make the folder", to))?;
+        let root = to.canonicalize().map_err(Error::path("use the folder", to))?;
+        if root.starts_with(watched) {
+            return Err(Error::Invalid {
+                flag: "--move-to (GLIMPSE_MOVE_TO)",
+                value: to.display().to_string(),
+                expected: "a folder outside the watched one",
+            });
+        }
+        Ok(Self(root))
+    }
+
+    /// Move a picture to its label's folder, or to the one of broken pictures.
+    ///
+    /// # Errors
+    /// When the file system refuses; the picture stays where it is.
+    pub fn put(&self, picture: &Path, label: Option<&str>) -> io::Result<()> {
+        let folder = self.0.join(label.map_or_else(|| BROKEN.to_owned(), folder_name));
+        fs::create_dir_all(&folder)?;
+        for number in 0.. {
+            let target = folder.join(numbered(picture, number));
+            match renameat_with(CWD, picture, CWD, &target, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS) if target.exists() => {
+                    if is_copy(picture, &target)? {
+                        return fs::remove_file(picture);
+                    }
+                }
+                // Another disk, or a file system that cannot refuse to overwrite.
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS) => return copy(picture, &target),
+                done => return Ok(done?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `cat.jpg`, `cat-1.jpg`, `cat-2.jpg`, …
+fn numbered(picture: &Path, number: usize) -> PathBuf {
+    let name = picture.file_name().unwrap_or_default();
+    if number == 0 {
+        return name.into();
+    }
+    let mut numbered = picture.file_stem().unwrap_or_default().to_owned();
+    numbered.push(format!("-{number}"));
+    if let Some(ending) = picture.extension() {
+        numbered.push(".");
+        numbered.push(ending);
+    }
+    numbered.into()
+}
+
+/// A label as the name of a folder: labels come with the model and may hold anything.
+fn folder_name(label: &str) -> String {
+    let safe = |character: char| {
+        if character == '/' || character == '\\' || character.is_control() {
+            '_'
+        } else {
+            character
+        }
+    };
+    let mut name: String = label.trim_start_matches('.').chars().map(safe).collect();
+    while name.len() > LONGEST_NAME {
+        name.pop();
+    }
+    if name.is_empty() || name == BROKEN { format!("_{name}") } else { name }
+}
+
+fn copy(picture: &Path, target: &Path) -> io::Result<()> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    let mut writing = tempfile::Builder::new().prefix(".glimpse-").tempfile_in(folder)?;
+    let mut original = File::open(picture)?;
+    io::copy(&mut original, writing.as_file_mut())?;
+    writing.as_file().set_modified(original.metadata()?.modified()?)?;
+    writing.as_file().sync_all()?;
+    writing.persist_noclobber(target)?;
+    File::open(folder)?.sync_all()?;
+    fs::remove_file(picture)
+}
+
+fn is_copy(picture: &Path, target: &Path) -> io::Result<bool> {
+    let (one, other) = (picture.metadata()?, target.metadata()?);
+    Ok(one.len() == other.len() && one.modified()? == other.modified()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_picture_is_overwritten() {
+        let (watched, shelf) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let shelf_root = shelf.path().join("shelf");
+        let put = |content: &str| {
+            let picture = watched.path().join("a.b.jpg");
+            fs::write(&picture, content).unwrap();
+            Shelf::new(&shelf_root, watched.path()).unwrap().put(&picture, Some("cat")).unwrap();
+            assert!(!picture.exists());
+        };
+        put("one");
+        put("two");
+        let content = |name| fs::read_to_string(shelf_root.join("cat").join(name)).unwrap();
+        assert_eq!((content("a.b.jpg"), content("a.b-1.jpg")), ("one".into(), "two".into()));
+    }
+
+    #[test]
+    fn a_shelf_inside_the_watched_folder_is_refused() {
+        let watched = tempfile::tempdir().unwrap();
+        let root = watched.path().canonicalize().unwrap();
+        assert!(Shelf::new(&root.join("shelf"), &root).is_err());
+    }
+
+    #[test]
+    fn no_label_leaves_the_shelf() {
+        for (label, name) in [
+            ("tabby cat", "tabby cat"),
+            ("../../etc", "_.._etc"),
+            ("a/b\\c\0", "a_b_c_"),
+            ("..", "_"),
+            ("_broken", "__broken"),
+        ] {
+            assert_eq!(folder_name(label), name);
+        }
+        assert!(folder_name(&"ü".repeat(300)).len() <= LONGEST_NAME);
+    }
+
+    #[test]
+    fn a_copy_on_another_disk_is_whole_and_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (picture, target) = (folder.path().join("a.jpg"), folder.path().join("b.jpg"));
+        fs::write(&picture, "picture").unwrap();
+        let time = picture.metadata().unwrap().modified().unwrap();
+        copy(&picture, &target).unwrap();
+        assert!(!picture.exists());
+        fs::write(&picture, "picture").unwrap();
+        assert!(!is_copy(&picture, &target).unwrap());
+        File::options().append(true).open(&picture).unwrap().set_modified(time).unwrap();
+        assert!(is_copy(&picture, &target).unwrap());
+    }
+}
