@@ -54,6 +54,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::made);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let trace_id = trace_id(&request);
     let cold_start = COLD.swap(false, Ordering::Relaxed);
     let mut response = AssertUnwindSafe(next.run(request))
         .catch_unwind()
@@ -69,6 +70,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let request_id: &str = &id.0;
     tracing::info!(
         request_id,
+        trace_id,
         %method,
         path,
         status = response.status().as_u16(),
@@ -89,6 +91,12 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }
     response
+}
+
+/// X-Ray's name of the trace that the request belongs to; the AWS SDK passes it on to S3 by itself.
+fn trace_id(request: &Request) -> Option<String> {
+    let header = request.headers().get("x-amzn-trace-id")?.to_str().ok()?;
+    Some(header.chars().take(200).collect())
 }
 
 fn after_panic(panic: &(dyn Any + Send), id: &RequestId) -> Response {
