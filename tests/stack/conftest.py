@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra"))
 
-from deployment import BINARIES, SAM, Deployment  # noqa: E402
+from deployment import SAM, Deployment, binaries  # noqa: E402
 from emulator import Emulator  # noqa: E402
 
 FOLDER = ROOT / "target" / "stack"
@@ -61,9 +61,9 @@ def why_not() -> str | None:
     for tool in ("openssl", "strip"):
         if shutil.which(tool) is None:
             return f"there is no {tool}"
-    missing = [b for b in BINARIES.values() if not (ROOT / "target" / "debug" / b).exists()]
+    missing = [str(binary) for binary in binaries().values() if not binary.exists()]
     if missing:
-        return f"target/debug lacks {', '.join(missing)}"
+        return f"{', '.join(missing)} is not built"
     return None if SAM.exists() else "infra/tools/install was not run"
 
 
@@ -74,7 +74,6 @@ class Before:
     key: str
     http: dict[str, Any]
     dead: int
-    receives: int
     tries: int
     left: int
     result: bytes | None
@@ -91,7 +90,6 @@ def before_the_model(deployment: Deployment) -> Before:
     dead = eventually(lambda: deployment.waiting("DeadLetterQueue") or None)
     message = deployment.sqs.receive_message(
         QueueUrl=deployment.outputs["DeadLetterQueueUrl"],
-        AttributeNames=["ApproximateReceiveCount"],
         VisibilityTimeout=0,
     )["Messages"][0]
     named = json.loads(message["Body"])["Records"][0]["s3"]["object"]["key"]
@@ -100,8 +98,7 @@ def before_the_model(deployment: Deployment) -> Before:
         key=named,
         http=http,
         dead=dead,
-        receives=int(message["Attributes"]["ApproximateReceiveCount"]),
-        tries=sum("ModelLoadFailures" in line for line in lines),
+        tries=sum('"Code":"model_unavailable"' in line for line in lines),
         left=deployment.waiting("UploadsQueue"),
         result=deployment.result(key),
     )
@@ -111,7 +108,13 @@ def before_the_model(deployment: Deployment) -> Before:
 def stack(deployment: Deployment, before_the_model: Before) -> Deployment:
     """The stack with its model, and the dead letters handed out again."""
     deployment.publish_model()
-    deployment.sqs.start_message_move_task(SourceArn=deployment.outputs["DeadLetterQueueArn"])
+    # What `aws sqs start-message-move-task` does, which the emulator lacks.
+    dead = deployment.outputs["DeadLetterQueueUrl"]
+    for message in deployment.sqs.receive_message(QueueUrl=dead)["Messages"]:
+        deployment.sqs.send_message(
+            QueueUrl=deployment.outputs["UploadsQueueUrl"], MessageBody=message["Body"]
+        )
+        deployment.sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
     return deployment
 
 

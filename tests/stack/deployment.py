@@ -22,18 +22,21 @@ BINARIES = {"HttpFunction": "bootstrap", "EventsFunction": "s3-events"}
 MAX_RECEIVE_COUNT = 3
 
 
+def binaries() -> dict[str, Path]:
+    """What cargo built for each function; what `sam build` did, where GLIMPSE_STACK_BUILD names the
+    folder, such as .aws-sam/build."""
+    if built := os.environ.get("GLIMPSE_STACK_BUILD"):
+        return {function: Path(built) / function / "bootstrap" for function in BINARIES}
+    return {function: ROOT / "target" / "debug" / name for function, name in BINARIES.items()}
+
+
 def packages(folder: Path) -> overlay.Packages:
-    """Packages as `sam build` lays them out: its own, from the folder that GLIMPSE_STACK_BUILD
-    names, or the debug build without its symbols."""
+    """Packages as `sam build` lays them out, of binaries without their symbols."""
     functions = {}
-    for function, binary in BINARIES.items():
-        if built := os.environ.get("GLIMPSE_STACK_BUILD"):
-            functions[function] = Path(built).resolve() / function
-            continue
+    for function, binary in binaries().items():
         package = functions[function] = folder / function
         package.mkdir(parents=True)
-        debug = ROOT / "target" / "debug" / binary
-        subprocess.run(["strip", "-o", package / "bootstrap", debug], check=True)
+        subprocess.run(["strip", "-o", package / "bootstrap", binary], check=True)
     library = ROOT / "target" / "onnxruntime" / platform.machine()
     layer = folder / "layer"
     layer.mkdir(parents=True)

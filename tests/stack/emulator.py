@@ -54,12 +54,8 @@ class Emulator:
 
     def stop(self) -> None:
         """End it, and the functions that it runs."""
-        os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        os.killpg(self.process.pid, signal.SIGKILL)  # asked kindly, it waits for its connections
+        self.process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = self.environment() | {
