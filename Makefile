@@ -74,7 +74,7 @@ default-model: $(VENV)/.stamp ## finished training runs as models/default and it
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
 	cd infra/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
 
-bench: bench-stages bench-lambda ## measure: the engine's stages, then the function against its baselines
+bench: bench-stages bench-lambda bench-edge ## measure: the engine's stages, the function against its baselines, the edge
 
 bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 	$(CARGO) bench --locked --package glimpse-classifier --bench stages
@@ -82,6 +82,10 @@ bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 bench-lambda: onnxruntime emulator pictures target/bundle-224 ## measure cold start, latency, memory
 	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
 	$(CARGO) bench --locked --package glimpse-tests --bench lambda
+
+bench-edge: onnxruntime pictures target/bundle-224 ## measure classify against the bare session, and serve under 64 clients
+	$(CARGO) build --release --locked --package glimpse-edge --bins
+	$(CARGO) bench --locked --package glimpse-tests --bench edge
 
 # The default bundle's weights at 224 pixels: the size that ResNet50 is known at.
 target/bundle-224: models/default/bundle.json target/venv-baseline/.stamp
@@ -104,4 +108,4 @@ target/venv-baseline/.stamp: tests/baseline/requirements.txt
 	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-models test-scaling lint-template test-browser test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda
+.PHONY: help demo test check test-rust test-models test-scaling lint-template test-browser test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda bench-edge

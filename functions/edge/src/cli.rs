@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 /// Classify pictures on this machine: files, what appears in a folder, or requests over HTTP.
 ///
-/// Every flag can be given as an environment variable as well; where both are given, the flag holds.
+/// A flag that takes a value can be an environment variable as well; where both are given, the flag
+/// holds.
 #[derive(Debug, Parser)]
 #[command(name = "glimpse", version, about, long_about, max_term_width = 100)]
 pub struct Cli {
