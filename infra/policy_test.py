@@ -35,7 +35,7 @@ EXISTING = "arn:${AWS::Partition}:s3:::${ExistingBucket}"
 GRANTS = {
     "${ModelBucket.Arn}/${ModelPrefix}/*": {"s3:GetObject"},
     "${UploadsBucket.Arn}/*": READ,
-    "${UploadsBucket.Arn}/uploads/*": {"s3:PutObject"},
+    "${UploadsBucket.Arn}/uploads/*": {"s3:GetObject", "s3:PutObject"},
     "${UploadsBucket.Arn}": {"s3:ListBucket"},
     "${ResultsBucket.Arn}/${UploadsBucket}/*": {"s3:GetObject", "s3:PutObject"},
     "${ResultsBucket.Arn}/${UploadsBucket}/uploads/*": {"s3:GetObject"},
