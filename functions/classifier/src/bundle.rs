@@ -18,6 +18,7 @@ const TEMPERATURES: RangeInclusive<f64> = 0.01..=100.0;
 
 /// The parsed and validated `bundle.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Manifest {
     /// Version of the format.
     pub schema_version: u32,
@@ -46,6 +47,7 @@ pub struct Manifest {
 
 /// Checksum and size of one file of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FileEntry {
     /// Lower-case hexadecimal SHA-256.
     pub sha256: String,
@@ -55,6 +57,7 @@ pub struct FileEntry {
 
 /// The shape of the graph's input `image`, uint8 `[N, height, width, 3]`, and how to get there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InputSpec {
     /// Pixels.
     pub height: u32,
@@ -76,6 +79,7 @@ impl InputSpec {
 
 /// The resampling filter; the format knows one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Interpolation {
     /// torchvision's `Resize(antialias=True)`, Pillow's `BILINEAR`.
     #[serde(rename = "bilinear-antialias")]
@@ -84,6 +88,7 @@ pub enum Interpolation {
 
 /// Accuracy on pictures that training and calibration never saw; fractions in 0…1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Metrics {
     /// Which pictures.
     pub dataset: String,
@@ -100,6 +105,7 @@ pub struct Metrics {
 /// Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017), fitted
 /// on pictures that training never saw.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Calibration {
     /// Logits are divided by it before the softmax; 0.01 to 100.
     pub temperature: f64,

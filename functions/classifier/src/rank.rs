@@ -8,6 +8,7 @@ use crate::labels::Labels;
 
 /// One class of a prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ranked {
     /// Human-readable, from `labels.txt`.
     pub label: String,

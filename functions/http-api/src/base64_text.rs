@@ -1,10 +1,21 @@
 //! Base64 as people send it.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
 use crate::problem::Problem;
+
+/// Base64 of an encoded picture, in either alphabet, or a `data:` URL of it. Borrowed from the body
+/// unless it has escapes (some encoders write `\/`).
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Base64Picture, value_type = String, format = "base64-picture")]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -7,10 +7,12 @@ mod base64_text;
 mod batching;
 mod bounded;
 mod config;
+mod docs_page;
 mod inference;
 mod lambda;
 mod model;
 mod object;
+pub mod openapi;
 mod page;
 mod payload;
 mod predict;
@@ -58,7 +60,8 @@ pub fn routes(state: ApiState) -> Router {
         .merge(protocol::tensorflow_serving::routes())
         .merge(protocol::open_inference::routes())
         .merge(protocol::sagemaker::routes())
-        .route("/openapi.json", get(page::openapi))
+        .route("/openapi.json", get(docs_page::openapi))
+        .route("/docs", get(docs_page::docs))
         .route("/", get(page::index))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(other_method)

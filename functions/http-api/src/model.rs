@@ -4,19 +4,21 @@ use axum::Json;
 use axum::extract::State;
 use glimpse_classifier::{Classifier, Manifest};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::inference;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
 /// The process answers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
     status: &'static str,
 }
 
 /// `bundle.json`, and what the model can do besides labels.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Model)]
 pub(crate) struct Description {
     #[serde(flatten)]
     manifest: Manifest,

@@ -2,12 +2,14 @@
 
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::state::ApiState;
 
 /// `{"bucket": …, "key": …}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = S3Object)]
 #[serde(deny_unknown_fields, expecting = "an object with bucket and key")]
 pub(crate) struct Location {
     bucket: String,

@@ -1,4 +1,4 @@
-//! The embedded web page and the `OpenAPI` document.
+//! The embedded web page.
 
 use std::sync::LazyLock;
 
@@ -38,9 +38,4 @@ pub(crate) async fn index() -> impl IntoResponse {
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     (headers, PAGE.as_str())
-}
-
-/// `GET /openapi.json`.
-pub(crate) async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], include_str!("../assets/openapi.json"))
 }

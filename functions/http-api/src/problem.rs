@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use glimpse_classifier::ClassifyError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::telemetry::RequestId;
 
@@ -109,13 +110,17 @@ pub enum Problem {
 }
 
 /// The JSON form of a problem.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub(crate) struct Details {
     r#type: &'static str,
     title: &'static str,
     status: u16,
+    /// Stable, for programs.
     code: &'static str,
+    /// For people: what was wrong, what was expected, what to do.
     detail: String,
+    /// Quote it when the error is the service's.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
 }
@@ -139,8 +144,9 @@ impl ErrorForm {
 }
 
 /// The JSON form of an error in those protocols.
-#[derive(Debug, Serialize)]
-struct ErrorMessage {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct ErrorMessage {
     error: String,
 }
 

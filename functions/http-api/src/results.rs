@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;

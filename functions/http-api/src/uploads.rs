@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::Json;
-use axum::extract::State;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
+use axum::Json;
+use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -84,7 +84,8 @@ pub(crate) async fn handle(
     })?;
     let expires = (SystemTime::now() + uploads.expiry).duration_since(UNIX_EPOCH);
     let expires = expires.ok().and_then(|since| i64::try_from(since.as_secs()).ok());
-    let expires_at = expires.and_then(|at| DateTime::from_secs(at).fmt(DateTimeFormat::DateTime).ok());
+    let expires_at =
+        expires.and_then(|at| DateTime::from_secs(at).fmt(DateTimeFormat::DateTime).ok());
     let ticket = Ticket {
         result: format!("/results/{id}"),
         id: id.to_string(),

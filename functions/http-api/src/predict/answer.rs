@@ -2,12 +2,14 @@
 
 use glimpse_classifier::{Manifest, Prediction, Ranked, Timing};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::explanation::Explanation;
 use crate::problem::{Details, Problem};
 
 /// The answer for one picture.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Prediction)]
 pub(crate) struct Answer {
     /// The argmax; null where its score is under `abstain_below`.
     label: Option<String>,
@@ -32,14 +34,15 @@ pub(crate) struct Answer {
     timing_ms: TimingMs,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModelVersion)]
 struct Model {
     name: String,
     version: String,
 }
 
 /// Milliseconds, to the microsecond.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TimingMs {
     decode: f64,
     preprocess: f64,
@@ -47,12 +50,13 @@ struct TimingMs {
 }
 
 /// The answer for a batch, in the order of the request.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Batch {
     results: Vec<Element>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchElement)]
 #[serde(untagged)]
 enum Element {
     Result(Box<Answer>),

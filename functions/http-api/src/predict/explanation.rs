@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A label's class activation map `[height, width]`, row-major, over the model's input: the centre
 /// crop of the picture.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Explanation {
     label: String,
     index: usize,

@@ -18,8 +18,9 @@ use crate::payload::Payload;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, Batch};
 use options::Query;
+pub(crate) use request::Body;
 use request::Pictures;
 
 /// Overlay pictures in one answer.
@@ -80,7 +81,7 @@ async fn many(
         Some(problem) => Some(Err(problem)),
         None => outcomes.next(),
     });
-    Ok(Json(answer::Batch::new(results, model.manifest(), named)).into_response())
+    Ok(Json(Batch::new(results, model.manifest(), named)).into_response())
 }
 
 fn names_labels(options: &Options) -> bool {

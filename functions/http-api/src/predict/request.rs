@@ -1,38 +1,48 @@
 //! The JSON forms of `POST /predict`.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::explain::Explained;
 use super::options::Query;
-use crate::base64_text;
+use crate::base64_text::{self, Text};
+use crate::bounded::Bounded;
 use crate::object::Location;
 use crate::payload;
 use crate::problem::Problem;
 
 /// The body; base64 stays borrowed from it until it is decoded.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
-struct Body<'a> {
+#[schema(as = PredictRequest)]
+pub(crate) struct Body<'a> {
     #[serde(borrow)]
     image_data: Option<Text<'a>>,
+    /// The same as `image_data`.
     #[serde(borrow)]
     image: Option<Text<'a>>,
+    /// A batch.
     #[serde(borrow)]
-    images: Option<Vec<Text<'a>>>,
+    #[schema(value_type = Option<Vec<Text>>, min_items = 1)]
+    images: Option<Bounded<Text<'a>>>,
+    /// An object of a bucket that the service may read.
     s3: Option<Location>,
+    /// How many predictions; 5 unless given.
+    #[schema(minimum = 1, maximum = 1000)]
     top_k: Option<u64>,
+    /// Predictions with a lower score are left out.
+    #[schema(minimum = 0, maximum = 1)]
     min_score: Option<f64>,
+    /// Where the best score is lower, `label` is null.
+    #[schema(minimum = 0, maximum = 1)]
     abstain_below: Option<f64>,
+    #[schema(value_type = Option<Object>)]
     explain: Option<Explained>,
+    /// Give the pooled features; refused by a bundle that does not have them.
     embedding: Option<bool>,
+    /// Give the energy, an out-of-distribution score.
     ood: Option<bool>,
 }
-
-/// A string without a copy, unless it has escapes (some encoders write `\/`).
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// What is to be classified.
 pub(super) enum Pictures {
@@ -61,7 +71,7 @@ pub(super) fn parse(
         (Some(text), None, None, None) | (None, Some(text), None, None) => {
             Pictures::One(base64_text::picture(&text.0)?)
         }
-        (None, None, Some(images), None) => batch(&images, max_batch)?,
+        (None, None, Some(images), None) => batch(&images.batch(max_batch)?),
         (None, None, None, Some(location)) => Pictures::Object(location),
         (None, None, None, None) => return Err(Problem::MissingImage),
         _ => {
@@ -72,13 +82,6 @@ pub(super) fn parse(
     Ok((pictures, options))
 }
 
-fn batch(images: &[Text<'_>], limit: usize) -> Result<Pictures, Problem> {
-    let count = images.len();
-    if count == 0 {
-        return Err(Problem::MissingImage);
-    }
-    if count > limit {
-        return Err(Problem::BatchTooLarge { count, limit });
-    }
-    Ok(Pictures::Batch(images.iter().map(|text| base64_text::picture(&text.0)).collect()))
+fn batch(images: &[Text<'_>]) -> Pictures {
+    Pictures::Batch(images.iter().map(|text| base64_text::picture(&text.0)).collect())
 }

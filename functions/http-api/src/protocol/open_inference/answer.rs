@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use glimpse_classifier::{Manifest, Prediction, Ranked};
 use http::header;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HEADER_LENGTH;
 use super::binary;
@@ -12,10 +13,11 @@ use super::request::{Output, Wanted};
 use crate::problem::Problem;
 
 /// `GET /v2`.
-#[derive(Serialize)]
-pub(super) struct ServerMetadata {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ServerMetadata {
     name: &'static str,
     version: &'static str,
+    #[schema(value_type = Vec<String>)]
     extensions: [&'static str; 1],
 }
 
@@ -27,25 +29,28 @@ impl ServerMetadata {
 }
 
 /// Whether the model can take requests.
-#[derive(Serialize)]
-pub(super) struct ModelReady {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ModelReady {
     pub(super) name: String,
     pub(super) ready: bool,
 }
 
 /// What a model takes and gives.
-#[derive(Serialize)]
-pub(super) struct ModelMetadata {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ModelMetadata {
     name: String,
+    #[schema(value_type = Vec<String>)]
     versions: [String; 1],
     platform: &'static str,
     /// Either of them.
+    #[schema(value_type = Vec<TensorMetadata>)]
     inputs: [TensorMetadata; 2],
+    #[schema(value_type = Vec<TensorMetadata>)]
     outputs: [TensorMetadata; 3],
 }
 
 /// A dimension of -1 may have any size.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TensorMetadata {
     name: &'static str,
     datatype: &'static str,
@@ -75,8 +80,9 @@ impl ModelMetadata {
 }
 
 /// The JSON of an answer to an inference request.
-#[derive(Serialize)]
-struct Inferred<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = InferenceAnswer)]
+pub(crate) struct Inferred<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     model_name: &'a str,
@@ -84,18 +90,27 @@ struct Inferred<'a> {
     outputs: Vec<Tensor<'a>>,
 }
 
-#[derive(Serialize)]
+/// `data`, or as many bytes behind the JSON as `parameters` say.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InferenceOutput)]
 struct Tensor<'a> {
+    /// label, index or score.
     name: &'static str,
+    /// BYTES, INT64 or FP32.
     datatype: &'static str,
+    /// Pictures, and predictions a picture.
+    #[schema(value_type = Vec<usize>)]
     shape: [usize; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
     parameters: Option<TensorParameters>,
+    /// Row-major, best first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     data: Option<Data<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InferenceOutputParameters)]
 struct TensorParameters {
     binary_data_size: usize,
 }

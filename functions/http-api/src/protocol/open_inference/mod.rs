@@ -26,7 +26,8 @@ use crate::problem::{Problem, RETRY_AFTER};
 use crate::segment::Segment;
 use crate::state::ApiState;
 
-use answer::{ModelMetadata, ModelReady, ServerMetadata};
+pub(crate) use answer::{Inferred, ModelMetadata, ModelReady, ServerMetadata};
+pub(crate) use request::Request;
 use request::{Expected, Inference, Pictures};
 
 /// Where the JSON ends and the tensors' bytes begin.

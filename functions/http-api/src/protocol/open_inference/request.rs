@@ -6,6 +6,7 @@ use glimpse_classifier::InputSpec;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::binary;
 use super::json_data;
@@ -66,25 +67,36 @@ impl Output {
 }
 
 /// The JSON of a request.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object with inputs")]
-struct Request<'a> {
+#[schema(as = InferenceRequest)]
+pub(crate) struct Request<'a> {
+    /// Comes back with the answer.
     id: Option<String>,
     parameters: Option<RequestParameters>,
+    /// One tensor.
     #[serde(borrow)]
+    #[schema(value_type = Vec<Tensor>)]
     inputs: Bounded<Tensor<'a>>,
+    /// Those that are wanted, each once at most; all of them where the list is absent or empty.
+    #[schema(value_type = Option<Vec<RequestedOutput>>)]
     outputs: Option<Bounded<RequestedOutput>>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(expecting = "an object")]
+#[schema(as = InferenceParameters)]
 struct RequestParameters {
+    /// Predictions a picture, at most as many as there are classes; 1 unless given.
+    #[schema(minimum = 1)]
     top_k: Option<u64>,
+    /// Whether outputs go behind the JSON unless they say otherwise.
     binary_data_output: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object with name, shape, datatype and data")]
+#[schema(as = InferenceInput)]
 struct Tensor<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
@@ -93,28 +105,37 @@ struct Tensor<'a> {
     datatype: Cow<'a, str>,
     parameters: Option<TensorParameters>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(expecting = "an object")]
+#[schema(as = InferenceInputParameters)]
 struct TensorParameters {
     binary_data_size: Option<u64>,
+    #[schema(ignore)]
     shared_memory_region: Option<IgnoredAny>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object with name")]
+#[schema(as = InferenceRequestedOutput)]
 struct RequestedOutput {
+    /// label, index or score.
     name: String,
     parameters: Option<OutputParameters>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(expecting = "an object")]
+#[schema(as = InferenceRequestedOutputParameters)]
 struct OutputParameters {
+    /// Whether this output goes behind the JSON.
     binary_data: Option<bool>,
+    #[schema(ignore)]
     classification: Option<IgnoredAny>,
+    #[schema(ignore)]
     shared_memory_region: Option<IgnoredAny>,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use glimpse_classifier::{Manifest, Prediction, Ranked};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Whether pictures came in rows or in a column: the answer does too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,24 +14,27 @@ pub(super) enum Format {
 }
 
 /// Predictions, one a picture, in order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub(super) enum Predicted {
+#[schema(as = TensorFlowAnswer)]
+pub(crate) enum Predicted {
     Rows { predictions: Vec<Row> },
     Columns { outputs: Columns },
 }
 
 /// The best label of one picture, and the best five.
-#[derive(Serialize)]
-pub(super) struct Row {
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowAnswerRow)]
+pub(crate) struct Row {
     #[serde(flatten)]
     top: Ranked,
     predictions: Vec<Ranked>,
 }
 
 /// The same, a list an output.
-#[derive(Serialize, Default)]
-pub(super) struct Columns {
+#[derive(Serialize, Default, ToSchema)]
+#[schema(as = TensorFlowAnswerColumns)]
+pub(crate) struct Columns {
     label: Vec<String>,
     index: Vec<usize>,
     score: Vec<f32>,
@@ -56,19 +60,23 @@ impl Predicted {
 }
 
 /// `GetModelStatusResponse`.
-#[derive(Serialize)]
-pub(super) struct Status {
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowStatus)]
+pub(crate) struct Status {
+    #[schema(value_type = Vec<VersionStatus>)]
     model_version_status: [VersionStatus; 1],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowVersionStatus)]
 struct VersionStatus {
     version: String,
     state: &'static str,
     status: StatusProto,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowStatusProto)]
 struct StatusProto {
     error_code: &'static str,
     error_message: &'static str,
@@ -83,13 +91,15 @@ impl Status {
 }
 
 /// `GetModelMetadataResponse`.
-#[derive(Serialize)]
-pub(super) struct Metadata {
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowMetadata)]
+pub(crate) struct Metadata {
     model_spec: ModelSpec,
     metadata: SignatureDefs,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowModelSpec)]
 struct ModelSpec {
     name: String,
     signature_name: &'static str,
@@ -97,38 +107,48 @@ struct ModelSpec {
 }
 
 /// The member is doubled: one is the metadata's key, one the field of its message.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowSignatureDefs)]
 struct SignatureDefs {
     signature_def: SignatureDefMap,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowSignatureDefMap)]
 struct SignatureDefMap {
+    #[schema(value_type = BTreeMap<String, SignatureDef>)]
     signature_def: BTreeMap<&'static str, SignatureDef>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowSignatureDef)]
 struct SignatureDef {
+    #[schema(value_type = BTreeMap<String, TensorInfo>)]
     inputs: BTreeMap<&'static str, TensorInfo>,
+    #[schema(value_type = BTreeMap<String, TensorInfo>)]
     outputs: BTreeMap<&'static str, TensorInfo>,
     method_name: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowTensorInfo)]
 struct TensorInfo {
     name: &'static str,
     dtype: &'static str,
     tensor_shape: TensorShape,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowTensorShape)]
 struct TensorShape {
+    #[schema(value_type = Vec<Dim>)]
     dim: [Dim; 1],
     unknown_rank: bool,
 }
 
 /// A 64-bit number is a string in the JSON of protocol buffers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorFlowDim)]
 struct Dim {
     size: &'static str,
     name: &'static str,

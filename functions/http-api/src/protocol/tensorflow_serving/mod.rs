@@ -6,7 +6,7 @@
 mod answer;
 mod request;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
@@ -22,7 +22,9 @@ use crate::problem::Problem;
 use crate::segment::Segment;
 use crate::state::ApiState;
 
-use answer::{Format, Metadata, Predicted, Status};
+use answer::Format;
+pub(crate) use answer::{Metadata, Predicted, Status};
+pub(crate) use request::Request;
 
 pub(crate) fn routes() -> Router<ApiState> {
     Router::new()
@@ -36,7 +38,7 @@ pub(crate) fn routes() -> Router<ApiState> {
 async fn status_or_predict(
     State(state): State<ApiState>,
     Segment(call): Segment,
-    request: Request,
+    request: axum::extract::Request,
 ) -> Result<Response, Problem> {
     let (name, verb) = split(&call);
     by_verb(state, Asked { name: name.to_owned(), version: None }, verb, request).await
@@ -45,7 +47,7 @@ async fn status_or_predict(
 async fn version_status_or_predict(
     State(state): State<ApiState>,
     Segment((name, call)): Segment<(String, String)>,
-    request: Request,
+    request: axum::extract::Request,
 ) -> Result<Response, Problem> {
     let (version, verb) = split(&call);
     by_verb(state, Asked { name, version: Some(version.to_owned()) }, verb, request).await
@@ -66,7 +68,7 @@ async fn by_verb(
     state: ApiState,
     asked: Asked,
     verb: Option<&str>,
-    request: Request,
+    request: axum::extract::Request,
 ) -> Result<Response, Problem> {
     let methods = match verb {
         None => get(async move |State(state): State<ApiState>| status(&state, &asked).await),
@@ -105,7 +107,7 @@ async fn version_metadata(
 /// One prediction a picture, in order; one bad picture fails the request, as it does there.
 async fn predict(state: &ApiState, asked: &Asked, body: &[u8]) -> Result<Response, Problem> {
     let model = model::named(state, &asked.name, asked.version.as_deref()).await?;
-    let request: request::Request<'_> = payload::json(body)?;
+    let request: Request<'_> = payload::json(body)?;
     let (format, texts) = request.pictures(state.config.max_batch)?;
     let pictures = texts.iter().map(|text| base64_text::picture(text));
     let pictures = pictures.collect::<Result<Vec<_>, _>>()?;

@@ -6,26 +6,34 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
 use super::answer::Format;
+use crate::base64_text::Text;
 use crate::bounded::Bounded;
 use crate::problem::Problem;
 
 /// The body of a prediction.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object with instances or inputs")]
-pub(super) struct Request<'a> {
+#[schema(as = TensorFlowRequest)]
+pub(crate) struct Request<'a> {
+    /// The rows.
     #[serde(borrow)]
+    #[schema(value_type = Option<Vec<Row>>)]
     instances: Option<Bounded<Row<'a>>>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Vec<Base64>>)]
     inputs: Option<Column<'a>>,
     /// There is one signature; whatever a client calls it, it is meant.
     #[serde(rename = "signature_name")]
+    #[schema(value_type = Option<String>)]
     _signature_name: Option<Cow<'a, str>>,
 }
 
 /// `{"b64": …}` or, by the input's name, `{"image": {"b64": …}}`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = TensorFlowRow)]
 #[serde(deny_unknown_fields, expecting = r#"{"b64": …} or {"image": {"b64": …}}"#)]
 struct Row<'a> {
     #[serde(borrow)]
@@ -35,16 +43,13 @@ struct Row<'a> {
 }
 
 /// Bytes in JSON, as TensorFlow writes them.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = TensorFlowBytes)]
 #[serde(deny_unknown_fields, expecting = r#"{"b64": …}"#)]
 struct Base64<'a> {
     #[serde(borrow)]
     b64: Text<'a>,
 }
-
-/// A string without a copy, unless it has escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// `[{"b64": …}, …]` or, by the input's name, `{"image": [{"b64": …}, …]}`.
 struct Column<'a>(Bounded<Base64<'a>>);
