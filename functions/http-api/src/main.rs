@@ -4,25 +4,19 @@ use std::process::ExitCode;
 
 use glimpse_http_api::{ApiConfig, ApiState, router, without_stage};
 use glimpse_model_store::{ModelStore, StoreConfig};
+use glimpse_telemetry::{emf, logs};
 use lambda_http::tower::ServiceBuilder;
-use tracing::Level;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, fmt};
 
 // Pictures are worked on by threads that may block; what is left for this one is waiting, and a
 // second thread would only hand requests to and fro.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     glimpse_classifier::keep_freed_memory();
-    let level = std::env::var("GLIMPSE_LOG").ok().filter(|level| !level.is_empty());
-    let filter: Result<Targets, _> = level.as_deref().unwrap_or("info").parse();
-    let lines = fmt::layer().json().flatten_event(true).with_span_list(false);
-    let shown = filter.as_ref().cloned().unwrap_or(Targets::new().with_default(Level::INFO));
-    tracing_subscriber::registry().with(lines.with_filter(shown)).init();
-    if let (Err(error), Some(level)) = (filter, level) {
-        return refuse(&format!("GLIMPSE_LOG is `{level}`; expected error to trace: {error}"));
+    if let Err(error) = logs::start() {
+        return refuse(&error);
+    }
+    if let Err(error) = emf::start() {
+        return refuse(&error);
     }
     let (store, api) = match (StoreConfig::from_env(), ApiConfig::from_env()) {
         (Ok(store), Ok(api)) => (store, api),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use glimpse_telemetry::{emf, measure};
 use lambda_runtime::Context;
 use serde_json::Value;
@@ -97,7 +97,9 @@ impl Handler {
         let trigger = event.as_ref().map_or("unknown", Event::trigger);
         let mut tally = Tally::default();
         let answer = match event {
-            Ok(Event::Notification(objects)) => self.notified(&objects, invocation, &mut tally).await,
+            Ok(Event::Notification(objects)) => {
+                self.notified(&objects, invocation, &mut tally).await
+            }
             Ok(Event::Queue(messages)) => Ok(self.queued(&messages, invocation, &mut tally).await),
             Ok(Event::Batch(job)) => self.tasks(&job, invocation, &mut tally).await,
             Err(error) => {
@@ -120,7 +122,7 @@ impl Handler {
         invocation: &Invocation,
         tally: &mut Tally,
     ) -> Result<Value, HandlerError> {
-        let settled = self.settle_all(objects.iter(), invocation).await;
+        let settled = self.settle_all(objects.iter().collect(), invocation).await;
         settled.iter().for_each(|settled| tally.count(settled));
         let mut failures = settled.iter().filter_map(|settled| settled.err());
         let Some(first) = failures.next() else { return Ok(Value::Null) };
@@ -134,7 +136,8 @@ impl Handler {
         invocation: &Invocation,
         tally: &mut Tally,
     ) -> Value {
-        let objects = messages.iter().flat_map(|message| message.objects.iter().flatten());
+        let objects =
+            messages.iter().flat_map(|message| message.objects.iter().flatten()).collect();
         let mut settled = self.settle_all(objects, invocation).await.into_iter();
         let mut failed = Vec::new();
         for message in messages {
@@ -151,7 +154,7 @@ impl Handler {
                 Err(error) => {
                     tally.failed += 1;
                     measure::error("invalid_event");
-                    tracing::error!(message = message.id, %error, "a message cannot be read");
+                    tracing::error!(id = message.id, %error, "a message cannot be read");
                     false
                 }
             };
@@ -168,7 +171,7 @@ impl Handler {
         invocation: &Invocation,
         tally: &mut Tally,
     ) -> Result<Value, HandlerError> {
-        let objects = job.tasks.iter().flat_map(|task| task.object.iter());
+        let objects = job.tasks.iter().flat_map(|task| task.object.iter()).collect();
         let mut settled = self.settle_all(objects, invocation).await.into_iter();
         let mut results = Vec::new();
         for task in &job.tasks {
@@ -190,17 +193,17 @@ impl Handler {
     }
 
     /// Settle `objects`, a bounded number at a time; one outcome each, in order.
-    async fn settle_all<'a>(
-        &self,
-        objects: impl Iterator<Item = &'a Object>,
-        invocation: &Invocation,
-    ) -> Vec<Settled> {
-        let deadline = invocation.deadline.into();
-        let settle = async |object| {
-            let settled = tokio::time::timeout_at(deadline, self.worker.settle(object)).await;
-            settled.unwrap_or(Err(Failure::Deadline))
-        };
-        stream::iter(objects.map(settle)).buffered(self.worker.max_in_flight()).collect().await
+    async fn settle_all(&self, objects: Vec<&Object>, invocation: &Invocation) -> Vec<Settled> {
+        let mut pending = Vec::new();
+        for object in objects {
+            pending.push(self.settle_in_time(object, invocation.deadline).boxed());
+        }
+        stream::iter(pending).buffered(self.worker.max_in_flight()).collect().await
+    }
+
+    async fn settle_in_time(&self, object: &Object, deadline: Instant) -> Settled {
+        let settled = tokio::time::timeout_at(deadline.into(), self.worker.settle(object)).await;
+        settled.unwrap_or(Err(Failure::Deadline))
     }
 }
 

@@ -69,9 +69,8 @@ mod tests {
 
     #[test]
     fn the_shorter_is_padded_on_its_right() {
-        let compare = |a: &str, b: &str| {
-            Sequencer::parse(a).unwrap().cmp(&Sequencer::parse(b).unwrap())
-        };
+        let compare =
+            |a: &str, b: &str| Sequencer::parse(a).unwrap().cmp(&Sequencer::parse(b).unwrap());
         assert_eq!(compare("0055AED6DCD90281E5", "0055AED6DCD90281E6"), Ordering::Less);
         assert_eq!(compare("0055AED6DCD90281E5", "0055AED6DCD90281E5"), Ordering::Equal);
         assert_eq!(compare("0055AED6DCD90281E5", "0055AED6DD"), Ordering::Less);

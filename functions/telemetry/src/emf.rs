@@ -119,7 +119,11 @@ mod tests {
         let labelled = sets_of(&json!([[FUNCTION, VERSION, "Code"]]));
         assert_eq!(
             labelled,
-            json!([["FunctionName"], ["FunctionName", "FunctionVersion"], ["FunctionName", "Code"]])
+            json!([
+                ["FunctionName"],
+                ["FunctionName", "FunctionVersion"],
+                ["FunctionName", "Code"]
+            ])
         );
     }
 }

@@ -57,9 +57,9 @@ mod tests {
             "bucket": {"name": "pictures"}, "object": {"key": "a.jpg"}
         }}]});
         let bodies = [good.to_string(), "not JSON".into(), "{}".into(), "[]".into()];
-        let records = bodies.iter().enumerate().map(|(n, body)| {
-            json!({"messageId": n.to_string(), "eventSource": "aws:sqs", "body": body})
-        });
+        let records = bodies.iter().enumerate().map(
+            |(n, body)| json!({"messageId": n.to_string(), "eventSource": "aws:sqs", "body": body}),
+        );
         let messages = read(json!({ "Records": records.collect::<Vec<_>>() })).unwrap();
         assert_eq!(messages[0].objects.as_ref().unwrap()[0].key, "a.jpg");
         assert_eq!(messages[1].objects, Err(EventError::NotJson));
