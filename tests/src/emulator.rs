@@ -79,6 +79,18 @@ impl Emulator {
         serde_json::from_str(&text).expect("the emulator answers with JSON")
     }
 
+    /// Invoke as a part of the trace that `trace` names.
+    ///
+    /// # Panics
+    /// When the emulator does not answer.
+    #[must_use]
+    #[allow(clippy::expect_used)]
+    pub fn invoke_traced(&self, event: &Value, trace: &str) -> String {
+        let request = self.agent.post(&self.url).header("X-Amzn-Trace-Id", trace);
+        let mut response = request.send(event.to_string()).expect("the emulator answers");
+        response.body_mut().read_to_string().expect("the emulator's answer is text")
+    }
+
     /// Invoke with an event that is text already: for timing.
     ///
     /// # Panics

@@ -52,6 +52,25 @@ pub fn this_profiles_bootstrap() -> PathBuf {
     bootstrap(if cfg!(debug_assertions) { "debug" } else { "release" })
 }
 
+/// The binary of the function behind S3, of the profile that this crate was compiled with.
+#[must_use]
+pub fn s3_events() -> PathBuf {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    existing(
+        root().join("target").join(profile).join("s3-events"),
+        "cargo build -p glimpse-s3-events",
+    )
+}
+
+/// The edge's binary, built beside whatever calls this: `target/<profile>/glimpse`.
+#[must_use]
+pub fn glimpse() -> PathBuf {
+    let caller = std::env::current_exe().unwrap_or_default();
+    let beside = caller.ancestors().skip(1).take(2).map(|folder| folder.join("glimpse"));
+    let built = beside.into_iter().find(|path| path.is_file());
+    existing(built.unwrap_or_else(|| "glimpse".into()), "cargo build -p glimpse-edge")
+}
+
 fn existing(path: PathBuf, remedy: &str) -> PathBuf {
     assert!(path.exists(), "{} is not there yet; run `{remedy}`", path.display());
     path

@@ -1,4 +1,5 @@
-//! `s3s-fs` with what it lacks for this purpose: `If-Match` on GET, and bodies from memory.
+//! `s3s-fs` with what it lacks for this purpose: `If-Match` on GET, conditions on PUT that hold among
+//! concurrent writers, and bodies from memory.
 //!
 //! It reads objects in pieces of 4 KiB, and on a small machine the server takes its time from the
 //! same cores as the function: S3 itself does not.
@@ -10,22 +11,41 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use s3s::dto::{
-    ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
-    ListObjectsV2Input, ListObjectsV2Output, PutObjectInput, PutObjectOutput, StreamingBlob,
+    DeleteObjectInput, DeleteObjectOutput, ETag, ETagCondition, GetObjectInput, GetObjectOutput,
+    HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput,
+    PutObjectOutput, StreamingBlob,
 };
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
+use tokio::sync::RwLock;
 
 pub(super) struct Backend {
     files: FileSystem,
     root: PathBuf,
     /// Objects that were read, with the tag that they had then.
     read: Mutex<HashMap<PathBuf, (String, Bytes)>>,
+    /// The tags of objects that were put: the checksums of their contents, as in S3.
+    tags: Mutex<HashMap<PathBuf, String>>,
+    /// A condition and the write that depends on it are one step, and so is a look at an object.
+    turn: RwLock<()>,
 }
 
 impl Backend {
     pub(super) fn new(root: &Path) -> Result<Self, s3s_fs::Error> {
-        Ok(Self { files: FileSystem::new(root)?, root: root.to_owned(), read: Mutex::default() })
+        Ok(Self {
+            files: FileSystem::new(root)?,
+            root: root.to_owned(),
+            read: Mutex::default(),
+            tags: Mutex::default(),
+            turn: RwLock::default(),
+        })
+    }
+
+    /// The object's tag, if there is an object.
+    fn tag(&self, path: &Path) -> Option<String> {
+        let about = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(tags.get(path).cloned().unwrap_or_else(|| tag_of(&about)))
     }
 
     fn content(&self, path: &Path, tag: &str) -> std::io::Result<Bytes> {
@@ -49,11 +69,9 @@ impl S3 for Backend {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let path = self.root.join(&input.bucket).join(&input.key);
+        let _turn = self.turn.read().await;
+        let tag = self.tag(&path).ok_or_else(|| s3_error!(NoSuchKey))?;
         let about = path.metadata().map_err(|_| s3_error!(NoSuchKey))?;
-        if !about.is_file() {
-            return Err(s3_error!(NoSuchKey));
-        }
-        let tag = tag_of(&about);
         if let Some(ETagCondition::ETag(wanted)) = &input.if_match
             && wanted.value() != tag
         {
@@ -85,9 +103,34 @@ impl S3 for Backend {
 
     async fn put_object(
         &self,
-        request: S3Request<PutObjectInput>,
+        mut request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
-        self.files.put_object(request).await
+        let path = self.root.join(&request.input.bucket).join(&request.input.key);
+        let _turn = self.turn.write().await;
+        let tag = self.tag(&path);
+        if request.input.if_none_match.take().is_some() && tag.is_some() {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        if let Some(ETagCondition::ETag(wanted)) = request.input.if_match.take() {
+            let tag = tag.ok_or_else(|| s3_error!(NoSuchKey))?;
+            if wanted.value() != tag {
+                return Err(s3_error!(PreconditionFailed));
+            }
+        }
+        let response = self.files.put_object(request).await?;
+        if let Some(tag) = &response.output.e_tag {
+            let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+            tags.insert(path, tag.value().to_owned());
+        }
+        Ok(response)
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let _turn = self.turn.write().await;
+        self.files.delete_object(request).await
     }
 
     async fn head_object(
@@ -97,7 +140,7 @@ impl S3 for Backend {
         let path = self.root.join(&request.input.bucket).join(&request.input.key);
         let mut response = self.files.head_object(request).await?;
         // The same tag as GET's: clients compare them.
-        response.output.e_tag = path.metadata().ok().map(|about| ETag::Strong(tag_of(&about)));
+        response.output.e_tag = self.tag(&path).map(ETag::Strong);
         Ok(response)
     }
 
@@ -109,7 +152,7 @@ impl S3 for Backend {
     }
 }
 
-/// An entity tag from size and modification time: opaque to clients, new for every content.
+/// For files that were not put: a tag from size and modification time.
 fn tag_of(about: &std::fs::Metadata) -> String {
     let modified = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     format!("{:x}-{:x}", modified.unwrap_or_default().as_nanos(), about.len())

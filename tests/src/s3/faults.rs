@@ -31,7 +31,9 @@ pub enum Fault {
 #[derive(Debug, Default)]
 pub struct Faults {
     planned: Mutex<Vec<Planned>>,
+    steady: Mutex<Option<(Fault, u64)>>,
     seen: Mutex<Vec<String>>,
+    traces: Mutex<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -48,9 +50,20 @@ impl Faults {
         locked(&self.planned).push(Planned { key_ends_with, fault, left: times });
     }
 
+    /// From now on `percent` of all requests meet `fault`, as if drawn by lot.
+    pub fn rate(&self, fault: Fault, percent: u64) {
+        *locked(&self.steady) = Some((fault, percent));
+    }
+
     /// Nothing fails any more.
     pub fn clear(&self) {
         locked(&self.planned).clear();
+        *locked(&self.steady) = None;
+    }
+
+    /// The X-Ray trace headers that came with requests.
+    pub fn traces(&self) -> Vec<String> {
+        locked(&self.traces).clone()
     }
 
     /// Requests so far for a key that ends with `key_ends_with`, as `METHOD /path range`.
@@ -65,12 +78,30 @@ impl Faults {
         let path = request.uri().path();
         let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
         let line = format!("{} {path} {}", request.method(), range.unwrap_or_default());
-        locked(&self.seen).push(line);
+        let number = {
+            let mut seen = locked(&self.seen);
+            seen.push(line);
+            seen.len() as u64
+        };
+        let trace = request.headers().get("x-amzn-trace-id").and_then(|trace| trace.to_str().ok());
+        locked(&self.traces).extend(trace.map(str::to_owned));
         let mut planned = locked(&self.planned);
-        let next = planned.iter_mut().find(|p| p.left > 0 && path.ends_with(&p.key_ends_with))?;
-        next.left -= 1;
-        Some(next.fault)
+        let next = planned.iter_mut().find(|p| p.left > 0 && path.ends_with(&p.key_ends_with));
+        if let Some(next) = next {
+            next.left -= 1;
+            return Some(next.fault);
+        }
+        let (fault, percent) = (*locked(&self.steady))?;
+        (scattered(number) % 100 < percent).then_some(fault)
     }
+}
+
+/// Neighbouring numbers far from one another (the last steps of `SplitMix64`).
+fn scattered(number: u64) -> u64 {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

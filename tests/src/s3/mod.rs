@@ -99,18 +99,19 @@ impl S3Server {
         Client::from_conf(config.build())
     }
 
-    /// Put one object.
+    /// Put one object; gives its entity tag, without quotes.
     ///
     /// # Panics
     /// When the server refuses it.
     #[allow(clippy::expect_used)]
-    pub fn put(&self, bucket: &str, key: &str, content: Vec<u8>) {
+    pub fn put(&self, bucket: &str, key: &str, content: Vec<u8>) -> String {
         let put = self.client().put_object().bucket(bucket).key(key).body(content.into()).send();
         let runtime = self.runtime.as_ref().expect("the server runs until it is dropped");
         // On the server's own runtime, so that it may be called inside another one as well.
         let (sender, receiver) = std::sync::mpsc::channel();
-        runtime.spawn(async move { sender.send(put.await.map(|_| ())) });
-        receiver.recv().expect("the server runs").expect("the object is accepted");
+        runtime.spawn(async move { sender.send(put.await.map(|put| put.e_tag)) });
+        let tag = receiver.recv().expect("the server runs").expect("the object is accepted");
+        tag.unwrap_or_default().trim_matches('"').to_owned()
     }
 
     /// Publish the bundle in `folder` under `bucket/prefix`; gives its `s3://` URI.

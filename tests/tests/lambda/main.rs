@@ -9,4 +9,5 @@ mod common;
 mod faults;
 mod function;
 mod hidden_cpu;
+mod metrics;
 mod triggers;

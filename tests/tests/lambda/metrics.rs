@@ -1,0 +1,54 @@
+//! The metrics of the HTTP function, read back from its log as CloudWatch does.
+
+use glimpse_tests::emulator::Emulator;
+use glimpse_tests::event;
+use serde_json::Value;
+
+use crate::common::api::cat;
+use crate::function::{Stack, ok, problem};
+
+/// The lines in the Embedded Metric Format.
+fn lines(function: &Emulator) -> Vec<Value> {
+    let parsed = function.log().into_iter().filter_map(|line| serde_json::from_str(&line).ok());
+    parsed.filter(|line: &Value| line.get("_aws").is_some()).collect()
+}
+
+/// All values of a metric.
+fn values(function: &Emulator, name: &str) -> Vec<f64> {
+    let lines = lines(function);
+    let given = lines.iter().filter_map(|line| line.get(name)).flat_map(|value| match value {
+        Value::Array(several) => several.iter().filter_map(Value::as_f64).collect(),
+        one => one.as_f64().into_iter().collect::<Vec<_>>(),
+    });
+    given.collect()
+}
+
+#[test]
+fn every_request_adds_to_the_metrics_by_one_line() {
+    let stack = Stack::new();
+    let function = stack.start();
+    ok(&function.invoke(&event::predict(&cat())));
+    assert_eq!(lines(&function).len(), 1);
+    ok(&function.invoke(&event::predict(&cat())));
+    problem(&function.invoke(&event::predict(b"no picture")), 415, "unsupported_image_format");
+
+    assert_eq!(values(&function, "ColdStart"), [1.0]);
+    assert_eq!(values(&function, "Predictions"), [1.0, 1.0]);
+    assert_eq!(values(&function, "Errors"), [1.0]);
+    for (name, count) in
+        [("ModelLoadMs", 1), ("DecodeMs", 2), ("PreprocessMs", 2), ("InferMs", 2), ("RequestMs", 3)]
+    {
+        let values = values(&function, name);
+        assert_eq!(values.len(), count, "{name}");
+        assert!(values.iter().all(|ms| (0.0..600_000.0).contains(ms)), "{name}: {values:?}");
+    }
+    let first = &lines(&function)[0];
+    let directive = &first["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(directive["Namespace"], "Glimpse");
+    let sets = serde_json::json!([["FunctionName"], ["FunctionName", "FunctionVersion"]]);
+    assert_eq!(directive["Dimensions"], sets);
+    assert!(first["FunctionName"].is_string() && first["FunctionVersion"].is_string(), "{first}");
+    assert!(first["Model"].is_string() && first["RequestId"].is_string(), "{first}");
+    let error = lines(&function).into_iter().find(|line| line.get("Errors").is_some()).unwrap();
+    assert_eq!(error["Code"], "unsupported_image_format");
+}

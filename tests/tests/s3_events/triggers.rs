@@ -1,0 +1,89 @@
+//! Every sample event through the function's binary: the same result object for all.
+
+use glimpse_tests::s3::Fault;
+use serde_json::{Value, json};
+
+use crate::common::api::{cat, expected};
+use crate::function::{Stack, sample, samples};
+
+#[test]
+fn every_trigger_leaves_the_engines_answer_in_the_results_bucket() {
+    let stack = Stack::new();
+    let function = stack.start();
+    let mut engine = expected(&cat(), 5);
+    engine.as_object_mut().unwrap().remove("model");
+    let names = samples();
+    assert_eq!(names.len(), 5, "{names:?}");
+    for name in &names {
+        stack.forget();
+        let answer = function.invoke(&sample(name));
+        match name.as_str() {
+            "s3-in-sqs.json" => assert_eq!(answer, json!({ "batchItemFailures": [] })),
+            batch if batch.starts_with("s3-batch-") => {
+                assert_eq!(answer["results"][0]["resultCode"], "Succeeded", "{answer}");
+                let event = sample(name);
+                assert_eq!(answer["results"][0]["taskId"], event["tasks"][0]["taskId"]);
+                assert_eq!(answer["invocationId"], event["invocationId"]);
+                assert_eq!(answer["invocationSchemaVersion"], event["invocationSchemaVersion"]);
+            }
+            _ => assert_eq!(answer, Value::Null, "{name}"),
+        }
+        let result = stack.result().unwrap_or_else(|| panic!("{name} left no result"));
+        for (member, value) in engine.as_object().unwrap() {
+            assert_eq!(&result[member], value, "{name}: {member}");
+        }
+        assert_eq!(result["source"]["sequencer"].is_string(), !name.starts_with("s3-batch-"));
+    }
+}
+
+#[test]
+fn a_failure_is_told_so_that_lambda_sends_the_event_again() {
+    let stack = Stack::new();
+    let function = stack.start();
+    stack.server.faults().plan(".jpg", Fault::SlowDown, 1000);
+    let answer = function.invoke(&sample("s3-notification.json"));
+    assert!(
+        answer["errorMessage"].as_str().is_some_and(|text| text.contains("1 of 1")),
+        "{answer}"
+    );
+    let failed = &sample("s3-in-sqs.json")["Records"][0]["messageId"];
+    let answer = function.invoke(&sample("s3-in-sqs.json"));
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": failed }] }));
+    let answer = function.invoke(&sample("s3-batch-2.0.json"));
+    assert_eq!(answer["results"][0]["resultCode"], "TemporaryFailure");
+    let answer = function.invoke(&json!({ "hello": "world" }));
+    assert!(answer["errorMessage"].as_str().is_some_and(|text| text.contains("no known shape")));
+    assert_eq!(stack.result(), None);
+    stack.server.faults().clear();
+    assert_eq!(function.invoke(&sample("s3-notification.json")), Value::Null);
+    assert!(stack.result().is_some());
+    // Keys may be private: whatever happened, no line holds one.
+    let log = function.log();
+    assert!(log.iter().any(|line| line.contains("is to be tried again")));
+    assert!(!log.iter().any(|line| line.contains("Chelsea")), "{log:?}");
+}
+
+#[test]
+fn a_trace_goes_on_to_s3_and_into_the_log() {
+    const TRACE: &str =
+        "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    let stack = Stack::new();
+    let function = stack.start();
+    assert_eq!(function.invoke_traced(&sample("s3-notification.json"), TRACE), "null");
+    let root = TRACE.split(';').next().unwrap();
+    let traces = stack.server.faults().traces();
+    assert!(traces.iter().any(|trace| trace.contains(root)), "{traces:?}");
+    let lines = function.log();
+    let line = lines.iter().find(|line| line.contains(r#""message":"event""#)).unwrap();
+    assert!(line.contains(root), "{line}");
+}
+
+#[test]
+fn one_bucket_for_pictures_and_results_is_refused_at_the_start() {
+    let stack = Stack::new();
+    let function = stack.start_with(&[("GLIMPSE_UPLOADS_BUCKET", crate::function::RESULTS)]);
+    let answer = function.invoke(&sample("s3-notification.json"));
+    assert!(answer.get("errorType").is_some(), "{answer}");
+    let refused = |line: &String| line.contains("results need a bucket that nothing is read from");
+    assert!(function.log().iter().any(refused), "{:?}", function.log());
+}
