@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use glimpse_telemetry::{emf, measure};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 
 use crate::problem::{ErrorForm, Problem};
 
@@ -64,6 +64,8 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     if let Some(problem) = &problem {
         let rendered = problem.respond(&id, ErrorForm::of(&path));
         let (parts, body) = rendered.into_parts();
+        // A route may have counted the body that goes.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
         response.headers_mut().extend(parts.headers);
         *response.body_mut() = body;
     }
