@@ -10,6 +10,15 @@ const BUILT = ROOT + "target/debug/";
 const SERVERS = {
   // The runtime interface emulator behind a gateway; the model comes from an S3 server.
   lambda: { command: [BUILT + "demo"], ready: /open (http:\S+)\/ in a browser/ },
+  // `glimpse serve`.
+  edge: {
+    command: [BUILT + "glimpse", "serve", "--listen", "127.0.0.1:0"],
+    ready: /listening.*?(127\.0\.0\.1:\d+)/,
+    environment: {
+      GLIMPSE_MODEL_URI: ROOT + "models/default",
+      GLIMPSE_ORT_LIBRARY: `${ROOT}target/onnxruntime/${{ x64: "x86_64", arm64: "aarch64" }[process.arch]}/libonnxruntime.so`,
+    },
+  },
 };
 
 /** The servers that are built: name → base address and `stop`. */
@@ -23,7 +32,7 @@ export async function start(name) {
       stream.on("data", (bytes) => {
         said += bytes;
         const match = ready.exec(said);
-        if (match) resolve(match[1]);
+        if (match) resolve(match[1].startsWith("http") ? match[1] : "http://" + match[1]);
       });
     }
     ended.then((status) => reject(new Error(`${name} ended with ${status}:\n${said}`)));

@@ -144,7 +144,7 @@ function busy(text) {
 
 function render(elapsed) {
   by("status").hidden = true;
-  by("label").textContent = answer.label;
+  by("label").textContent = answer.label ?? "Not sure";
   by("score").textContent = percent(answer.score);
   by("headline").hidden = false;
   by("labels").replaceChildren(...answer.predictions.map(row));
@@ -250,6 +250,7 @@ for (const id of ["file", "photo"]) {
   });
 }
 by("empty").addEventListener("click", () => by("file").click());
+by("api").href = address("docs");
 by("photo").parentElement.hidden = !navigator.maxTouchPoints;
 
 document.addEventListener("paste", ({ clipboardData }) => {
