@@ -3,6 +3,7 @@
 CARGO ?= cargo
 PYTHON ?= python3
 VENV := target/venv-models
+CLIENTS := target/venv-clients
 FETCH := $(PYTHON) infra/fetch/fetch.py
 
 .DEFAULT_GOAL := help
@@ -17,7 +18,7 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 
 test: ## set up and run all the tests
 	@rm -f target/skipped-tests.txt
-	@$(MAKE) --no-print-directory test-rust test-models test-scaling lint-template test-stack test-sam-local test-browser
+	@$(MAKE) --no-print-directory test-rust test-clients test-models test-scaling lint-template test-stack test-sam-local test-browser
 	@test ! -s target/skipped-tests.txt || { echo "skipped:"; cat target/skipped-tests.txt; }
 
 check: ## formatting, clippy with warnings denied, lock files
@@ -28,6 +29,14 @@ check: ## formatting, clippy with warnings denied, lock files
 test-rust: onnxruntime emulator pictures $(VENV)/.stamp ## unit, contract, end-to-end, faults, parity
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
+
+test-clients: onnxruntime emulator $(CLIENTS)/.stamp ## official clients, schemathesis and the snippets of docs/api.md against the server
+	$(CARGO) build --locked --package glimpse-http-api --package glimpse-edge --bins
+	$(CARGO) build --locked --package glimpse-tests --example api_client
+	$(CLIENTS)/bin/python -m pytest -p no:cacheprovider tests/clients
+
+openapi: ## write docs/openapi.json anew
+	$(CARGO) run --quiet --locked --package glimpse-http-api --example openapi
 
 test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest
@@ -49,7 +58,7 @@ test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed wi
 	$(CARGO) build --locked --package glimpse-http-api --package glimpse-s3-events --bins
 	target/venv-stack/bin/python -m pytest tests/stack
 
-test-sam-local: ## the sample events through sam local invoke, where a Docker engine runs and infra/sam-build was run
+test-sam-local: target/venv-stack/.stamp ## the sample events through sam local invoke, where a Docker engine runs and infra/sam-build was run
 	@infra/test-sam-local
 
 onnxruntime: ## fetch the ONNX Runtime library
@@ -108,4 +117,9 @@ target/venv-baseline/.stamp: tests/baseline/requirements.txt
 	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-models test-scaling lint-template test-browser test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda bench-edge
+$(CLIENTS)/.stamp: tests/clients/requirements.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+.PHONY: help demo test check test-rust test-clients openapi test-models test-scaling lint-template test-browser test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda bench-edge
