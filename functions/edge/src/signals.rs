@@ -1,11 +1,16 @@
 //! SIGINT and SIGTERM: the first asks to end well, the second ends at once.
 
 use std::process;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::error::{EXIT_INTERRUPTED, Error};
+
+/// At the end, threads that open the library or run a picture have this long to be done: the library
+/// must not be taken down under them.
+pub const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Whether the process was asked to end; cloning shares it.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ use crate::error::{EXIT_BROKEN, EXIT_INTERRUPTED, Error};
 use crate::logs::LogArguments;
 use crate::model::ModelArguments;
 use crate::progress::Progress;
-use crate::signals::Stop;
+use crate::signals::{FAREWELL, Stop};
 use crate::source::{Bucket, expand};
 
 use output::{Form, Output};
@@ -93,8 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         stop: &stop,
     };
     let done = all(arguments, form, &model, &pipeline, &bucket);
-    // A fetch that nobody waits for any more must not keep the program.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(FAREWELL);
     done
 }
 

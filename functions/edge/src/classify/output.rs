@@ -36,7 +36,7 @@ impl<W: Write> Output<W> {
         let longest = longest.map(|label| label.chars().count()).max().unwrap_or_default();
         let label_width = longest.clamp("LABEL".len(), WIDEST_LABEL);
         let lines = match form {
-            Form::Table => format!(" SCORE  {:label_width$}  FILE\n", "LABEL").into_bytes(),
+            Form::Table => format!("{:>7}  {:label_width$}  FILE\n", "SCORE", "LABEL").into_bytes(),
             Form::Json => Vec::new(),
             Form::Csv => b"file,rank,label,index,score,error\n".to_vec(),
         };

@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use crate::error::Error;
 use crate::logs::LogArguments;
 use crate::model::{self, ModelArguments};
-use crate::signals::Stop;
+use crate::signals::{FAREWELL, Stop};
 
 use self::metrics::Metrics;
 use gate::Gate;
@@ -126,8 +126,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     arguments.log.start("info")?;
     let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
     let done = runtime.block_on(serve(arguments));
-    // Pictures of requests that were given up need not be finished.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(FAREWELL);
     done
 }
 

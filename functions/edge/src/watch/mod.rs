@@ -23,8 +23,8 @@ use crate::error::Error;
 use crate::logs::LogArguments;
 use crate::model::{self, ModelArguments};
 use crate::record::{Model, Outcome, Record};
-use crate::signals::Stop;
-use crate::source::{Failure, pictures_in, read_file};
+use crate::signals::{FAREWELL, Stop};
+use crate::source::{Failure, is_hidden, pictures_in, read_file};
 
 use changes::{Change, Changes};
 use journal::{Journal, Key};
@@ -106,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let limit = arguments.max_file_bytes;
     let mut watch = Watch { folder, journal, shelf, settling, store, options, limit };
     watch.run(&changes, Duration::from_millis(arguments.rescan_ms), &stop)?;
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(FAREWELL);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -141,7 +141,10 @@ impl Watch {
             let Some(told) = changes.next(TICK) else { return Ok(()) };
             for change in told {
                 match change {
-                    Change::File { path, state } => self.settling.touched(path, state),
+                    Change::File { path, state } if self.shows(&path) => {
+                        self.settling.touched(path, state);
+                    }
+                    Change::File { .. } => {}
                     // What came into it before the system began to tell of it is found by looking.
                     Change::Folder(path) => {
                         self.look_through(&path);
@@ -228,6 +231,12 @@ impl Watch {
         if let Err(error) = shelf.put(path, self.journal.label(done)) {
             tracing::warn!(file = %path.display(), %error, "a picture cannot be moved now");
         }
+    }
+
+    /// Whether no folder on the way is hidden: looking through does not enter those either.
+    fn shows(&self, path: &Path) -> bool {
+        let within = path.strip_prefix(&self.folder).unwrap_or(path);
+        !within.ancestors().any(is_hidden)
     }
 
     /// The path within the folder: the same when the folder is mounted elsewhere.

@@ -1,0 +1,48 @@
+//! The edge binary at work: `glimpse classify` over many small JPEGs against the bare session, and
+//! `glimpse serve` under 64 clients.
+//!
+//! `make bench-edge` prepares what this needs. Absolute numbers belong to the machine; the ratios
+//! are what is quoted. `GLIMPSE_BENCH_PICTURES` (10,000) and `GLIMPSE_BENCH_SECONDS` (60) say how
+//! much, `GLIMPSE_BENCH_BUNDLE` with which model.
+
+#![allow(missing_docs)]
+
+mod soak;
+mod throughput;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use glimpse_tests::workspace;
+use image::imageops::{FilterType, resize};
+use image::{DynamicImage, ImageFormat};
+
+type Failure = Box<dyn Error>;
+
+fn main() -> Result<(), Failure> {
+    let bundle = std::env::var_os("GLIMPSE_BENCH_BUNDLE").map(PathBuf::from);
+    let bundle = bundle.unwrap_or_else(|| workspace::root().join("target/bundle-224"));
+    throughput::run(&bundle, number("GLIMPSE_BENCH_PICTURES", 10_000)?)?;
+    soak::run(&bundle, Duration::from_secs(number("GLIMPSE_BENCH_SECONDS", 60)? as u64))
+}
+
+fn number(variable: &str, default: usize) -> Result<usize, Failure> {
+    let value = std::env::var(variable).ok();
+    Ok(value.map(|value| value.parse()).transpose()?.unwrap_or(default))
+}
+
+/// A part of a real picture as a JPEG; a different part for each `number`.
+fn jpeg(whole: &DynamicImage, number: usize) -> Result<Vec<u8>, Failure> {
+    let number = u32::try_from(number)?;
+    let (left, top) = (number * 7 % (whole.width() / 2), number * 3 % (whole.height() / 2));
+    let part = whole.crop_imm(left, top, whole.width() / 2, whole.height() / 2).into_rgb8();
+    let mut file = std::io::Cursor::new(Vec::new());
+    resize(&part, 160, 120, FilterType::Triangle).write_to(&mut file, ImageFormat::Jpeg)?;
+    Ok(file.into_inner())
+}
+
+fn verdict(what: &str, value: f64, target: f64, holds: bool) {
+    let word = if holds { "ok" } else { "MISSED" };
+    println!("  {what:44} {value:.2} (target {target:.2}) {word}");
+}

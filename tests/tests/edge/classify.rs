@@ -1,0 +1,194 @@
+//! `glimpse classify`: what it prints, and what its exit code says.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use glimpse_tests::edge::glimpse;
+use image::ImageFormat;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::common::encode::{encode, plain};
+use super::common::toy::{self, Graph};
+
+/// A folder of pictures whose label is their colour, beside files that are none.
+pub fn pictures() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, colour, format| {
+        fs::write(folder.path().join(name), encode(&plain(9, 8, colour), format)).unwrap();
+    };
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    write("b.png", [0, 0, 200], ImageFormat::Png);
+    write("a.JPG", [200, 0, 0], ImageFormat::Jpeg);
+    write("sub/c.bmp", [0, 200, 0], ImageFormat::Bmp);
+    write(".hidden.png", [0, 200, 0], ImageFormat::Png);
+    fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
+    folder
+}
+
+/// `glimpse classify` in `folder`, with the toy model.
+fn classify(folder: &Path) -> (TempDir, Command) {
+    let bundle = toy::bundle(Graph::MeanColour);
+    let mut command = glimpse(bundle.path());
+    command.current_dir(folder).arg("classify");
+    (bundle, command)
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let (_bundle, mut command) = classify(folder);
+    command.args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The lines of NDJSON.
+pub fn lines(output: &[u8]) -> Vec<Value> {
+    assert!(output.is_empty() || output.ends_with(b"\n"), "{:?}", text(output));
+    text(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn files(output: &[u8]) -> Vec<String> {
+    lines(output).iter().map(|line| line["file"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_folder_is_a_line_of_json_a_picture_by_name() {
+    let folder = pictures();
+    let output = run(folder.path(), &["."]);
+    assert!(output.status.success());
+    insta::assert_snapshot!(text(&output.stdout));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn csv_is_a_line_a_label() {
+    let folder = pictures();
+    fs::write(folder.path().join("broken, \"very\".png"), "").unwrap();
+    let output = run(folder.path(), &["--csv", "-k", "2", "."]);
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn a_table_tells_broken_pictures_at_the_end() {
+    let folder = pictures();
+    fs::write(folder.path().join("b1.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
+    fs::write(folder.path().join("b2.png"), "words").unwrap();
+    let output = run(folder.path(), &["--table", ".", "nowhere.jpg"]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(format!("{}---\n{}", text(&output.stdout), text(&output.stderr)));
+}
+
+#[test]
+fn files_globs_and_standard_input_come_in_the_order_of_the_command_line() {
+    let folder = pictures();
+    fs::write(folder.path().join("[x].png"), fs::read(folder.path().join("b.png")).unwrap())
+        .unwrap();
+    let (_bundle, mut command) = classify(folder.path());
+    let arguments = ["*/*.bmp", "-", "b.png", "[x].png", "*.nothing", "s*"];
+    let mut process = command
+        .args(arguments)
+        .stdin(Stdio::from(fs::File::open(folder.path().join("a.JPG")).unwrap()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(1));
+    let output = process.wait_with_output().unwrap().stdout;
+    let expected = ["sub/c.bmp", "-", "b.png", "[x].png", "*.nothing", "sub/c.bmp"];
+    assert_eq!(files(&output), expected);
+    let lines = lines(&output);
+    assert_eq!(lines[1]["label"], "red");
+    assert_eq!(lines[4]["error"]["code"], "no_match");
+}
+
+#[test]
+fn many_pictures_of_all_sizes_keep_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..120_u32 {
+        // Now and then a large one, which takes longer than all that come after it.
+        let side = if number % 40 == 3 { 3000 } else { 8 + number };
+        let colour = [[200, 0, 0], [0, 200, 0], [0, 0, 200]][number as usize % 3];
+        let file = encode(&plain(side, 16, colour), ImageFormat::Png);
+        fs::write(folder.path().join(format!("{number:03}.png")), file).unwrap();
+    }
+    let output = run(folder.path(), &["."]);
+    assert!(output.status.success());
+    let lines = lines(&output.stdout);
+    assert_eq!(lines.len(), 120);
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(line["file"], format!("./{number:03}.png"));
+        assert_eq!(line["label"], ["red", "green", "blue"][number % 3], "{line}");
+    }
+}
+
+#[test]
+fn what_cannot_start_is_told_with_exit_code_2() {
+    let folder = pictures();
+    let none = tempfile::tempdir().unwrap();
+    let none = none.path().to_str().unwrap();
+    for (arguments, reason) in [
+        (&["classify"][..], "<PATH>"),
+        (&["classify", "--json", "--csv", "."], "cannot be used with"),
+        (&["classify", "--top-k", "0", "."], "--top-k"),
+        (&["classify", "--threads", "0", "."], "GLIMPSE_THREADS is `0`"),
+        (&["classify", "--log", "loud?=x", "."], "GLIMPSE_LOG"),
+        (&["classify", "--model", none, "."], "does not exist"),
+        (&["classify", "--model", "https://host/model", "."], "GLIMPSE_MODEL_URI"),
+        (&["classify", "--explain", "out", "."], "explain"),
+        (&["fly"], "unrecognized subcommand"),
+    ] {
+        let bundle = toy::bundle(Graph::MeanColour);
+        let mut command = glimpse(bundle.path());
+        let output = command.current_dir(folder.path()).args(arguments).output().unwrap();
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_flag_and_its_variable_are_the_same() {
+    let folder = pictures();
+    let (_bundle, mut command) = classify(folder.path());
+    let variable = command.args(["a.JPG"]).env("GLIMPSE_TOP_K", "2").output().unwrap();
+    assert_eq!(variable.stdout, run(folder.path(), &["--top-k", "2", "a.JPG"]).stdout);
+    assert_eq!(lines(&variable.stdout)[0]["predictions"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_file_over_the_limit_is_not_read() {
+    let folder = pictures();
+    let output = run(folder.path(), &["--max-file-bytes", "10", "b.png"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(lines(&output.stdout)[0]["error"]["code"], "payload_too_large");
+}
+
+#[test]
+fn an_explanation_is_a_picture_of_the_models_input() {
+    let (folder, bundle) = (pictures(), toy::bundle(Graph::Explained));
+    let mut command = glimpse(bundle.path());
+    command.current_dir(folder.path()).args(["classify", "--explain", "why", "a.JPG", "b.png"]);
+    assert!(command.output().unwrap().status.success());
+    for name in ["a.JPG.png", "b.png.png"] {
+        let overlay = image::open(folder.path().join("why").join(name)).unwrap();
+        assert_eq!((overlay.width(), overlay.height()), (toy::SIDE, toy::SIDE));
+    }
+}
+
+#[test]
+fn the_help_says_what_there_is() {
+    for verb in ["", "classify", "serve", "watch"] {
+        let bundle = toy::bundle(Graph::MeanColour);
+        let mut command = glimpse(bundle.path());
+        let arguments = [verb, "--help"].into_iter().filter(|word| !word.is_empty());
+        let output = command.args(arguments).output().unwrap();
+        insta::assert_snapshot!(
+            format!("help {verb}").trim().replace(' ', "_"),
+            text(&output.stdout)
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! The binary `glimpse` on its command line and its sockets.
+
+// Helpers fail like the tests that call them.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod classify;
+mod http;
+mod interrupts;
+mod objects;
+mod overload;
+mod serve;
+mod swap;
+mod terminal;
+mod watch;
+mod watch_kill;

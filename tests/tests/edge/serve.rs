@@ -1,0 +1,242 @@
+//! `glimpse serve`: the API on a socket.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use glimpse_tests::edge::{Running, glimpse};
+use image::ImageFormat;
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use super::common::answer::without_timing;
+use super::common::encode::{encode, plain};
+use super::common::toy::{self, Graph};
+use super::http::{Connection, ask, get, post, post_with};
+
+pub fn red() -> Vec<u8> {
+    encode(&plain(9, 8, [200, 0, 0]), ImageFormat::Png)
+}
+
+/// A server with the toy model and `arguments`.
+pub fn serve(arguments: &[&str]) -> (TempDir, Running, SocketAddr) {
+    let bundle = toy::bundle(Graph::MeanColour);
+    // Global flags may stand before the verb's own.
+    let mut command = glimpse(bundle.path());
+    let (running, address) = Running::serve(with(&mut command, arguments));
+    (bundle, running, address)
+}
+
+/// `arguments` as environment variables: `--queue 1` is `GLIMPSE_QUEUE=1`.
+fn with<'a>(
+    command: &'a mut std::process::Command,
+    arguments: &[&str],
+) -> &'a mut std::process::Command {
+    for pair in arguments.chunks(2) {
+        let name = pair[0].trim_start_matches('-').replace('-', "_").to_uppercase();
+        command.env(format!("GLIMPSE_{name}"), pair[1]);
+    }
+    command
+}
+
+#[test]
+fn a_connection_serves_one_request_after_the_other() {
+    let (_bundle, _running, address) = serve(&[]);
+    let mut connection = Connection::open(address);
+    for _ in 0..3 {
+        connection.send(&post(&red()));
+        let answer = connection.answer().unwrap();
+        assert_eq!((answer.status, answer.json()["label"].clone()), (200, "red".into()));
+        assert!(answer.header("x-request-id").is_some());
+        connection.send(&get("/healthz"));
+        assert_eq!(connection.answer().unwrap().status, 200);
+    }
+}
+
+#[test]
+fn sigterm_lets_requests_that_have_begun_be_answered() {
+    let (_bundle, mut running, address) = serve(&[]);
+    let (mut busy, mut idle) = (Connection::open(address), Connection::open(address));
+    idle.send(&get("/healthz"));
+    idle.answer().unwrap();
+    let request = post(&red());
+    let (first, rest) = request.split_at(request.len() - 5);
+    busy.send(first);
+    // Once this other request is answered, the server has read the first part of ours.
+    idle.send(&get("/v2/health/ready"));
+    idle.answer().unwrap();
+    thread::sleep(Duration::from_millis(50));
+    running.signal(Signal::SIGTERM);
+    running.wait_for("ending");
+    assert!(TcpStream::connect(address).is_err(), "it still accepts connections");
+    busy.send(rest);
+    let answer = busy.answer().unwrap();
+    assert_eq!((answer.status, answer.json()["label"].clone()), (200, "red".into()));
+    assert!(idle.answer().is_none());
+    assert_eq!(running.end().code(), Some(0));
+}
+
+#[test]
+fn a_request_that_never_ends_does_not_hold_the_server_up() {
+    let (_bundle, mut running, address) = serve(&["--drain-ms", "100"]);
+    let mut busy = Connection::open(address);
+    busy.send(&post(&red())[..60]);
+    thread::sleep(Duration::from_millis(50));
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.end().code(), Some(0));
+}
+
+#[test]
+fn a_token_opens_all_and_health_needs_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "correct-horse-battery\n").unwrap();
+    let (_bundle, running, address) = serve(&["--bearer-token-file", file.to_str().unwrap()]);
+    for path in ["/healthz", "/v2/health/live", "/v2/health/ready"] {
+        assert_eq!(ask(address, &get(path)).status, 200, "{path}");
+    }
+    for path in ["/", "/model", "/metrics", "/nothing"] {
+        assert_eq!(ask(address, &get(path)).status, 401, "{path}");
+    }
+    let token = |token: &str| format!("authorization: Bearer {token}\r\n");
+    let refused = ask(address, &post_with(&red(), &token("correct-horse-batterz")));
+    assert_eq!((refused.status, refused.json()["code"].clone()), (401, "unauthorized".into()));
+    assert_eq!(refused.header("www-authenticate"), Some("bearer"));
+    let admitted = ask(address, &post_with(&red(), &token("correct-horse-battery")));
+    assert_eq!(admitted.status, 200);
+    let log = format!("{:?}", running.log());
+    assert!(!log.contains("correct-horse"), "the token is logged: {log}");
+}
+
+#[test]
+fn tls_is_served_from_pem_files_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let files = [certificate.to_str().unwrap(), key.to_str().unwrap()];
+    let (_bundle, _running, address) = serve(&["--tls-cert", files[0], "--tls-key", files[1]]);
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    let mut stream = rustls::Stream::new(&mut client, &mut socket);
+    let request = post_with(&red(), "connection: close\r\n");
+    stream.write_all(&request).unwrap();
+    let mut answer = Vec::new();
+    // The server may close without a farewell.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"label\":\"red\""), "{answer}");
+
+    let mut plain = Connection::open(address);
+    plain.send(&get("/healthz"));
+    assert!(plain.answer().is_none());
+}
+
+#[test]
+fn metrics_count_what_was_answered() {
+    let (_bundle, _running, address) = serve(&[]);
+    ask(address, &post(&red()));
+    ask(address, &post(b"\x89PNG\r\n\x1a\nbroken"));
+    let page = ask(address, &get("/metrics"));
+    let page = String::from_utf8(page.body).unwrap();
+    for line in [
+        "glimpse_predictions_total 1",
+        "glimpse_errors_total{code=\"corrupt_image\"} 1",
+        "glimpse_infer_ms_count 1",
+        "glimpse_request_ms_count 2",
+        "glimpse_requests_in_flight 0",
+        "glimpse_model_info{name=\"toy\",version=\"1\"} 1",
+        "# TYPE glimpse_request_ms histogram",
+    ] {
+        assert!(page.lines().any(|own| own == line), "no `{line}` in\n{page}");
+    }
+}
+
+#[test]
+fn batching_gives_the_same_answers() {
+    let (_one, _single, alone) = serve(&[]);
+    let (_two, _batched, together) = serve(&["--batch-most", "8", "--batch-window-ms", "50"]);
+    let clients: Vec<_> = (0..24_u8)
+        .map(|number| {
+            thread::spawn(move || {
+                let colour = [number * 10, 255 - number * 10, number];
+                let picture = encode(&plain(9, 8, colour), ImageFormat::Png);
+                let top_k = u32::from(number) % 3 + 1;
+                let request = String::from_utf8_lossy(&post(b"")).into_owned();
+                let request = request
+                    .replace("/predict", &format!("/predict?top_k={top_k}"))
+                    .replace("content-length: 0", &format!("content-length: {}", picture.len()));
+                let request = [request.as_bytes(), &picture].concat();
+                let answers = [alone, together].map(|address| ask(address, &request));
+                answers.map(|answer| (answer.status, without_timing(answer.json())))
+            })
+        })
+        .collect();
+    for client in clients {
+        let [alone, together] = client.join().unwrap();
+        assert_eq!(alone.0, 200);
+        assert_eq!(alone, together);
+    }
+    let broken = ask(together, &post(b"\x89PNG\r\n\x1a\nbroken"));
+    assert_eq!(broken.json()["code"], "corrupt_image");
+}
+
+#[test]
+fn the_service_manager_is_told_of_start_life_and_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let bundle = toy::bundle(Graph::MeanColour);
+    let mut command = glimpse(bundle.path());
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
+    let (mut running, _) = Running::serve(&mut command);
+    let told = || {
+        let mut buffer = [0; 256];
+        let length = manager.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+    };
+    assert_eq!(told(), "READY=1");
+    assert_eq!((told(), told()), ("WATCHDOG=1".to_owned(), "WATCHDOG=1".to_owned()));
+    running.signal(Signal::SIGTERM);
+    running.end();
+    let last = std::iter::repeat_with(told).find(|word| word != "WATCHDOG=1");
+    assert_eq!(last.as_deref(), Some("STOPPING=1"));
+}
+
+#[test]
+fn a_start_that_cannot_succeed_ends_with_exit_code_2() {
+    let bundle = toy::bundle(Graph::MeanColour);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (arguments, reason) in [
+        (["--listen", taken.as_str()], "cannot listen"),
+        (["--model-uri", "/nowhere"], "does not exist"),
+        (["--max-batch", "0"], "GLIMPSE_MAX_BATCH=0"),
+        (["--bearer-token-file", "/nowhere"], "/nowhere"),
+        (["--tls-cert", "/nowhere"], "--tls-key"),
+    ] {
+        let mut command = glimpse(bundle.path());
+        let listen =
+            if arguments[0] == "--listen" { &[][..] } else { &["--listen", "127.0.0.1:0"] };
+        let output = command.arg("serve").args(listen).args(arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+    }
+}

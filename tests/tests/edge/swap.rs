@@ -1,0 +1,99 @@
+//! `glimpse serve` while its bundle changes.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use glimpse_tests::edge::{Running, glimpse};
+use glimpse_tests::s3::S3Server;
+use serde_json::json;
+
+use super::common::toy::{self, Graph};
+use super::http::{ask, get, post};
+use super::serve::red;
+
+fn version(address: SocketAddr) -> String {
+    ask(address, &get("/model")).json()["version"].as_str().unwrap().to_owned()
+}
+
+fn wait_for_version(address: SocketAddr, expected: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while version(address) != expected {
+        assert!(Instant::now() < deadline, "version {expected} is not served");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Copy a bundle over another; its description last, as publishing does.
+fn replace(from: &Path, to: &Path) {
+    for file in ["model.onnx", "labels.txt", "bundle.json"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
+#[test]
+fn a_changed_folder_is_served_without_a_request_that_fails() {
+    let bundle = toy::bundle(Graph::MeanColour);
+    let mut command = glimpse(bundle.path());
+    let (_running, address) = Running::serve(command.env("GLIMPSE_REFRESH_MS", "50"));
+    let done = Arc::new(AtomicBool::new(false));
+    let asked = done.clone();
+    let client = thread::spawn(move || {
+        let mut answers = 0;
+        while !asked.load(Ordering::Relaxed) {
+            let answer = ask(address, &post(&red()));
+            assert_eq!((answer.status, answer.json()["label"].clone()), (200, "red".into()));
+            answers += 1;
+        }
+        answers
+    });
+    for next in ["2", "3"] {
+        let changed = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!(next));
+        replace(changed.path(), bundle.path());
+        wait_for_version(address, next);
+    }
+    done.store(true, Ordering::Relaxed);
+    assert!(client.join().unwrap() > 0);
+    let metrics = String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
+    assert!(metrics.contains("glimpse_model_info{name=\"toy\",version=\"3\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("glimpse_model_info{name=\"toy\",version=\"2\"} 0\n"), "{metrics}");
+}
+
+#[test]
+fn a_bad_bundle_is_refused_and_the_old_one_keeps_serving() {
+    let refused = "the source has no bundle that can be served; the old one is";
+    let not_a_number = toy::bundle_with(Graph::NotANumber, |bundle| bundle["version"] = json!("2"));
+    let torn = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!("2"));
+    fs::write(torn.path().join("model.onnx"), "torn").unwrap();
+    for bad in [not_a_number, torn] {
+        let bundle = toy::bundle(Graph::MeanColour);
+        let mut command = glimpse(bundle.path());
+        let (running, address) = Running::serve(command.env("GLIMPSE_REFRESH_MS", "50"));
+        replace(bad.path(), bundle.path());
+        running.wait_for(refused);
+        assert_eq!(version(address), "1");
+        assert_eq!(ask(address, &post(&red())).json()["label"], "red");
+        let good = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!("3"));
+        replace(good.path(), bundle.path());
+        wait_for_version(address, "3");
+    }
+}
+
+#[test]
+fn a_changed_prefix_in_s3_is_served() {
+    let server = S3Server::start(&["models"]);
+    let bundle = toy::bundle(Graph::MeanColour);
+    let uri = server.publish(bundle.path(), "models", "toy");
+    let cache = tempfile::tempdir().unwrap();
+    let mut command = glimpse(&uri);
+    command.envs(server.environment()).env("GLIMPSE_CACHE_DIR", cache.path());
+    let (_running, address) = Running::serve(command.env("GLIMPSE_REFRESH_MS", "50"));
+    assert_eq!(version(address), "1");
+    let next = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!("2"));
+    server.publish(next.path(), "models", "toy");
+    wait_for_version(address, "2");
+}
