@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::protocol::open_inference::Output;
+
 use super::parts::{
     OF_MODEL, OF_NAMED, PIXEL, json_answer, name, or_error, paths as object, schema, version,
 };
@@ -9,7 +11,7 @@ use super::parts::{
 pub(super) fn paths() -> Map<String, Value> {
     object(json!({
         "/v2": get("serverMetadata", "The server", &[],
-            &json!({ "200": json_answer("The server", "ServerMetadata") })),
+            &or_error(json_answer("The server", "ServerMetadata"), &[401])),
         "/v2/health/live": get("live", "The process answers", &[],
             &json!({ "200": flag("Alive", "live") })),
         "/v2/health/ready": get("ready", "Whether the model is loaded; asking starts the load", &[],
@@ -33,6 +35,7 @@ pub(super) fn refine(schemas: &mut Value) {
             "properties": {
                 "name": { "const": "image" },
                 "datatype": { "const": datatype },
+                "parameters": schema("InferenceInputParameters"),
                 "shape": { "type": "array", "minItems": dimensions, "maxItems": dimensions,
                            "items": { "type": "integer", "minimum": 1 } },
                 "data": data
@@ -46,6 +49,8 @@ pub(super) fn refine(schemas: &mut Value) {
             tensor("UINT8", 4, data("RGB at the model's input size, `[N, H, W, 3]`, flat or nested", json!({})))
         ]
     });
+    let names = Output::ALL.map(Output::name);
+    schemas["InferenceRequestedOutput"]["properties"]["name"]["enum"] = json!(names);
     let request = &mut schemas["InferenceRequest"]["properties"];
     request["inputs"]["minItems"] = json!(1);
     request["inputs"]["maxItems"] = json!(1);
@@ -68,7 +73,7 @@ fn metadata(id: &str, parameters: &[Value]) -> Value {
 }
 
 fn ready(id: &str, parameters: &[Value]) -> Value {
-    let mut responses = or_error(json_answer("Loaded", "ModelReady"), &[404]);
+    let mut responses = or_error(json_answer("Loaded", "ModelReady"), &[401, 404]);
     responses["503"] = later(json_answer("Not yet", "ModelReady"));
     get(id, "Whether the model is loaded; asking starts the load", parameters, &responses)
 }

@@ -9,23 +9,25 @@ pub(super) const PIXEL: &str = concat!(
 );
 
 /// Every status of a problem, and its codes.
-pub(super) const PROBLEMS: [(u16, &[&str]); 8] = [
+pub(super) const PROBLEMS: [(u16, &[&str]); 10] = [
     (400, &["invalid_json", "missing_image", "invalid_base64", "invalid_parameter"]),
+    (401, &["unauthorized"]),
     (404, &["not_found"]),
     (405, &["method_not_allowed"]),
+    (408, &["slow_body"]),
     (413, &["payload_too_large", "image_too_large", "batch_too_large"]),
     (415, &["unsupported_media_type", "unsupported_image_format"]),
     (422, &["corrupt_image"]),
     (500, &["internal"]),
-    (503, &["model_unavailable", "object_unavailable"]),
+    (503, &["model_unavailable", "object_unavailable", "overloaded", "timed_out"]),
 ];
 
 /// What a request with pictures can come to besides 200.
-pub(super) const OF_PICTURES: [u16; 6] = [400, 413, 415, 422, 500, 503];
+pub(super) const OF_PICTURES: [u16; 8] = [400, 401, 408, 413, 415, 422, 500, 503];
 /// The same, where a model is named.
-pub(super) const OF_NAMED: [u16; 7] = [400, 404, 413, 415, 422, 500, 503];
+pub(super) const OF_NAMED: [u16; 9] = [400, 401, 404, 408, 413, 415, 422, 500, 503];
 /// What a request for a model's description can come to besides 200.
-pub(super) const OF_MODEL: [u16; 3] = [404, 500, 503];
+pub(super) const OF_MODEL: [u16; 4] = [401, 404, 500, 503];
 
 pub(super) fn schema(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
@@ -88,5 +90,55 @@ pub(super) fn paths(all: Value) -> Map<String, Value> {
     match all {
         Value::Object(paths) => paths,
         _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use glimpse_classifier::ClassifyError;
+
+    use super::*;
+    use crate::problem::Problem;
+
+    /// One of each status and code; a new one fails to be found here.
+    #[test]
+    fn every_problem_is_listed_under_its_status() {
+        let text = String::new;
+        let problems = [
+            Problem::InvalidJson(text()),
+            Problem::MissingImage,
+            Problem::InvalidBase64(text()),
+            Problem::InvalidParameter(text()),
+            Problem::PayloadTooLarge { limit: 1 },
+            Problem::ObjectTooLarge { limit: 1 },
+            Problem::from(ClassifyError::TooMuchMemory { limit: 1 }),
+            Problem::BatchTooLarge { count: 2, limit: 1 },
+            Problem::UnsupportedMediaType(text()),
+            Problem::UnsupportedEncoding(text()),
+            Problem::from(ClassifyError::UnsupportedFormat),
+            Problem::from(ClassifyError::Corrupt { format: "PNG" }),
+            Problem::NotFound,
+            Problem::UnknownModel { name: text(), version: text() },
+            Problem::MethodNotAllowed,
+            Problem::ModelUnavailable,
+            Problem::ObjectUnavailable,
+            Problem::Unauthorized,
+            Problem::SlowBody { limit: Duration::ZERO },
+            Problem::Overloaded,
+            Problem::TimedOut { limit: Duration::ZERO },
+            Problem::Internal,
+        ];
+        let mut seen = std::collections::BTreeSet::new();
+        for problem in problems {
+            let details = serde_json::to_value(problem.details()).unwrap();
+            let (status, code) =
+                (details["status"].as_u64().unwrap(), details["code"].as_str().unwrap().to_owned());
+            let listed = PROBLEMS.iter().find(|(listed, _)| u64::from(*listed) == status);
+            assert!(listed.is_some_and(|(_, codes)| codes.contains(&&*code)), "{status} {code}");
+            seen.insert(code);
+        }
+        assert_eq!(seen.len(), PROBLEMS.iter().map(|(_, codes)| codes.len()).sum::<usize>());
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn paths() -> Map<String, Value> {
             "operationId": "model",
             "tags": ["service"],
             "summary": "The bundle's description, and what the model can do",
-            "responses": or_problem(json_answer("The model", "Model"), &[500, 503])
+            "responses": or_problem(json_answer("The model", "Model"), &[401, 500, 503])
         } },
         "/openapi.json": page("openapi", "This document", "application/json", "object"),
         "/docs": page("docs", "This document as a page", "text/html", "string"),
@@ -35,9 +35,9 @@ fn page(id: &str, summary: &str, media_type: &str, kind: &str) -> Value {
         "operationId": id,
         "tags": ["service"],
         "summary": summary,
-        "responses": { "200": {
+        "responses": or_problem(json!({
             "description": summary,
             "content": { media_type: { "schema": { "type": kind } } }
-        } }
+        }), &[401])
     } })
 }

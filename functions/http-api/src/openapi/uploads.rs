@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::parts::{json_answer, or_problem, paths as object, schema, segment};
 
 pub(super) fn paths() -> Map<String, Value> {
-    let mut upload = or_problem(json!(null), &[400, 404, 413, 500, 503]);
+    let mut upload = or_problem(json!(null), &[400, 401, 404, 408, 413, 415, 500, 503]);
     upload["201"] =
         json_answer("Where to put the picture, and where its result will be", "UploadTicket");
     drop_ok(&mut upload);
@@ -13,7 +13,7 @@ pub(super) fn paths() -> Map<String, Value> {
         "description": "The result, as it was written beside the uploads",
         "content": { "application/json": { "schema": { "type": "object" } } }
     });
-    let mut result = or_problem(result, &[404, 500, 503]);
+    let mut result = or_problem(result, &[401, 404, 500, 503]);
     result["202"] = json_answer("Not there yet", "ResultPending");
     object(json!({
         "/uploads": { "post": {

@@ -29,10 +29,15 @@ impl Query {
                 Problem::InvalidParameter(format!("{name} in the query: expected {expected}"))
             };
             let switch = || value.parse().map_err(|_| unusable("true or false"));
-            let share = || value.parse().map_err(|_| unusable("a number from 0 to 1"));
+            // What the body overrides must be right all the same.
+            let share = || {
+                let number: f64 = value.parse().map_err(|_| unusable("a number from 0 to 1"))?;
+                share(&name, Some(number)).map(|_| number)
+            };
             match &*name {
                 "top_k" => {
                     let number = value.parse().map_err(|_| unusable("a whole number"))?;
+                    top_k(number)?;
                     options.top_k = Some(number);
                 }
                 "min_score" => options.min_score = Some(share()?),

@@ -27,7 +27,7 @@ use crate::segment::Segment;
 use crate::state::ApiState;
 
 pub(crate) use answer::{Inferred, ModelMetadata, ModelReady, ServerMetadata};
-pub(crate) use request::Request;
+pub(crate) use request::{Output, Request};
 use request::{Expected, Inference, Pictures};
 
 /// Where the JSON ends and the tensors' bytes begin.

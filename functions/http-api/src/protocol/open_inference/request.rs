@@ -48,16 +48,16 @@ pub(super) struct Wanted {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub(crate) enum Output {
     Label,
     Index,
     Score,
 }
 
 impl Output {
-    pub(super) const ALL: [Self; 3] = [Self::Label, Self::Index, Self::Score];
+    pub(crate) const ALL: [Self; 3] = [Self::Label, Self::Index, Self::Score];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Label => "label",
             Self::Index => "index",
