@@ -7,14 +7,18 @@
 
 mod common;
 
-use common::api::{Api, store_config};
+use std::sync::Mutex;
+
+use common::api::{Api, request, store_config};
 use common::encode::{crc32, encode, textured};
 use common::toy;
 use glimpse_classifier::{Limits, decode};
 use glimpse_http_api::ApiConfig;
 use glimpse_model_store::ModelStore;
+use http::Method;
 use image::ImageFormat;
 use peak_alloc::PeakAlloc;
+use serde_json::json;
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -23,6 +27,9 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 const ALLOWANCE: usize = 4 << 20;
 
 const GIANT: u32 = 60_000;
+
+/// What one test allocates would be measured by another.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// A file, and the status and code that it gets.
 struct Bomb {
@@ -84,6 +91,7 @@ fn bombs() -> Vec<Bomb> {
 
 #[test]
 fn a_giant_picture_is_refused_before_it_is_allocated() {
+    let _turn = TURN.lock();
     let folder = toy::bundle(toy::Graph::MeanColour);
     let store = ModelStore::new(store_config(folder.path()));
     let api = Api::new(store, ApiConfig::default());
@@ -109,6 +117,37 @@ fn a_giant_picture_is_refused_before_it_is_allocated() {
         let allocated = ALLOCATED.peak_usage().saturating_sub(before);
         // A decoder may keep a copy of the file (JPEG's does), and uncompressed files are large.
         assert!(allocated < ALLOWANCE + file.len(), "{name}: {allocated} bytes allocated");
+    }
+}
+
+/// Lengths in a binary tensor, and shapes, are the client's word too.
+#[test]
+fn a_giant_tensor_is_refused_before_it_is_allocated() {
+    let _turn = TURN.lock();
+    let folder = toy::bundle(toy::Graph::MeanColour);
+    let api = Api::new(ModelStore::new(store_config(folder.path())), ApiConfig::default());
+    api.predict(&encode(&textured(16, 16), ImageFormat::Png)).ok();
+    let giant_element = [&u32::MAX.to_le_bytes()[..], b"picture"].concat();
+    let cases = [
+        ("BYTES", json!([1]), json!(giant_element.len()), 400),
+        ("BYTES", json!([1]), json!(u64::MAX), 400),
+        ("BYTES", json!([u64::MAX]), json!(giant_element.len()), 413),
+        ("UINT8", json!([1, u32::MAX, u32::MAX, 3]), json!(giant_element.len()), 400),
+        ("UINT8", json!([16, u64::MAX, u64::MAX, u64::MAX]), json!(u64::MAX), 400),
+    ];
+    for (datatype, shape, size, status) in cases {
+        let tensor = json!({ "name": "image", "datatype": datatype, "shape": shape,
+                             "parameters": { "binary_data_size": size } });
+        let json = json!({ "inputs": [tensor] }).to_string();
+        let body = [json.as_bytes(), &giant_element].concat();
+        let mut request = request(Method::POST, "/v2/models/toy/infer", None, body);
+        request.headers_mut().insert("inference-header-content-length", json.len().into());
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        let answer = api.send(request);
+        let allocated = ALLOCATED.peak_usage().saturating_sub(before);
+        answer.error(status);
+        assert!(allocated < ALLOWANCE, "{tensor}: {allocated} bytes allocated");
     }
 }
 

@@ -64,6 +64,32 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// An error in the form of the protocol that `path` belongs to.
+    #[track_caller]
+    pub fn refused(&self, path: &str, status: u16, code: &str) {
+        let mut segments = path.split('/');
+        if matches!(segments.nth(1), Some("v1" | "v2")) {
+            self.error(status);
+        } else {
+            self.problem(status, code);
+        }
+    }
+
+    /// The message of an error as the protocols of other servers write it: `{"error": "…"}`.
+    #[track_caller]
+    pub fn error(&self, status: u16) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status, status, "{text}");
+        assert_eq!(self.header("content-type"), "application/json", "{text}");
+        assert_eq!(self.headers.contains_key("retry-after"), status == 503, "{text}");
+        check_no_leak(&text);
+        let body = self.json();
+        assert_eq!(body.as_object().map(serde_json::Map::len), Some(1), "{text}");
+        body["error"].as_str().filter(|message| !message.is_empty()).expect("a message").to_owned()
+    }
+}
+
 /// What holds for a problem, whether it is a response or one element of a batch.
 #[track_caller]
 pub fn check_problem(problem: &Value, status: u16, code: &str) {
@@ -72,7 +98,11 @@ pub fn check_problem(problem: &Value, status: u16, code: &str) {
     for member in ["type", "title", "detail"] {
         assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
     }
-    let text = problem.to_string();
+    check_no_leak(&problem.to_string());
+}
+
+#[track_caller]
+fn check_no_leak(text: &str) {
     for leak in
         [env!("CARGO_MANIFEST_DIR"), "/tmp", "/opt", ".rs:", "panicked", "s3://", "127.0.0."]
     {

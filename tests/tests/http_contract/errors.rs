@@ -123,7 +123,7 @@ fn send(row: &Row) -> Answer {
 fn every_row_has_its_status_and_code() {
     for row in rows() {
         println!("{}", row.name);
-        send(&row).problem(row.status, row.code);
+        send(&row).refused(row.path, row.status, row.code);
     }
 }
 
@@ -164,7 +164,8 @@ fn a_body_over_the_limit_is_payload_too_large() {
     api.post("/predict", "image/png", vec![0; 1000]).problem(415, "unsupported_image_format");
     let routes = ["/v1/models/resnet50:predict", "/v2/models/resnet50/infer"];
     for route in routes {
-        api.post(route, JSON, vec![b' '; 1001]).problem(413, "payload_too_large");
+        let message = api.post(route, JSON, vec![b' '; 1001]).error(413);
+        assert!(message.contains("GLIMPSE_MAX_BODY_BYTES"), "{message}");
     }
 }
 
@@ -180,11 +181,13 @@ fn a_bundle_that_cannot_be_read_is_model_unavailable_on_every_route_that_needs_i
     api.post_json("/predict", &json!({ "images": [base64(&cat())] }))
         .problem(503, "model_unavailable");
     api.get("/model").problem(503, "model_unavailable");
-    api.get("/v2/models/any").problem(503, "model_unavailable");
-    api.post_json("/v2/models/any/infer", &json!({ "inputs": [] }))
-        .problem(503, "model_unavailable");
-    api.post_json("/v1/models/any:predict", &json!({ "instances": [] }))
-        .problem(503, "model_unavailable");
+    api.post("/invocations", "image/jpeg", cat()).problem(503, "model_unavailable");
+    api.get("/ping").problem(503, "model_unavailable");
+    for path in ["/v1/models/any", "/v1/models/any/metadata", "/v2/models/any"] {
+        api.get(path).error(503);
+    }
+    api.post_json("/v2/models/any/infer", &json!({ "inputs": [] })).error(503);
+    api.post_json("/v1/models/any:predict", &json!({ "instances": [] })).error(503);
     for alive in ["/healthz", "/v2", "/v2/health/live", "/openapi.json", "/"] {
         assert_eq!(api.get(alive).status, 200, "{alive}");
     }

@@ -23,9 +23,16 @@ fn nesting_however_deep_is_refused_without_a_stack_overflow() {
         assert_eq!(send(body).status, 400);
     }
     let name = model().manifest().name.clone();
-    let tensor = format!(r#"{{"inputs": [{{"data": {open}{close}}}]}}"#);
-    API.post(&format!("/v2/models/{name}/infer"), "application/json", tensor)
-        .problem(400, "invalid_json");
+    let about = r#""name": "image", "shape": [1], "datatype": "BYTES""#;
+    let tensor = format!(r#"{{"inputs": [{{{about}, "data": {open}{close}}}]}}"#);
+    API.post(&format!("/v2/models/{name}/infer"), "application/json", tensor).error(400);
+    for body in [
+        format!(r#"{{"instances": {open}{close}}}"#),
+        format!(r#"{{"inputs": {open}{close}}}"#),
+        format!(r#"{{"other": {open}{close}}}"#),
+    ] {
+        API.post(&format!("/v1/models/{name}:predict"), "application/json", body).error(400);
+    }
 }
 
 #[test]

@@ -9,25 +9,47 @@ fn send(method: Method, path: &str) -> Answer {
     API.send(request(method, path, None, Vec::new()))
 }
 
-/// Every route: its path and the methods that it allows.
+const GET: &str = "GET,HEAD";
+const POST: &str = "POST";
+
+/// Every route: its path as the document writes it, and the methods that it allows.
+pub const ROUTES: [(&str, &str); 25] = [
+    ("/predict", POST),
+    ("/uploads", POST),
+    ("/results/{id}", GET),
+    ("/ping", GET),
+    ("/invocations", POST),
+    ("/v1/models/{name}", GET),
+    ("/v1/models/{name}/metadata", GET),
+    ("/v1/models/{name}:predict", POST),
+    ("/v1/models/{name}/versions/{version}", GET),
+    ("/v1/models/{name}/versions/{version}/metadata", GET),
+    ("/v1/models/{name}/versions/{version}:predict", POST),
+    ("/v2", GET),
+    ("/v2/health/live", GET),
+    ("/v2/health/ready", GET),
+    ("/v2/models/{name}", GET),
+    ("/v2/models/{name}/ready", GET),
+    ("/v2/models/{name}/infer", POST),
+    ("/v2/models/{name}/versions/{version}", GET),
+    ("/v2/models/{name}/versions/{version}/ready", GET),
+    ("/v2/models/{name}/versions/{version}/infer", POST),
+    ("/healthz", GET),
+    ("/model", GET),
+    ("/openapi.json", GET),
+    ("/docs", GET),
+    ("/", GET),
+];
+
+/// The routes with the default bundle's name and version in their paths.
 fn routes() -> Vec<(String, &'static str)> {
-    let name = model().manifest().name.clone();
-    let (get, post) = ("GET,HEAD", "POST");
-    [
-        ("/predict", post),
-        ("/v1/models/NAME:predict", post),
-        ("/v2/models/NAME/infer", post),
-        ("/v2/models/NAME", get),
-        ("/v2/health/live", get),
-        ("/v2/health/ready", get),
-        ("/v2", get),
-        ("/healthz", get),
-        ("/model", get),
-        ("/openapi.json", get),
-        ("/", get),
-    ]
-    .map(|(path, methods)| (path.replace("NAME", &name), methods))
-    .to_vec()
+    let model = model();
+    let manifest = model.manifest();
+    let filled = |(path, methods): (&str, &'static str)| {
+        let path = path.replace("{name}", &manifest.name).replace("{version}", &manifest.version);
+        (path.replace("{id}", "x"), methods)
+    };
+    ROUTES.map(filled).to_vec()
 }
 
 #[test]
@@ -39,7 +61,7 @@ fn a_method_that_a_route_lacks_is_refused_with_those_that_it_has() {
             }
             let answer = send(method.clone(), &path);
             assert_eq!(answer.header("allow"), allowed, "{method} {path}");
-            answer.problem(405, "method_not_allowed");
+            answer.refused(&path, 405, "method_not_allowed");
         }
     }
 }
@@ -80,7 +102,6 @@ fn a_path_that_is_no_route_is_not_found() {
         "/predict/",
         "/Predict",
         "//predict",
-        "/v1/models/x",
         "/v1/models/x:explain",
         "/v1/models/:predict",
         "/v1/models/%ff:predict",
@@ -88,11 +109,16 @@ fn a_path_that_is_no_route_is_not_found() {
         "/%ff",
         "/v2/models//infer",
         "/v1/models/x/versions/1:predict",
+        "/v1/models/x/versions/1:explain",
+        "/v2/models/x/versions/1/infer",
+        "/v2/models/x/config",
+        "/v1",
+        "/v11",
         "/../etc/passwd",
     ] {
-        send(Method::POST, path).problem(404, "not_found");
+        send(Method::POST, path).refused(path, 404, "not_found");
     }
-    send(Method::GET, "/v2/models/%ff").problem(404, "not_found");
+    send(Method::GET, "/v2/models/%ff").error(404);
 }
 
 #[test]
