@@ -36,7 +36,6 @@
 //! # }
 //! ```
 
-mod allocator;
 mod bundle;
 mod classifier;
 mod contract;
@@ -51,12 +50,12 @@ mod options;
 mod outputs;
 mod overlay;
 mod preprocess;
+mod process;
 mod rank;
 mod runtime;
 mod session;
 mod webp;
 
-pub use allocator::keep_freed_memory;
 pub use bundle::{
     Calibration, FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION,
 };
@@ -68,6 +67,7 @@ pub use labels::Labels;
 pub use limits::Limits;
 pub use options::{Class, Explain, Options};
 pub use preprocess::fit;
+pub use process::prepare_process;
 pub use rank::{Ranked, energy, softmax};
 pub use runtime::Runtime;
 pub use session::Session;

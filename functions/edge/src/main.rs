@@ -19,7 +19,7 @@ use clap::Parser as _;
 use cli::{Cli, Verb};
 
 fn main() -> ExitCode {
-    glimpse_classifier::keep_freed_memory();
+    glimpse_classifier::prepare_process();
     let cli = Cli::parse();
     let done = match cli.verb {
         Verb::Classify(arguments) => classify::run(&arguments),

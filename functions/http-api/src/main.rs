@@ -11,7 +11,7 @@ use lambda_http::tower::ServiceBuilder;
 // second thread would only hand requests to and fro.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    glimpse_classifier::keep_freed_memory();
+    glimpse_classifier::prepare_process();
     if let Err(error) = logs::start() {
         return refuse(&error);
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 // This thread talks to S3; pictures are worked on by threads that may block.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    glimpse_classifier::keep_freed_memory();
+    glimpse_classifier::prepare_process();
     if let Err(error) = logs::start() {
         return refuse(&error);
     }
