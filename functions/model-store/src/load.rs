@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use glimpse_classifier::{Classifier, Options, Runtime};
-use glimpse_telemetry::measure;
+use glimpse_telemetry::{emf, measure};
 use tokio::sync::OnceCell;
 use tokio::task::{self, JoinHandle};
 
@@ -52,8 +52,9 @@ pub(crate) async fn load(
         keep(config, bundle);
     }
     let report = LoadReport { source, open_library, fetch, verify, session, total };
-    tracing::info!(?report, "the model is loaded");
+    report.log();
     measure::model_loaded(total);
+    emf::name_model(&classifier.manifest().name, &classifier.manifest().version);
     Ok(Loaded { classifier: Arc::new(classifier), digest, report })
 }
 

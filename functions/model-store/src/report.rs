@@ -30,3 +30,29 @@ pub struct LoadReport {
     /// From the start until the classifier was ready.
     pub total: Duration,
 }
+
+impl Origin {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::S3 => "s3",
+            Self::Cache => "cache",
+        }
+    }
+}
+
+impl LoadReport {
+    /// One line, a field a stage.
+    pub(crate) fn log(&self) {
+        let ms = |stage: Duration| (stage.as_secs_f64() * 1e6).round() / 1e3;
+        tracing::info!(
+            source = self.source.name(),
+            open_library_ms = ms(self.open_library),
+            fetch_ms = ms(self.fetch),
+            verify_ms = ms(self.verify),
+            session_ms = ms(self.session),
+            total_ms = ms(self.total),
+            "the model is loaded"
+        );
+    }
+}

@@ -9,15 +9,29 @@ use futures::future::{BoxFuture, Shared};
 use glimpse_classifier::Classifier;
 use glimpse_telemetry::measure;
 use tokio::sync::OnceCell;
+use tokio::task::JoinError;
 
 use crate::client;
 use crate::config::StoreConfig;
-use crate::error::LoadError;
+use crate::error::{FailureKind, LoadError};
 use crate::load::{Loaded, load, reload};
 use crate::report::LoadReport;
 
 /// A load under way; every clone gives the same result.
-type Flight = Shared<BoxFuture<'static, Result<Arc<Classifier>, LoadError>>>;
+#[derive(Clone)]
+struct Flight {
+    result: Shared<BoxFuture<'static, Result<Arc<Classifier>, LoadError>>>,
+    begun_by: Begun,
+}
+
+/// Who began a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// [`ModelStore::warm`], before anybody needed the model.
+    Ahead,
+    /// A caller who waits for it.
+    OnDemand,
+}
 
 /// Gives the classifier, loading it once. Cloning shares it.
 #[derive(Clone)]
@@ -66,19 +80,30 @@ impl ModelStore {
     /// The classifier. The first caller starts the load, the others wait for the same one; it goes
     /// on when its callers go away. A failure is not kept: the next call tries again.
     ///
+    /// A load that [`ModelStore::warm`] began may have slept with its process between two requests,
+    /// and wake up with its connections and its deadline gone; that is no reason to fail the request
+    /// that woke it. So where such a load does not reach its source, it is tried once more.
+    ///
     /// # Errors
     /// When the bundle cannot be fetched, verified or loaded.
     pub async fn get(&self) -> Result<Arc<Classifier>, LoadError> {
-        match self.ready() {
-            Some(classifier) => Ok(classifier),
-            None => self.flight().await,
+        if let Some(classifier) = self.ready() {
+            return Ok(classifier);
+        }
+        let Flight { result, begun_by } = self.flight(Begun::OnDemand);
+        match result.await {
+            Err(error) if begun_by == Begun::Ahead && may_have_slept(&error) => {
+                tracing::info!("the load began before this request; beginning again");
+                self.flight(Begun::OnDemand).result.await
+            }
+            done => done,
         }
     }
 
     /// Start the load and return. Needs a tokio runtime. A failure is logged and not kept.
     pub fn warm(&self) {
         if self.ready().is_none() {
-            drop(self.flight());
+            drop(self.flight(Begun::Ahead));
         }
     }
 
@@ -124,19 +149,29 @@ impl ModelStore {
     }
 
     /// The load under way, started if there is none.
-    fn flight(&self) -> Flight {
+    fn flight(&self, begun_by: Begun) -> Flight {
         let mut flight = self.0.flight();
         if let Some(flight) = &*flight {
             return flight.clone();
         }
         if let Some(classifier) = self.ready() {
-            return futures::future::ready(Ok(classifier)).boxed().shared();
+            let result = futures::future::ready(Ok(classifier)).boxed().shared();
+            return Flight { result, begun_by };
         }
         // A task of its own, so that a caller who gives up does not cancel it for the others.
         let task = tokio::spawn(run(self.0.clone()));
-        let started = task.map(|done| done.unwrap_or(Err(LoadError::Interrupted))).boxed().shared();
-        flight.insert(started).clone()
+        let interrupted = |error: JoinError| {
+            tracing::error!(%error, "the load of the model was interrupted");
+            Err(LoadError::Interrupted)
+        };
+        let result = task.map(move |done| done.unwrap_or_else(interrupted)).boxed().shared();
+        flight.insert(Flight { result, begun_by }).clone()
     }
+}
+
+/// Whether this is how a load ends that was frozen in the middle.
+fn may_have_slept(error: &LoadError) -> bool {
+    matches!(error.kind(), FailureKind::Unreachable | FailureKind::Deadline)
 }
 
 impl State {

@@ -46,6 +46,18 @@ impl Scene {
         ModelStore::with_client(self.config(), self.server.client())
     }
 
+    /// The same with a cache folder of its own, which is empty.
+    fn uncached(&self) -> ModelStore {
+        let cache_dir = Some(self.cache.path().join("empty"));
+        ModelStore::with_client(StoreConfig { cache_dir, ..self.config() }, self.server.client())
+    }
+
+    /// How many loads asked for the description.
+    fn loads(&self) -> usize {
+        let requests = self.server.faults().requests("bundle.json");
+        requests.iter().filter(|line| line.starts_with("GET")).count()
+    }
+
     fn model_downloads(&self) -> usize {
         let requests = self.server.faults().requests("model.onnx");
         requests.iter().filter(|line| line.contains("bytes=0-")).count()
@@ -207,6 +219,46 @@ async fn a_load_that_takes_too_long_ends_at_its_deadline() {
     let config = StoreConfig { load_deadline: Duration::from_millis(200), ..scene.config() };
     let store = ModelStore::with_client(config, scene.server.client());
     assert_eq!(failure(&store).await, FailureKind::Deadline);
+}
+
+/// As often as the SDK asks before it gives up.
+const SDK_ATTEMPTS: usize = 3;
+
+/// A process that is frozen during the load which it began ahead wakes up with broken connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_begun_ahead_that_did_not_reach_s3_is_tried_once_more() {
+    let scene = Scene::new();
+    scene.server.faults().plan("bundle.json", Fault::SlowDown, SDK_ATTEMPTS);
+    let store = scene.store();
+    store.warm();
+    store.get().await.unwrap();
+    scene.server.faults().plan("bundle.json", Fault::SlowDown, SDK_ATTEMPTS);
+    let on_demand = scene.uncached();
+    assert_eq!(failure(&on_demand).await, FailureKind::Unreachable);
+    on_demand.get().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_begun_ahead_is_tried_once_more_and_no_oftener() {
+    let scene = Scene::new();
+    scene.server.faults().plan("model.onnx", Fault::Delay(Duration::from_secs(60)), 100);
+    let config = StoreConfig { load_deadline: Duration::from_millis(200), ..scene.config() };
+    let store = ModelStore::with_client(config, scene.server.client());
+    store.warm();
+    assert_eq!(failure(&store).await, FailureKind::Deadline);
+    assert_eq!(scene.loads(), 2);
+    assert_eq!(failure(&store).await, FailureKind::Deadline);
+    assert_eq!(scene.loads(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sleep_does_not_explain_is_not_tried_again() {
+    let scene = Scene::new();
+    scene.server.faults().plan("model.onnx", Fault::FlipBit, 1);
+    let store = scene.store();
+    store.warm();
+    assert_eq!(failure(&store).await, FailureKind::Integrity);
+    assert_eq!(scene.loads(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
