@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use divan::{Bencher, black_box};
 use glimpse_classifier::{
-    Classifier, InputSpec, Interpolation, Labels, Limits, Manifest, Options, Picture, Runtime,
+    Classifier, Explain, InputSpec, Interpolation, Labels, Limits, Manifest, Options, Picture, Runtime,
     decode, fit, softmax,
 };
 use image::ImageFormat;
@@ -71,6 +71,17 @@ fn fit_to_224(bencher: Bencher<'_, '_>, size: (u32, u32)) {
 fn infer_default_bundle(bencher: Bencher<'_, '_>, n: usize) {
     let pixels = vec![127; CLASSIFIER.manifest().input.bytes() * n];
     bencher.bench(|| CLASSIFIER.classify_pixels(&pixels, n, &Options::default()).unwrap());
+}
+
+/// What an answer costs that says more than labels, one picture a run.
+#[divan::bench(args = ["labels", "energy", "map", "overlay"])]
+fn infer_and_tell(bencher: Bencher<'_, '_>, what: &str) {
+    let overlay = what == "overlay";
+    let explain = Explain { overlay, ..Explain::default() };
+    let explain = (overlay || what == "map").then_some(explain);
+    let options = Options { explain, energy: what == "energy", ..Options::default() };
+    let pixels = vec![127; CLASSIFIER.manifest().input.bytes()];
+    bencher.bench(|| CLASSIFIER.classify_pixels(&pixels, 1, &options).unwrap());
 }
 
 #[divan::bench]
