@@ -134,7 +134,7 @@ class Template(unittest.TestCase):
 
     def test_a_versions_description_fits(self) -> None:
         """Lambda takes 256 characters."""
-        longest = {"ModelSha256": 64, "PictureBucket": 63, "ModelPrefix": 80}
+        longest = {"ModelSha256": 64, "PictureBucket": 63, "ModelPrefix": 80, "MaxObjectBytes": 10}
         self.assertEqual(self.parameters["ModelPrefix"]["MaxLength"], longest["ModelPrefix"])
         for name in FUNCTIONS:
             text = self.resources[name]["Properties"]["VersionDescription"]["Fn::Sub"]
@@ -143,10 +143,13 @@ class Template(unittest.TestCase):
 
     def test_a_new_model_keeps_the_old_ones_policy_until_the_end(self) -> None:
         """Another name makes CloudFormation replace it: the old one goes after the traffic went."""
-        policy = self.resources["ModelReadPolicy"]["Properties"]
-        self.assertIn("ModelPrefix", set(references(policy["PolicyName"])))
         for name in FUNCTIONS:
-            self.assertEqual(self.resources[name]["DependsOn"], "ModelReadPolicy")
+            needed = name.replace("Function", "ModelPolicy")
+            self.assertEqual(self.resources[name]["DependsOn"], needed)
+            policy = self.resources[needed]
+            self.assertEqual(policy["Type"], "AWS::IAM::RolePolicy")
+            self.assertEqual(policy["Properties"]["RoleName"], {"Ref": f"{name}Role"})
+            self.assertIn("ModelPrefix", set(references(policy["Properties"]["PolicyName"])))
 
 
 class Translated(unittest.TestCase):

@@ -1,6 +1,7 @@
 """template.yaml for the emulator: the real one, less the little that ministack lacks.
 
 - CodeDeploy: there is none, so aliases move at once.
+- AWS::IAM::RolePolicy: it is an AWS::IAM::Policy of the one role.
 - Layers of native functions are not unpacked: the functions get the library's own path, and the
   layer is a folder with its licence only.
 - /tmp is this machine's: the functions' cache is a folder of the test's.
@@ -45,6 +46,10 @@ def write(packages: Packages, to: Path) -> None:
             "GLIMPSE_ORT_LIBRARY": str(packages.library),
             "GLIMPSE_CACHE_DIR": str(packages.cache / name),
         }
+    for resource in resources.values():
+        if resource["Type"] == "AWS::IAM::RolePolicy":
+            resource["Type"] = "AWS::IAM::Policy"
+            resource["Properties"]["Roles"] = [resource["Properties"].pop("RoleName")]
     scaling = resources["EventsFunction"]["Properties"]["Events"]["Uploads"]["Properties"]
     scaling["ScalingConfig"]["MaximumConcurrency"] = CONCURRENCY
     to.write_text(json.dumps(template, indent=1))
