@@ -79,18 +79,6 @@ impl Emulator {
         serde_json::from_str(&text).expect("the emulator answers with JSON")
     }
 
-    /// Invoke as a part of the trace that `trace` names.
-    ///
-    /// # Panics
-    /// When the emulator does not answer.
-    #[must_use]
-    #[allow(clippy::expect_used)]
-    pub fn invoke_traced(&self, event: &Value, trace: &str) -> String {
-        let request = self.agent.post(&self.url).header("X-Amzn-Trace-Id", trace);
-        let mut response = request.send(event.to_string()).expect("the emulator answers");
-        response.body_mut().read_to_string().expect("the emulator's answer is text")
-    }
-
     /// Invoke with an event that is text already: for timing.
     ///
     /// # Panics
@@ -107,6 +95,23 @@ impl Emulator {
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The log, once `times` of its lines hold `text`: lines arrive a little later than the answer.
+    ///
+    /// # Panics
+    /// When they do not arrive.
+    #[must_use]
+    pub fn log_with(&self, text: &str, times: usize) -> Vec<String> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = self.log();
+            if log.iter().filter(|line| line.contains(text)).count() >= times {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "`{text}` is not {times} times in {log:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The emulator's process id; the function is its child.

@@ -7,15 +7,18 @@ use serde_json::Value;
 use crate::common::api::cat;
 use crate::function::{Stack, ok, problem};
 
-/// The lines in the Embedded Metric Format.
-fn lines(function: &Emulator) -> Vec<Value> {
-    let parsed = function.log().into_iter().filter_map(|line| serde_json::from_str(&line).ok());
+/// The lines in the Embedded Metric Format, after so many requests.
+fn lines(function: &Emulator, requests: usize) -> Vec<Value> {
+    let parsed = function
+        .log_with("RequestMs", requests)
+        .into_iter()
+        .filter_map(|line| serde_json::from_str(&line).ok());
     parsed.filter(|line: &Value| line.get("_aws").is_some()).collect()
 }
 
 /// All values of a metric.
 fn values(function: &Emulator, name: &str) -> Vec<f64> {
-    let lines = lines(function);
+    let lines = lines(function, 3);
     let given = lines.iter().filter_map(|line| line.get(name)).flat_map(|value| match value {
         Value::Array(several) => several.iter().filter_map(Value::as_f64).collect(),
         one => one.as_f64().into_iter().collect::<Vec<_>>(),
@@ -28,7 +31,7 @@ fn every_request_adds_to_the_metrics_by_one_line() {
     let stack = Stack::new();
     let function = stack.start();
     ok(&function.invoke(&event::predict(&cat())));
-    assert_eq!(lines(&function).len(), 1);
+    assert_eq!(lines(&function, 1).len(), 1);
     ok(&function.invoke(&event::predict(&cat())));
     problem(&function.invoke(&event::predict(b"no picture")), 415, "unsupported_image_format");
 
@@ -42,13 +45,13 @@ fn every_request_adds_to_the_metrics_by_one_line() {
         assert_eq!(values.len(), count, "{name}");
         assert!(values.iter().all(|ms| (0.0..600_000.0).contains(ms)), "{name}: {values:?}");
     }
-    let first = &lines(&function)[0];
+    let first = &lines(&function, 3)[0];
     let directive = &first["_aws"]["CloudWatchMetrics"][0];
     assert_eq!(directive["Namespace"], "Glimpse");
     let sets = serde_json::json!([["FunctionName"], ["FunctionName", "FunctionVersion"]]);
     assert_eq!(directive["Dimensions"], sets);
     assert!(first["FunctionName"].is_string() && first["FunctionVersion"].is_string(), "{first}");
     assert!(first["Model"].is_string() && first["RequestId"].is_string(), "{first}");
-    let error = lines(&function).into_iter().find(|line| line.get("Errors").is_some()).unwrap();
+    let error = lines(&function, 3).into_iter().find(|line| line.get("Errors").is_some()).unwrap();
     assert_eq!(error["Code"], "unsupported_image_format");
 }

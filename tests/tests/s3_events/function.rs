@@ -35,6 +35,11 @@ impl Stack {
 
     /// A new execution environment with further variables.
     pub fn start_with(&self, variables: &[(&str, &str)]) -> Emulator {
+        Emulator::start(&[&workspace::s3_events()], &self.environment(variables))
+    }
+
+    /// The function's variables.
+    pub fn environment(&self, variables: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut environment = self.server.environment();
         let cache = self.cache.path().display().to_string();
         let library = workspace::ort_library().display().to_string();
@@ -47,7 +52,7 @@ impl Stack {
         ];
         let all = own.iter().chain(variables);
         environment.extend(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Emulator::start(&[&workspace::s3_events()], &environment)
+        environment
     }
 
     /// The result of the object that the samples name.

@@ -17,6 +17,7 @@ mod metrics;
 mod order;
 mod outcomes;
 mod queue;
+mod runtime;
 mod triggers;
 mod uploads;
 mod world;

@@ -7,10 +7,15 @@ use serde_json::Value;
 
 use crate::function::{Stack, place, sample};
 
-/// Values by metric, for the function as a whole, from lines in the Embedded Metric Format.
-fn values(function: &Emulator, dimensions: &[&str]) -> BTreeMap<String, Vec<f64>> {
+/// Values by metric under these dimensions, from lines in the Embedded Metric Format; after so many
+/// invocations.
+fn values(
+    function: &Emulator,
+    invocations: usize,
+    dimensions: &[&str],
+) -> BTreeMap<String, Vec<f64>> {
     let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for line in function.log() {
+    for line in function.log_with("RequestMs", invocations) {
         let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().into_iter().flatten() {
             assert_eq!(directive["Namespace"], "Glimpse");
@@ -51,7 +56,7 @@ fn every_number_is_there_once_for_what_happened() {
     corrupt["Records"][0]["s3"]["object"]["eTag"] = etag.into();
     let _ = function.invoke(&corrupt);
 
-    let all = values(&function, &["FunctionName"]);
+    let all = values(&function, 2, &["FunctionName"]);
     let sum = |name: &str| all.get(name).map_or(0.0, |values| values.iter().sum());
     let count = |name: &str| all.get(name).map_or(0, Vec::len);
     assert_eq!((sum("ColdStart"), sum("Predictions"), sum("Errors")), (1.0, 1.0, 1.0), "{all:?}");
@@ -62,11 +67,11 @@ fn every_number_is_there_once_for_what_happened() {
         assert!(all[name].iter().all(|ms| (0.0..600_000.0).contains(ms)), "{name}: {all:?}");
     }
     assert!(!all.contains_key("ModelLoadFailures"));
-    let by_code = values(&function, &["FunctionName", "Code"]);
+    let by_code = values(&function, 2, &["FunctionName", "Code"]);
     assert_eq!(by_code.keys().collect::<Vec<_>>(), ["Errors"]);
     let code = |line: &String| line.contains("_aws") && line.contains("unsupported_image_format");
     assert!(function.log().iter().any(code));
-    let versions = values(&function, &["FunctionName", "FunctionVersion"]);
+    let versions = values(&function, 2, &["FunctionName", "FunctionVersion"]);
     assert_eq!(versions, all);
 }
 
@@ -75,7 +80,7 @@ fn a_model_that_cannot_be_loaded_is_counted() {
     let stack = Stack::new();
     let function = stack.start_with(&[("GLIMPSE_MODEL_SHA256", &"0".repeat(64))]);
     let _ = function.invoke(&sample("s3-notification.json"));
-    let all = values(&function, &["FunctionName"]);
+    let all = values(&function, 1, &["FunctionName"]);
     let failures: f64 = all["ModelLoadFailures"].iter().sum();
     assert!(failures >= 1.0, "{all:?}");
     assert!(!all.contains_key("Predictions"), "{all:?}");
