@@ -23,6 +23,13 @@ ENVIRONMENT = {
 }
 
 
+def skip(test: str, reason: str) -> None:
+    """Skip a test, and count it where `make test` lists what was skipped."""
+    with (ROOT / "target/skipped-tests.txt").open("a") as skipped:
+        skipped.write(f"{test}: {reason}\n")
+    pytest.skip(reason)
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:

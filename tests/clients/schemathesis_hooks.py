@@ -1,6 +1,6 @@
 """What a schema cannot say of a good request: that a picture decodes, that a shape fits its data.
 
-Only requests that are meant to be good are completed here; those that break the schema go as they are.
+Only requests that are meant to be good are completed; those that break the schema go as they are.
 """
 
 import base64

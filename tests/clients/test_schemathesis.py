@@ -28,6 +28,12 @@ def test_the_server_conforms_to_its_document(server, model, tmp_path):
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     ran = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900, check=False
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -40,8 +40,10 @@ def test_encoded_pictures(client, model, picture, text, expected, binary_in, bin
         model["name"], [tensor], outputs=outputs, request_id="7", parameters={"top_k": 3}
     )
     assert result.get_response()["id"] == "7"
-    labels = [label.decode() if isinstance(label, bytes) else label
-              for label in result.as_numpy("label").ravel()]
+    labels = [
+        label.decode() if isinstance(label, bytes) else label
+        for label in result.as_numpy("label").ravel()
+    ]
     assert labels == 2 * [prediction["label"] for prediction in expected]
     assert result.as_numpy("index").tolist() == 2 * [[one["index"] for one in expected]]
     np.testing.assert_allclose(result.as_numpy("score"), 2 * [[one["score"] for one in expected]])

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use crate::problem::Problem;
 
-/// Base64 of an encoded picture, in either alphabet, or a `data:` URL of it. Borrowed from the body
-/// unless it has escapes (some encoders write `\/`).
+/// Base64 of an encoded picture, in either alphabet, or a `data:` URL of it.
+// Borrowed from the body unless it has escapes: some encoders write `\/`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Base64Picture, value_type = String, format = "base64-picture")]
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
