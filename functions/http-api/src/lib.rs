@@ -10,6 +10,7 @@ mod config;
 mod docs_page;
 mod inference;
 mod lambda;
+mod members;
 mod model;
 mod object;
 pub mod openapi;

@@ -52,6 +52,18 @@ fn numbers_that_no_type_holds_are_refused() {
 }
 
 #[test]
+fn a_list_is_no_object_whatever_it_holds() {
+    let image = base64(&cat());
+    let name = model().manifest().name.clone();
+    send(format!(r#"["{image}"]"#)).problem(400, "invalid_parameter");
+    send(r#"{"s3": ["bucket", "key"]}"#).problem(400, "invalid_parameter");
+    let rows = format!(r#"{{"instances": [["{image}"]]}}"#);
+    API.post(&format!("/v1/models/{name}:predict"), "application/json", rows).error(400);
+    let tensor = format!(r#"{{"inputs": [["image", [1], "BYTES", null, ["{image}"]]]}}"#);
+    API.post(&format!("/v2/models/{name}/infer"), "application/json", tensor).error(400);
+}
+
+#[test]
 fn a_member_given_twice_is_refused() {
     let image = base64(&cat());
     for body in [

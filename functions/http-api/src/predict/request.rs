@@ -7,6 +7,7 @@ use super::explain::Explained;
 use super::options::Query;
 use crate::base64_text::{self, Text};
 use crate::bounded::Bounded;
+use crate::members::Members;
 use crate::object::Location;
 use crate::payload;
 use crate::problem::Problem;
@@ -26,7 +27,8 @@ pub(crate) struct Body<'a> {
     #[schema(value_type = Option<Vec<Text>>, min_items = 1)]
     images: Option<Bounded<Text<'a>>>,
     /// An object of a bucket that the service may read.
-    s3: Option<Location>,
+    #[schema(value_type = Option<Location>)]
+    s3: Option<Members<Location>>,
     /// How many predictions; 5 unless given.
     #[schema(minimum = 1, maximum = 1000)]
     top_k: Option<u64>,
@@ -72,7 +74,7 @@ pub(super) fn parse(
             Pictures::One(base64_text::picture(&text.0)?)
         }
         (None, None, Some(images), None) => batch(&images.batch(max_batch)?),
-        (None, None, None, Some(location)) => Pictures::Object(location),
+        (None, None, None, Some(Members(location))) => Pictures::Object(location),
         (None, None, None, None) => return Err(Problem::MissingImage),
         _ => {
             let message = "image_data, image, images and s3 exclude each other; send one of them";

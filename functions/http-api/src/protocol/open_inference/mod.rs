@@ -27,8 +27,8 @@ use crate::segment::Segment;
 use crate::state::ApiState;
 
 pub(crate) use answer::{Inferred, ModelMetadata, ModelReady, ServerMetadata};
-pub(crate) use request::{Output, Request};
 use request::{Expected, Inference, Pictures};
+pub(crate) use request::{Output, Request};
 
 /// Where the JSON ends and the tensors' bytes begin.
 static HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");

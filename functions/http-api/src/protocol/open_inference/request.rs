@@ -12,6 +12,7 @@ use super::binary;
 use super::json_data;
 use crate::base64_text;
 use crate::bounded::Bounded;
+use crate::members::Members;
 use crate::payload;
 use crate::problem::Problem;
 
@@ -73,14 +74,15 @@ impl Output {
 pub(crate) struct Request<'a> {
     /// Comes back with the answer.
     id: Option<String>,
-    parameters: Option<RequestParameters>,
+    #[schema(value_type = Option<RequestParameters>)]
+    parameters: Option<Members<RequestParameters>>,
     /// One tensor.
     #[serde(borrow)]
     #[schema(value_type = Vec<Tensor>)]
-    inputs: Bounded<Tensor<'a>>,
+    inputs: Bounded<Members<Tensor<'a>>>,
     /// Those that are wanted, each once at most; all of them where the list is absent or empty.
     #[schema(value_type = Option<Vec<RequestedOutput>>)]
-    outputs: Option<Bounded<RequestedOutput>>,
+    outputs: Option<Bounded<Members<RequestedOutput>>>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -103,7 +105,8 @@ struct Tensor<'a> {
     shape: Vec<u64>,
     #[serde(borrow)]
     datatype: Cow<'a, str>,
-    parameters: Option<TensorParameters>,
+    #[schema(value_type = Option<TensorParameters>)]
+    parameters: Option<Members<TensorParameters>>,
     #[serde(borrow)]
     #[schema(value_type = Option<Vec<serde_json::Value>>)]
     data: Option<&'a RawValue>,
@@ -124,7 +127,8 @@ struct TensorParameters {
 struct RequestedOutput {
     /// label, index or score.
     name: String,
-    parameters: Option<OutputParameters>,
+    #[schema(value_type = Option<OutputParameters>)]
+    parameters: Option<Members<OutputParameters>>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -157,10 +161,11 @@ pub(super) fn parse(
         return raw(behind);
     }
     let request: Request<'_> = payload::json(json)?;
-    let parameters = request.parameters.unwrap_or_default();
+    let parameters = request.parameters.map(|Members(given)| given).unwrap_or_default();
     let top_k = top_k(parameters.top_k, expected.classes)?;
     let outputs = wanted(request.outputs, parameters.binary_data_output.unwrap_or(false))?;
-    let image = request.inputs.only().filter(|tensor| tensor.name == "image");
+    let image = request.inputs.only().map(|Members(tensor)| tensor);
+    let image = image.filter(|tensor| tensor.name == "image");
     let image = image.ok_or_else(|| invalid("inputs: expected one tensor named image"))?;
     let n = batch(&image.shape, expected.max_batch)?;
     let data = image.data(&mut behind)?;
@@ -193,7 +198,7 @@ fn top_k(asked: Option<u64>, classes: usize) -> Result<usize, Problem> {
 
 /// The outputs that are asked for, in that order, or all of them.
 fn wanted(
-    asked: Option<Bounded<RequestedOutput>>,
+    asked: Option<Bounded<Members<RequestedOutput>>>,
     binary_by_default: bool,
 ) -> Result<Vec<Wanted>, Problem> {
     let all = |output| Wanted { output, binary: binary_by_default };
@@ -203,13 +208,13 @@ fn wanted(
         return Ok(Output::ALL.map(all).to_vec());
     }
     let mut outputs: Vec<Wanted> = Vec::new();
-    for asked in asked {
+    for Members(asked) in asked {
         let named = Output::ALL.into_iter().find(|output| output.name() == asked.name);
         let output = named.ok_or_else(|| invalid(OUTPUTS))?;
         if outputs.iter().any(|wanted| wanted.output == output) {
             return Err(invalid(OUTPUTS));
         }
-        let parameters = asked.parameters.unwrap_or_default();
+        let parameters = asked.parameters.map(|Members(given)| given).unwrap_or_default();
         if parameters.classification.is_some() {
             return Err(invalid(
                 "outputs: classification is not offered; the outputs are ranked, and parameters.top_k says how many",
@@ -241,7 +246,7 @@ fn batch(shape: &[u64], limit: usize) -> Result<usize, Problem> {
 impl<'a> Tensor<'a> {
     /// The tensor's values; those behind the JSON are taken from there.
     fn data(&self, behind: &mut &'a [u8]) -> Result<Data<'a>, Problem> {
-        let parameters = self.parameters.as_ref();
+        let parameters = self.parameters.as_ref().map(|Members(given)| given);
         if parameters.is_some_and(|parameters| parameters.shared_memory_region.is_some()) {
             return Err(invalid(SHARED_MEMORY));
         }

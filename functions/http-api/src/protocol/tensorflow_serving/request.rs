@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::answer::Format;
 use crate::base64_text::Text;
 use crate::bounded::Bounded;
+use crate::members::Members;
 use crate::problem::Problem;
 
 /// The body of a prediction.
@@ -21,7 +22,7 @@ pub(crate) struct Request<'a> {
     /// The rows.
     #[serde(borrow)]
     #[schema(value_type = Option<Vec<Row>>)]
-    instances: Option<Bounded<Row<'a>>>,
+    instances: Option<Bounded<Members<Row<'a>>>>,
     #[serde(borrow)]
     #[schema(value_type = Option<Vec<Base64>>)]
     inputs: Option<Column<'a>>,
@@ -39,7 +40,8 @@ struct Row<'a> {
     #[serde(borrow)]
     b64: Option<Text<'a>>,
     #[serde(borrow, alias = "image_bytes")]
-    image: Option<Base64<'a>>,
+    #[schema(value_type = Option<Base64>)]
+    image: Option<Members<Base64<'a>>>,
 }
 
 /// Bytes in JSON, as TensorFlow writes them.
@@ -52,18 +54,19 @@ struct Base64<'a> {
 }
 
 /// `[{"b64": …}, …]` or, by the input's name, `{"image": [{"b64": …}, …]}`.
-struct Column<'a>(Bounded<Base64<'a>>);
+struct Column<'a>(Bounded<Members<Base64<'a>>>);
 
 impl<'a> Request<'a> {
     /// The base64 of one picture at least and `limit` at most.
     pub(super) fn pictures(self, limit: usize) -> Result<(Format, Vec<Cow<'a, str>>), Problem> {
         match (self.instances, self.inputs) {
             (Some(rows), None) => {
-                let texts = rows.batch(limit)?.into_iter().map(Row::text);
+                let texts = rows.batch(limit)?.into_iter().map(|Members(row)| row.text());
                 Ok((Format::Rows, texts.collect::<Result<_, _>>()?))
             }
             (None, Some(Column(pictures))) => {
-                let texts = pictures.batch(limit)?.into_iter().map(|picture| picture.b64.0);
+                let texts =
+                    pictures.batch(limit)?.into_iter().map(|Members(picture)| picture.b64.0);
                 Ok((Format::Columns, texts.collect()))
             }
             _ => Err(invalid("send instances, a list of rows, or inputs, a list as the column")),
@@ -75,7 +78,7 @@ impl<'a> Row<'a> {
     fn text(self) -> Result<Cow<'a, str>, Problem> {
         match (self.b64, self.image) {
             (Some(text), None) => Ok(text.0),
-            (None, Some(picture)) => Ok(picture.b64.0),
+            (None, Some(Members(picture))) => Ok(picture.b64.0),
             _ => Err(invalid(r#"each instance is {"b64": …} or {"image": {"b64": …}}"#)),
         }
     }
@@ -154,6 +157,8 @@ mod tests {
             r#"{"inputs": {"mask": [{"b64": "A"}]}}"#,
             r#"{"inputs": {"image": {"b64": "A"}}}"#,
             r#"{"inputs": [["A"]]}"#,
+            r#"{"instances": [["A"]]}"#,
+            r#"{"instances": [{"image": ["A"]}]}"#,
         ] {
             assert!(matches!(pictures(json), Err(Problem::InvalidParameter(_))), "{json}");
         }
