@@ -74,7 +74,27 @@ fn an_absent_onnx_runtime_is_model_unavailable_and_no_path_is_told() {
     let stack = Stack::new();
     let function = stack.start_with(&[], &[("GLIMPSE_ORT_LIBRARY", "/opt/lib/absent.so")]);
     unavailable(&function);
-    assert!(function.log().iter().any(|line| line.contains("/opt/lib/absent.so")));
+    let log = function.log();
+    let told: Vec<_> =
+        log.iter().filter(|line| line.contains("the model cannot be loaded")).collect();
+    assert!(!told.is_empty());
+    // The store, which knows why, tells it once a load; a request that waited does not repeat it.
+    let by_the_store = |line: &&String| line.contains(r#""target":"glimpse_model_store"#);
+    assert!(told.iter().all(by_the_store), "{told:?}");
+}
+
+#[test]
+fn a_load_is_logged_with_a_number_for_each_stage() {
+    let stack = Stack::new();
+    let function = stack.start();
+    right(&function);
+    let log = function.log();
+    let line = log.iter().find(|line| line.contains("the model is loaded")).expect("a line");
+    let fields: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(fields["source"], "s3");
+    for stage in ["open_library_ms", "fetch_ms", "verify_ms", "session_ms", "total_ms"] {
+        assert!(fields[stage].as_f64().is_some_and(|ms| ms >= 0.0), "{stage}: {line}");
+    }
 }
 
 /// An environment's successor finds the cache as the first one, or a bad disk, left it.
