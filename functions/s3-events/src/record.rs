@@ -111,7 +111,7 @@ impl From<Prediction> for Content {
 
 impl Content {
     /// A picture that is refused under `code`.
-    pub(crate) fn refused(code: &'static str, detail: impl ToString) -> Self {
+    pub(crate) fn refused(code: &'static str, detail: &dyn std::fmt::Display) -> Self {
         Self::Error { error: Refusal { code, detail: detail.to_string() } }
     }
 

@@ -173,15 +173,15 @@ impl Worker {
         let (found, content) = match source::fetch(client, object, limit).await? {
             Fetched::Replaced => return Ok(None),
             Fetched::Gone => {
-                (object.clone(), Content::refused("not_found", "the object is there no more"))
+                (object.clone(), Content::refused("not_found", &"the object is there no more"))
             }
             Fetched::TooLarge(found) => {
                 let detail =
                     format!("the object is larger than {limit} bytes (GLIMPSE_MAX_OBJECT_BYTES)");
-                (found, Content::refused("payload_too_large", detail))
+                (found, Content::refused("payload_too_large", &detail))
             }
             Fetched::Whole(found, bytes) if bytes.is_empty() => {
-                (found, Content::refused("missing_image", "the object is empty"))
+                (found, Content::refused("missing_image", &"the object is empty"))
             }
             Fetched::Whole(found, bytes) => (found, self.look(classifier.clone(), bytes).await?),
         };
@@ -199,7 +199,7 @@ impl Worker {
                 Ok(prediction.into())
             }
             Ok(Err(error)) => match code_of(&error) {
-                Some(code) => Ok(Content::refused(code, error)),
+                Some(code) => Ok(Content::refused(code, &error)),
                 None => {
                     tracing::error!(%error, source = ?std::error::Error::source(&error), "inference failed");
                     Err(Failure::Model)

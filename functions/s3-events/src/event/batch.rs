@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn job(version: &str, task: Value) -> Value {
+    fn job(version: &str, task: &Value) -> Value {
         json!({"invocationSchemaVersion": version, "invocationId": "i", "job": {"id": "j"},
                "tasks": [task]})
     }
@@ -139,7 +139,7 @@ mod tests {
                          "s3BucketArn": "arn:aws-cn:s3:::pictures"});
         let name = json!({"taskId": "t", "s3Key": "a+b", "s3VersionId": "v",
                           "s3Bucket": "pictures"});
-        for event in [job("1.0", arn), job("2.0", name)] {
+        for event in [job("1.0", &arn), job("2.0", &name)] {
             let object = read(event).unwrap().tasks.remove(0).object.unwrap();
             let found = (object.bucket.as_str(), object.key.as_str(), object.version_id.as_deref());
             assert_eq!(found, ("pictures", "a b", Some("v")));
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_answer_repeats_the_ids() {
         let task = json!({"taskId": "t", "s3Key": "a", "s3VersionId": null, "s3Bucket": "b"});
-        let job = read(job("2.0", task)).unwrap();
+        let job = read(job("2.0", &task)).unwrap();
         let answer = job.answer([(ResultCode::Succeeded, "tabby".into())]).unwrap();
         assert_eq!(
             answer,
@@ -162,8 +162,8 @@ mod tests {
     #[test]
     fn a_task_without_a_bucket_fails_alone_and_a_new_schema_is_refused() {
         let task = json!({"taskId": "t", "s3Key": "a", "s3BucketArn": "arn:aws:s3-outposts:x"});
-        let job_read = read(job("1.0", task.clone())).unwrap();
+        let job_read = read(job("1.0", &task)).unwrap();
         assert_eq!(job_read.tasks[0].object, Err(EventError::Malformed(SHAPE)));
-        assert_eq!(read(job("3.0", task)).err(), Some(EventError::SchemaVersion));
+        assert_eq!(read(job("3.0", &task)).err(), Some(EventError::SchemaVersion));
     }
 }
