@@ -13,8 +13,13 @@ use crate::error::Error;
 /// What is logged.
 #[derive(Debug, Args)]
 pub struct LogArguments {
-    /// error to trace, also by module: info,glimpse_model_store=debug
-    #[arg(long, env = "GLIMPSE_LOG", hide_env_values = true, value_name = "LEVEL")]
+    #[arg(
+        long,
+        env = "GLIMPSE_LOG",
+        hide_env_values = true,
+        value_name = "LEVEL",
+        help = "error to trace, also by module: info,glimpse_model_store=debug"
+    )]
     log: Option<String>,
 }
 

@@ -20,9 +20,9 @@ const PACKAGED_MODEL: &str = "model";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArguments {
-    /// s3://bucket/prefix or a folder; by default the one that came with this program
     #[arg(
         long,
+        help = "s3://bucket/prefix or a folder; by default the one that came with this program",
         visible_alias = "model",
         env = "GLIMPSE_MODEL_URI",
         hide_env_values = true,

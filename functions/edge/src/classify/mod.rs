@@ -32,8 +32,11 @@ pub const AFTER_HELP: &str = "Exit status: 0 all pictures have a label; 1 some c
 /// What `glimpse classify` takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Files, folders with all below, globs, s3://bucket/key, s3://bucket/prefix/, - for standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(
+        required = true,
+        value_name = "PATH",
+        help = "Files, folders with all below, globs, s3://bucket/key, s3://bucket/prefix/, - for standard input"
+    )]
     paths: Vec<OsString>,
     /// A JSON object a line; what is printed where standard output is no terminal
     #[arg(long, group = "form")]

@@ -91,6 +91,7 @@ impl Pipeline<'_> {
         None
     }
 
+    #[allow(clippy::needless_pass_by_value)] // Dropped at the end, which ends the queue.
     fn feed(
         &self,
         pictures: impl Iterator<Item = Item>,

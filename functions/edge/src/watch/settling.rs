@@ -163,7 +163,7 @@ mod tests {
         let file = fs::File::options().append(true).open(&path).unwrap();
         file.set_modified(std::time::SystemTime::now() - 2 * QUIET).unwrap();
         settling.found(path.clone(), Stamp::of(&path).unwrap());
-        assert_eq!(settling.due(Instant::now(), 8), [path.clone()]);
+        assert_eq!(settling.due(Instant::now(), 8), std::slice::from_ref(&path));
         settling.touched(path.clone(), State::Closed);
         fs::remove_file(&path).unwrap();
         assert!(settling.due(after(ABANDONED), 8).is_empty());
