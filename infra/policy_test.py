@@ -114,8 +114,7 @@ def too_wide(statement: Statement) -> list[str]:
 
 
 def wide_resource(resource: str) -> list[str]:
-    """A resource names one thing; `/*` at the end means the objects below it, and `:*` after a
-    function its versions."""
+    """A resource names one thing; `/*` means the objects below it, `:*` a function's versions."""
     named = resource.removesuffix("/*")
     if re.fullmatch(r"\$\{[A-Za-z0-9]+Function\.Arn\}:\*", resource):
         named = resource.removesuffix(":*")

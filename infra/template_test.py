@@ -1,6 +1,8 @@
 """What template.yaml must keep to beyond least privilege: times, alarms, versions, documentation.
 
     target/venv-tools/bin/python infra/template_test.py
+
+What SAM's transform makes of it is looked at as well.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def translated(**parameters: str) -> dict[str, Any]:
         for key in ("CodeUri", "ContentUri"):
             if key in resource["Properties"]:
                 resource["Properties"][key] = "s3://bucket/key"
-    resources: dict[str, Any] = Translator({}, Parser()).translate(template, parameters)["Resources"]
+    resources: dict[str, Any] = Translator({}, Parser()).translate(template, parameters)[
+        "Resources"
+    ]
     return resources
 
 
@@ -162,7 +166,9 @@ class Translated(unittest.TestCase):
         return of_type({"Resources": self.resources}, kind)
 
     def test_no_role_is_made_behind_our_back(self) -> None:
-        self.assertEqual(set(self.of_type("AWS::IAM::Role")), set(of_type(load(), "AWS::IAM::Role")))
+        self.assertEqual(
+            set(self.of_type("AWS::IAM::Role")), set(of_type(load(), "AWS::IAM::Role"))
+        )
 
     def test_everything_calls_the_alias_and_not_the_newest_code(self) -> None:
         alias = {name: {"Ref": f"{name}Aliaslive"} for name in FUNCTIONS}

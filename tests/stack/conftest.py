@@ -107,6 +107,7 @@ def before_the_model(deployment: Deployment) -> Before:
 @pytest.fixture(scope="session")
 def stack(deployment: Deployment, before_the_model: Before) -> Deployment:
     """The stack with its model, and the dead letters handed out again."""
+    assert before_the_model.dead
     deployment.publish_model()
     # What `aws sqs start-message-move-task` does, which the emulator lacks.
     dead = deployment.outputs["DeadLetterQueueUrl"]

@@ -23,8 +23,10 @@ MAX_RECEIVE_COUNT = 3
 
 
 def binaries() -> dict[str, Path]:
-    """What cargo built for each function; what `sam build` did, where GLIMPSE_STACK_BUILD names the
-    folder, such as .aws-sam/build."""
+    """What cargo built for each function.
+
+    Where GLIMPSE_STACK_BUILD names a folder, such as .aws-sam/build: what `sam build` put there.
+    """
     if built := os.environ.get("GLIMPSE_STACK_BUILD"):
         return {function: Path(built) / function / "bootstrap" for function in BINARIES}
     return {function: ROOT / "target" / "debug" / name for function, name in BINARIES.items()}
@@ -63,9 +65,7 @@ class Deployment:
         values = dict(pair.split("=", 1) for pair in config["parameter_overrides"])
         values |= {"MaxReceiveCount": str(MAX_RECEIVE_COUNT), "AlarmEmail": "ops@example.com"}
         pairs = [f"{name}={value}" for name, value in (values | parameters).items()]
-        self._sam(
-            "deploy", "--template-file", str(self.template), "--parameter-overrides", *pairs
-        )
+        self._sam("deploy", "--template-file", str(self.template), "--parameter-overrides", *pairs)
         stacks = self.emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0]["Outputs"]}
 

@@ -7,6 +7,9 @@
 - /tmp is this machine's: the functions' cache is a folder of the test's.
 - A number of an event source's scaling that comes from a parameter stays text, which the emulator
   cannot compare: it is the number itself.
+
+Two things differ with no change here: an absent object is 404 to those without `s3:ListBucket`, too,
+where AWS says 403; and there are no tasks that move messages from one queue to another.
 """
 
 from __future__ import annotations

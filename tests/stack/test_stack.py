@@ -15,6 +15,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from botocore.auth import SigV4Auth
@@ -30,7 +31,13 @@ Upload = Callable[[str, bytes], dict[str, Any]]
 
 
 def call(
-    stack: Deployment, method: str, url: str, body: bytes = b"", *, signed: bool = True, **headers: str
+    stack: Deployment,
+    method: str,
+    url: str,
+    body: bytes = b"",
+    *,
+    signed: bool = True,
+    **headers: str,
 ) -> tuple[int, bytes]:
     """Status and body of a request to the HTTP API, or to an address that it gave."""
     named = {"content-type": "application/json"}
@@ -127,8 +134,26 @@ def test_what_is_no_picture_gets_a_record_of_that_and_no_second_try(
 
 def test_an_event_that_comes_twice_changes_nothing(stack: Deployment, upload: Upload) -> None:
     key = "twice.jpg"
-    result = upload(key, CAT.read_bytes())
+    source = upload(key, CAT.read_bytes())["source"]
     first = versions(stack, key)
+    for _ in range(2):
+        notify(stack, key, source["etag"], source["sequencer"], source["version_id"])
+    assert eventually(lambda: stack.waiting("UploadsQueue") == 0 or None)
+    assert versions(stack, key) == first
+    assert stack.waiting("DeadLetterQueue") == 0
+
+
+def test_an_upload_that_is_gone_gets_a_record_of_that(stack: Deployment) -> None:
+    notify(stack, "gone.jpg", "d41d8cd98f00b204e9800998ecf8427e", "0055AED6DCD90281E5")
+    result = json.loads(eventually(lambda: stack.result("gone.jpg")))
+    assert result["error"]["code"] == "not_found"
+
+
+def notify(
+    stack: Deployment, key: str, etag: str, sequencer: str, version: str | None = None
+) -> None:
+    """Put a message into the queue as S3 does."""
+    named = {"key": key, "eTag": etag, "sequencer": sequencer}
     record = {
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
@@ -136,21 +161,11 @@ def test_an_event_that_comes_twice_changes_nothing(stack: Deployment, upload: Up
         "awsRegion": REGION,
         "s3": {
             "bucket": {"name": stack.outputs["UploadsBucketName"]},
-            "object": {
-                "key": key,
-                "eTag": result["source"]["etag"],
-                "versionId": result["source"]["version_id"],
-                "sequencer": result["source"]["sequencer"],
-            },
+            "object": named | ({"versionId": version} if version else {}),
         },
     }
-    for _ in range(2):
-        stack.sqs.send_message(
-            QueueUrl=stack.outputs["UploadsQueueUrl"], MessageBody=json.dumps({"Records": [record]})
-        )
-    assert eventually(lambda: stack.waiting("UploadsQueue") == 0 or None)
-    assert versions(stack, key) == first
-    assert stack.waiting("DeadLetterQueue") == 0
+    body = json.dumps({"Records": [record]})
+    stack.sqs.send_message(QueueUrl=stack.outputs["UploadsQueueUrl"], MessageBody=body)
 
 
 def versions(stack: Deployment, key: str) -> list[tuple[str, str]]:
@@ -167,7 +182,12 @@ def test_a_task_of_a_back_fill_finds_its_result(stack: Deployment, upload: Uploa
     first = versions(stack, key)
     bucket = f"arn:aws:s3:::{stack.outputs['UploadsBucketName']}"
     task = {"taskId": "t", "s3Key": key, "s3VersionId": None, "s3BucketArn": bucket}
-    job = {"invocationSchemaVersion": "1.0", "invocationId": "i", "job": {"id": "j"}, "tasks": [task]}
+    job = {
+        "invocationSchemaVersion": "1.0",
+        "invocationId": "i",
+        "job": {"id": "j"},
+        "tasks": [task],
+    }
     answer = stack.functions.invoke(
         FunctionName=stack.outputs["EventsFunctionArn"], Payload=json.dumps(job)
     )
@@ -184,7 +204,7 @@ def test_nothing_is_lost_of_many_uploads(stack: Deployment) -> None:
     for key, body in keys.items():
         stack.s3.put_object(Bucket=stack.outputs["UploadsBucketName"], Key=key, Body=body)
     for number, key in enumerate(keys):
-        result = json.loads(eventually(lambda key=key: stack.result(key)))
+        result = json.loads(eventually(partial(stack.result, key)))
         assert ("label" in result) == (number % len(kinds) < 2), result
     assert eventually(lambda: stack.waiting("UploadsQueue") == 0 or None)
     assert stack.waiting("DeadLetterQueue") == 0
@@ -223,7 +243,9 @@ def test_alarms_and_dashboard_ask_for_what_the_functions_tell(stack: Deployment)
         assert (alarm["MetricName"], dimensions) in told[function]
     body = of_type(template, "AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
     # Rows of the Glimpse namespace: the name stands after the namespace or after ".".
-    widgets = [w["properties"]["metrics"] for w in json.loads(body)["widgets"] if w["type"] == "metric"]
+    widgets = [
+        w["properties"]["metrics"] for w in json.loads(body)["widgets"] if w["type"] == "metric"
+    ]
     rows = [row for rows in widgets if rows[0][0] == "Glimpse" for row in rows]
     names = {row[1] for row in rows if row[0] in ("Glimpse", ".")}
     assert names >= {"DecodeMs", "InferMs", "RequestMs", "ColdStart", "ModelLoadMs", "Predictions"}
