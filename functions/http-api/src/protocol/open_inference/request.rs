@@ -144,6 +144,7 @@ struct OutputParameters {
 }
 
 /// Where the values of the input tensor stand.
+#[derive(Clone, Copy)]
 enum Data<'a> {
     Json(&'a RawValue),
     Binary(&'a [u8]),
