@@ -5,7 +5,7 @@ use glimpse_tests::event;
 use serde_json::Value;
 
 use crate::common::api::cat;
-use crate::function::{Stack, ok, problem};
+use crate::function::{Stack, ok, problem, sample};
 
 /// The lines in the Embedded Metric Format, after so many requests.
 fn lines(function: &Emulator, requests: usize) -> Vec<Value> {
@@ -54,4 +54,17 @@ fn every_request_adds_to_the_metrics_by_one_line() {
     assert!(first["Model"].is_string() && first["RequestId"].is_string(), "{first}");
     let error = lines(&function, 3).into_iter().find(|line| line.get("Errors").is_some()).unwrap();
     assert_eq!(error["Code"], "unsupported_image_format");
+}
+
+#[test]
+fn a_requests_line_in_the_log_names_its_trace() {
+    let stack = Stack::new();
+    let function = stack.start();
+    let event = sample("http-api-v2.json");
+    ok(&function.invoke(&event));
+    let log = function.log_with(r#""message":"request""#, 1);
+    let line = log.iter().find(|line| line.contains(r#""message":"request""#)).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["trace_id"], event["headers"]["x-amzn-trace-id"]);
+    assert!(line["trace_id"].is_string(), "{line}");
 }
