@@ -18,7 +18,7 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 
 test: ## set up and run all the tests
 	@rm -f target/skipped-tests.txt
-	@$(MAKE) --no-print-directory test-rust test-clients test-models test-scaling lint-template test-stack test-sam-local test-browser
+	@$(MAKE) --no-print-directory test-rust test-clients test-models test-scaling lint-template test-stack test-sam-local test-browser test-edge-package
 	@test ! -s target/skipped-tests.txt || { echo "skipped:"; cat target/skipped-tests.txt; }
 
 check: ## formatting, clippy with warnings denied, lock files
@@ -53,6 +53,10 @@ test-browser: onnxruntime emulator pictures ## the web page in Chromium; screens
 	$(CARGO) build --locked --package glimpse-http-api --package glimpse-tests --package glimpse-edge --bins
 	@tests/browser/run
 
+test-edge-package: onnxruntime pictures target/venv-edge/.stamp ## the edge package, installed on a bare Debian without a network
+	$(CARGO) build --locked --package glimpse-edge --bins
+	cd infra/edge && ../../target/venv-edge/bin/python -m pytest
+
 test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
 	@infra/tools/install
 	$(CARGO) build --locked --package glimpse-http-api --package glimpse-s3-events --bins
@@ -73,6 +77,9 @@ pictures: ## fetch freely licensed pictures
 package: ## build with sam what is deployed, and check its size
 	infra/sam-build
 	$(PYTHON) infra/package-size.py
+
+edge: ## package glimpse for machines at the edge: .tar.gz and .deb in target/edge (ARCH=aarch64 for the other processor)
+	infra/edge/build
 
 imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PICTURES=folder OUT=folder; needs a network)
 	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))
@@ -112,6 +119,11 @@ target/venv-stack/.stamp: tests/stack/requirements.txt
 	target/venv-stack/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
+target/venv-edge/.stamp: infra/edge/requirements.txt
+	$(PYTHON) -m venv target/venv-edge
+	target/venv-edge/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
 target/venv-baseline/.stamp: tests/baseline/requirements.txt
 	$(PYTHON) -m venv target/venv-baseline
 	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
@@ -122,4 +134,4 @@ $(CLIENTS)/.stamp: tests/clients/requirements.txt
 	$(CLIENTS)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-clients openapi test-models test-scaling lint-template test-browser test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda bench-edge
+.PHONY: help demo test check test-rust test-clients openapi test-models test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda bench-edge

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Put the edge package together from what is built: target/edge/glimpse-VERSION-ARCH-linux.tar.gz.
+
+    infra/edge/package.py --arch x86_64 --binary target/release/glimpse
+
+Holds the binary, ONNX Runtime, the default model, install.sh, the systemd unit, the Greengrass recipe,
+the Containerfile, licences, a CycloneDX SBOM and SHA256SUMS. The same inputs give the same bytes: names
+are sorted, and times are those of the commit (or SOURCE_DATE_EPOCH).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+from pathlib import Path
+
+import sbom
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+GREENGRASS = {"x86_64": "amd64", "aarch64": "aarch64"}
+# name in the package → where it comes from; a folder with all that is in it.
+PARTS = {
+    "install.sh": HERE / "install.sh",
+    "glimpse.service": HERE / "glimpse.service",
+    "glimpse.env": HERE / "glimpse.env",
+    "recipe.yaml": HERE / "recipe.yaml",
+    "Containerfile": HERE / "Containerfile",
+    "README.md": ROOT / "docs/edge.md",
+    "model": ROOT / "models/default",
+    "licenses/LICENSE": ROOT / "LICENSE",
+    "licenses/LICENSE-APACHE": ROOT / "LICENSE-APACHE",
+    "licenses/LICENSE-MIT": ROOT / "LICENSE-MIT",
+}
+
+
+def main() -> None:
+    """Stage the package's tree, describe it, and pack it; prints the archive's path."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--arch", choices=GREENGRASS, required=True)
+    parser.add_argument("--binary", type=Path, required=True, help="the program glimpse")
+    parser.add_argument("--version", default=workspace_version(), help="default: the workspace's")
+    parser.add_argument("--out", type=Path, default=ROOT / "target/edge")
+    arguments = parser.parse_args()
+    name = f"glimpse-{arguments.version}-{arguments.arch}-linux"
+    tree = arguments.out / name
+    shutil.rmtree(tree, ignore_errors=True)
+    stage(tree, arguments.arch, arguments.binary)
+    fill(tree / "recipe.yaml", arguments.version)
+    sbom.write(tree / "sbom.cdx.json", tree, arguments.version, arguments.arch, source_date())
+    checksums(tree)
+    print(pack(tree))
+
+
+def workspace_version() -> str:
+    """The one version of the workspace."""
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    return str(manifest["workspace"]["package"]["version"])
+
+
+def source_date() -> int:
+    """When the packaged source was committed, in seconds since 1970."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def stage(tree: Path, arch: str, binary: Path) -> None:
+    """Copy every part to where it is in the package."""
+    runtime = ROOT / "target/onnxruntime" / arch
+    if not binary.is_file():
+        sys.exit(f"{binary} is not there; build it with cargo build --package glimpse-edge")
+    library = next(runtime.glob("libonnxruntime.so.*"), None)
+    if library is None:
+        sys.exit(f"{runtime} is empty; run infra/fetch/fetch.py onnxruntime --arch {arch}")
+    parts = PARTS | {
+        "bin/glimpse": binary,
+        f"lib/{library.name}": library,
+        "licenses/onnxruntime-LICENSE": runtime / "LICENSE",
+        "licenses/onnxruntime-ThirdPartyNotices.txt": runtime / "ThirdPartyNotices.txt",
+    }
+    for inside, source in parts.items():
+        target = tree / inside
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copyfile(source, target)
+    (tree / "lib/libonnxruntime.so").symlink_to(library.name)
+    for path in tree.rglob("*"):
+        if not path.is_symlink():
+            executable = path.is_dir() or path.name in ("glimpse", "install.sh")
+            path.chmod(0o755 if executable else 0o644)
+
+
+def fill(recipe: Path, version: str) -> None:
+    """Name the version in the Greengrass recipe."""
+    recipe.write_text(recipe.read_text().replace("@VERSION@", version))
+
+
+def checksums(tree: Path) -> None:
+    """Write SHA256SUMS over all files, as sha256sum -c reads it."""
+    files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
+    lines = (
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(tree)}\n"
+        for path in files
+    )
+    (tree / "SHA256SUMS").write_text("".join(lines))
+
+
+def pack(tree: Path) -> Path:
+    """Make the archive beside the tree, and its checksum beside the archive."""
+    archive = tree.with_name(tree.name + ".tar.gz")
+    partial = archive.with_suffix(".part")
+    when = source_date()
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = 0
+        member.uname = member.gname = "root"
+        member.mtime = when
+        return member
+
+    with (
+        partial.open("wb") as raw,
+        gzip.GzipFile("", "wb", 9, raw, mtime=when) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path in sorted([tree, *tree.rglob("*")]):
+            tar.add(path, path.relative_to(tree.parent), recursive=False, filter=plain)
+    partial.replace(archive)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    archive.with_name(archive.name + ".sha256").write_text(f"{digest}  {archive.name}\n")
+    return archive
+
+
+if __name__ == "__main__":
+    main()

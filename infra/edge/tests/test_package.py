@@ -1,0 +1,85 @@
+"""What is in the package, and that it is described truly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+import yaml
+from conftest import ARCH, EDGE
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+NAME = f"glimpse-1.0.0-{ARCH}-linux"
+
+
+def test_every_file_has_its_checksum(packages: Path) -> None:
+    tree = packages / NAME
+    lines = (tree / "SHA256SUMS").read_text().splitlines()
+    named = {line.split("  ", 1)[1] for line in lines}
+    there = {
+        str(path.relative_to(tree))
+        for path in tree.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
+    assert named == there - {"SHA256SUMS"}
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=tree, check=True)
+
+
+def test_the_same_inputs_make_the_same_archive(packages: Path, tmp_path: Path) -> None:
+    command: list[str | Path] = [
+        EDGE / "package.py",
+        "--arch",
+        ARCH,
+        "--version",
+        "1.0.0",
+        "--out",
+        tmp_path,
+    ]
+    subprocess.run([*command, "--binary", packages / "glimpse"], check=True)
+    first, second = (folder / f"{NAME}.tar.gz" for folder in (packages, tmp_path))
+    assert (
+        hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
+    )
+    with tarfile.open(first) as archive:
+        owners = {(member.uid, member.gid) for member in archive}
+        assert owners == {(0, 0)}
+        assert all(member.name == NAME or member.name.startswith(f"{NAME}/") for member in archive)
+
+
+def test_the_bill_of_materials_is_valid_and_names_what_is_inside(packages: Path) -> None:
+    text = (packages / NAME / "sbom.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    names = {component["name"] for component in bill["components"]}
+    assert {
+        "onnxruntime",
+        "resnet50-tiny-imagenet",
+        "glimpse-classifier",
+        "ort",
+        "axum",
+        "clap",
+    } <= names
+    assert "insta" not in names, "what only tests need is not in the binary"
+    refs = {"glimpse", *(component["bom-ref"] for component in bill["components"])}
+    for entry in bill["dependencies"]:
+        assert {entry["ref"], *entry["dependsOn"]} <= refs
+    for component in bill["components"]:
+        assert component["licenses"], component["name"]
+
+
+def test_the_greengrass_recipe_names_the_archives_that_are_made(packages: Path) -> None:
+    recipe = yaml.safe_load((packages / NAME / "recipe.yaml").read_text())
+    assert recipe["RecipeFormatVersion"] == "2020-01-25"
+    assert recipe["ComponentVersion"] == "1.0.0"
+    archives = [
+        artifact["Uri"] for manifest in recipe["Manifests"] for artifact in manifest["Artifacts"]
+    ]
+    assert archives == [
+        f"s3://ARTIFACTS/glimpse-1.0.0-{arch}-linux.tar.gz" for arch in ("x86_64", "aarch64")
+    ]
+    for manifest, archive in zip(recipe["Manifests"], archives, strict=True):
+        assert archive.rsplit("/", 1)[1] in manifest["Lifecycle"]["Install"]["Script"]
