@@ -225,3 +225,20 @@ for (const name of built()) {
     });
   });
 }
+
+test("behind a token the page asks for it", { skip: !built().includes("edge") && "glimpse is not built" }, async () => {
+  const token = "correct-horse-battery";
+  const server = await start("edge", { GLIMPSE_BEARER_TOKEN_FILE: file("token", token) });
+  const { page, verify } = await open(browser, server.url, { expectErrors: [REFUSED] });
+  await drop(page, PICTURE.coffee);
+  const field = page.getByLabel("Token of this service");
+  await field.fill("a guess of 16 or more");
+  await field.press("Enter");
+  await failure(page, "oken");
+  await screenshot(page, "edge-token");
+  await field.fill(token);
+  await field.press("Enter");
+  await label(page, "espresso");
+  await verify();
+  await server.stop();
+});

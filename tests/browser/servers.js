@@ -21,10 +21,10 @@ const SERVERS = {
   },
 };
 
-/** The servers that are built: name → base address and `stop`. */
-export async function start(name) {
+/** Start one of the servers that are built; gives its address and `stop`. `more` is for its environment. */
+export async function start(name, more) {
   const { command, ready, environment } = SERVERS[name];
-  const child = spawn(command[0], command.slice(1), { cwd: ROOT, env: { ...process.env, ...environment } });
+  const child = spawn(command[0], command.slice(1), { cwd: ROOT, env: { ...process.env, ...environment, ...more } });
   let said = "";
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const url = await new Promise((resolve, reject) => {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from box import Box
-from conftest import ARCH
+from conftest import ARCH, EDGE
 
 LIB = "/usr/local/lib/glimpse"
 # What systemd, dpkg and the test itself write besides.
@@ -189,3 +189,18 @@ def test_arguments_that_make_no_sense_are_refused(box: Box, argument: str) -> No
     )
     assert said
     assert not said.endswith("done")
+
+
+def test_the_containers_root_holds_all_that_the_program_needs(box: Box) -> None:
+    name = f"glimpse-1.0.0-{ARCH}-linux"
+    # The step that gathers the root, without the engine that would run it.
+    steps = (EDGE / "Containerfile").read_text().replace("\\\n", "").splitlines()
+    step = next(line for line in steps if line.startswith("RUN "))
+    box.shell(f"cd /tmp; tar -xzf /packages/{name}.tar.gz; mv {name} /package")
+    box.shell(step.removeprefix("RUN "))
+    assert box.shell("ls /root-fs/bin /root-fs/usr/bin 2>/dev/null || true") == ""
+    box.shell("cp /pictures/coffee.png /root-fs/opt/")
+    # Every engine gives a container this.
+    box.shell("mkdir /root-fs/proc; mount -t proc proc /root-fs/proc")
+    run = "chroot --userspec=65532:65532 /root-fs /opt/glimpse/bin/glimpse classify --json"
+    assert '"espresso"' in box.shell(f"{run} /opt/coffee.png")
