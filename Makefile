@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := target/venv-models
 CLIENTS := target/venv-clients
 FETCH := $(PYTHON) infra/fetch/fetch.py
+# One choice of packages for all tests: another would build the dependencies again with other features.
+BINARIES := $(CARGO) build --workspace --bins --locked
 
 .DEFAULT_GOAL := help
 
@@ -27,12 +29,12 @@ check: ## formatting, clippy with warnings denied, lock files
 	infra/check-locks
 
 test-rust: onnxruntime emulator pictures $(VENV)/.stamp ## unit, contract, end-to-end, faults, parity
-	$(CARGO) build --workspace --bins --locked
+	$(BINARIES)
 	$(CARGO) test --workspace --locked
 
 test-clients: onnxruntime emulator $(CLIENTS)/.stamp ## official clients, schemathesis and the snippets of docs/api.md against the server
-	$(CARGO) build --locked --package glimpse-http-api --package glimpse-edge --bins
-	$(CARGO) build --locked --package glimpse-tests --example api_client
+	$(BINARIES)
+	$(CARGO) build --workspace --locked --example api_client
 	$(CLIENTS)/bin/python -m pytest -p no:cacheprovider tests/clients
 
 openapi: ## write docs/openapi.json anew
@@ -50,16 +52,16 @@ lint-template: ## the SAM template: schemas, security rules, least privilege
 	@infra/lint-template
 
 test-browser: onnxruntime emulator pictures ## the web page in Chromium; screenshots in target/screenshots
-	$(CARGO) build --locked --package glimpse-http-api --package glimpse-tests --package glimpse-edge --bins
+	$(BINARIES)
 	@tests/browser/run
 
 test-edge-package: onnxruntime pictures target/venv-edge/.stamp ## the edge package, installed on a bare Debian without a network
-	$(CARGO) build --locked --package glimpse-edge --bins
+	$(BINARIES)
 	cd infra/edge && ../../target/venv-edge/bin/python -m pytest
 
 test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
 	@infra/tools/install
-	$(CARGO) build --locked --package glimpse-http-api --package glimpse-s3-events --bins
+	$(BINARIES)
 	target/venv-stack/bin/python -m pytest tests/stack
 
 test-sam-local: target/venv-stack/.stamp ## the sample events through sam local invoke, where a Docker engine runs and infra/sam-build was run
