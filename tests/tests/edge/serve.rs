@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glimpse_tests::edge::{Running, glimpse};
 use image::ImageFormat;
@@ -43,6 +43,16 @@ fn with<'a>(
     command
 }
 
+/// Until the server has read the head of a request and waits for its body.
+pub fn wait_until_one_is_in_flight(address: SocketAddr) {
+    let metrics = || String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !metrics().contains("glimpse_requests_in_flight 1\n") {
+        assert!(Instant::now() < deadline, "{}", metrics());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_connection_serves_one_request_after_the_other() {
     let (_bundle, _running, address) = serve(&[]);
@@ -66,10 +76,7 @@ fn sigterm_lets_requests_that_have_begun_be_answered() {
     let request = post(&red());
     let (first, rest) = request.split_at(request.len() - 5);
     busy.send(first);
-    // Once this other request is answered, the server has read the first part of ours.
-    idle.send(&get("/v2/health/ready"));
-    idle.answer().unwrap();
-    thread::sleep(Duration::from_millis(50));
+    wait_until_one_is_in_flight(address);
     running.signal(Signal::SIGTERM);
     running.wait_for("ending");
     assert!(TcpStream::connect(address).is_err(), "it still accepts connections");
@@ -84,22 +91,23 @@ fn sigterm_lets_requests_that_have_begun_be_answered() {
 fn a_request_that_never_ends_does_not_hold_the_server_up() {
     let (_bundle, mut running, address) = serve(&["--drain-ms", "100"]);
     let mut busy = Connection::open(address);
-    busy.send(&post(&red())[..60]);
-    thread::sleep(Duration::from_millis(50));
+    let request = post(&red());
+    busy.send(&request[..request.len() - 5]);
+    wait_until_one_is_in_flight(address);
     running.signal(Signal::SIGINT);
     assert_eq!(running.end().code(), Some(0));
 }
 
 #[test]
-fn a_token_opens_all_and_health_needs_none() {
+fn a_token_opens_all_and_health_and_the_page_need_none() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     fs::write(&file, "correct-horse-battery\n").unwrap();
     let (_bundle, running, address) = serve(&["--bearer-token-file", file.to_str().unwrap()]);
-    for path in ["/healthz", "/v2/health/live", "/v2/health/ready"] {
+    for path in ["/", "/healthz", "/v2/health/live", "/v2/health/ready"] {
         assert_eq!(ask(address, &get(path)).status, 200, "{path}");
     }
-    for path in ["/", "/model", "/metrics", "/nothing"] {
+    for path in ["/model", "/metrics", "/docs", "/nothing"] {
         assert_eq!(ask(address, &get(path)).status, 401, "{path}");
     }
     let token = |token: &str| format!("authorization: Bearer {token}\r\n");

@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 use super::metrics::IN_FLIGHT;
 use super::token::Token;
 
-/// Load balancers and supervisors ask these, and hold no token; they tell nothing else. So does the
-/// page, which asks its user for the token.
+/// Load balancers and supervisors ask for health, and hold no token; nothing else is told there. The
+/// page holds no secret either, and asks its user for the token.
 const OPEN: [&str; 5] = ["/", "/healthz", "/v2/health/live", "/v2/health/ready", "/ping"];
 
 /// Shared by all requests.

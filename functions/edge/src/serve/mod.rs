@@ -43,7 +43,8 @@ pub struct Arguments {
     /// Address for GET /metrics alone; without it, it is served beside the API
     #[arg(long, env = "GLIMPSE_METRICS_LISTEN", hide_env_values = true, value_name = "IP:PORT")]
     metrics_listen: Option<SocketAddr>,
-    /// File with a token that requests must send as `Authorization: Bearer …`; health checks need none
+    /// File with a token that requests must send as `Authorization: Bearer …`; health checks and the
+    /// page need none
     #[arg(long, env = "GLIMPSE_BEARER_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
     /// How often to look for a changed model; 0 for never
