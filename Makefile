@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := target/venv-models
 CLIENTS := target/venv-clients
 FETCH := $(PYTHON) infra/fetch/fetch.py
+# The official ONNX Runtime builds report to Microsoft unless told not to; the programs say so themselves.
+export ORT_DISABLE_TELEMETRY := 1
 # One choice of packages for all tests: another would build the dependencies again with other features.
 BINARIES := $(CARGO) build --workspace --bins --locked
 
