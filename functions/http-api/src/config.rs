@@ -117,7 +117,11 @@ impl ApiConfig {
             body_timeout: Duration::from_millis(body_timeout_ms as u64),
             uploads: uploads(
                 &lookup,
-                number("GLIMPSE_UPLOAD_EXPIRY_SECONDS", DEFAULT_EXPIRY_SECONDS, MAX_EXPIRY_SECONDS)?,
+                number(
+                    "GLIMPSE_UPLOAD_EXPIRY_SECONDS",
+                    DEFAULT_EXPIRY_SECONDS,
+                    MAX_EXPIRY_SECONDS,
+                )?,
             )?,
         })
     }

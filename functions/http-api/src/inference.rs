@@ -26,7 +26,9 @@ pub(crate) async fn one(
     options: Options,
 ) -> Outcome {
     let outcome: Outcome = match &state.batcher {
-        None => on_a_core(state, model, move |model| Ok(model.classify(&picture, &options)?)).await?,
+        None => {
+            on_a_core(state, model, move |model| Ok(model.classify(&picture, &options)?)).await?
+        }
         Some(batcher) => {
             model.check(&options)?;
             let prepared = on_a_core(state, model, move |model| model.prepare(&picture)).await??;
