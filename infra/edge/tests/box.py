@@ -33,8 +33,11 @@ class Box:
             "stderr": self.log,
         }
         self.process = subprocess.Popen(command, **quiet)
-        self.init = self.wait(self.first_child, "a process of the box")
-        self.wait(self.booted, "systemd")
+        try:
+            self.wait(self.booted, "systemd")
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> Box:
         """Itself."""
@@ -46,9 +49,13 @@ class Box:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Power off; show the service's log if the test failed."""
+        """Stop; show the service's log if the test failed."""
         if error:
             print(self.run("journalctl", "--no-pager", "--unit=glimpse", check=False))
+        self.stop()
+
+    def stop(self) -> None:
+        """Power off."""
         self.process.terminate()
         try:
             self.process.wait(20)
@@ -59,11 +66,15 @@ class Box:
 
     def booted(self) -> bool:
         """Whether systemd has started all it could; a bare box in a folder may lack something."""
+        # Not yet the init, at first: a helper of systemd-nspawn that ends soon.
+        if (child := self.first_child()) is None:
+            return False
+        self.init = child
         state = self.run("systemctl", "is-system-running", check=False)
         return state in ("running", "degraded")
 
     def first_child(self) -> int | None:
-        """The process id of the box's init, seen from here."""
+        """The first process in the box, by its id here."""
         if self.process.poll() is not None:
             self.log.seek(0)
             raise RuntimeError(f"the box did not boot: {self.log.read()}")
