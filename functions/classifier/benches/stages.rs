@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use divan::{Bencher, black_box};
 use glimpse_classifier::{
-    Classifier, Explain, InputSpec, Interpolation, Labels, Limits, Manifest, Options, Picture, Runtime,
-    decode, fit, softmax,
+    Classifier, Explain, InputSpec, Interpolation, Labels, Limits, Manifest, Options, Picture,
+    Runtime, decode, fit, softmax,
 };
 use image::ImageFormat;
 use image::imageops::FilterType;
