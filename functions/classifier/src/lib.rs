@@ -67,7 +67,7 @@ pub use labels::Labels;
 pub use limits::Limits;
 pub use options::{Class, Explain, Options};
 pub use preprocess::fit;
-pub use process::prepare_process;
+pub use process::{prepare_process, use_one_heap};
 pub use rank::{Ranked, energy, softmax};
 pub use runtime::Runtime;
 pub use session::Session;

@@ -12,6 +12,7 @@ use lambda_http::tower::ServiceBuilder;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     glimpse_classifier::prepare_process();
+    glimpse_classifier::use_one_heap();
     if let Err(error) = logs::start() {
         return refuse(&error);
     }

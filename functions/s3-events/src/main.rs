@@ -13,6 +13,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     glimpse_classifier::prepare_process();
+    glimpse_classifier::use_one_heap();
     if let Err(error) = logs::start() {
         return refuse(&error);
     }
