@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, stderr};
 
 use clap::Args;
-use tracing_subscriber::filter::Targets;
+use glimpse_telemetry::logs;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -31,7 +31,7 @@ impl LogArguments {
     pub fn start(&self, default: &str) -> Result<(), Error> {
         let asked = self.log.as_deref().filter(|level| !level.is_empty());
         let level = asked.unwrap_or(default);
-        let filter: Targets = level.parse().map_err(|_| Error::Invalid {
+        let filter = logs::filter(level).map_err(|_| Error::Invalid {
             flag: "--log (GLIMPSE_LOG)",
             value: level.to_owned(),
             expected: "error to trace, also by module",

@@ -24,6 +24,7 @@ mod segment;
 mod state;
 mod telemetry;
 mod uploads;
+mod whole;
 
 use axum::Router;
 use axum::middleware;

@@ -16,7 +16,22 @@ pub struct InvalidFilter {
     source: ParseError,
 }
 
-/// Start logging; `GLIMPSE_LOG` is a level or levels by module, `info` where it is unset or empty.
+/// What `value` lets through: a level, which means this product's own lines, or levels by module.
+///
+/// Libraries say only what is wrong unless they are named: below that, they print object keys.
+///
+/// # Errors
+/// When it is neither.
+pub fn filter(value: &str) -> Result<Targets, ParseError> {
+    match value.parse::<Level>() {
+        Ok(level) => {
+            Ok(Targets::new().with_default(level.min(Level::WARN)).with_target("glimpse", level))
+        }
+        Err(_) => value.parse(),
+    }
+}
+
+/// Start logging; `GLIMPSE_LOG` is as [`filter`] takes it, `info` where it is unset or empty.
 ///
 /// # Errors
 /// Names the variable and its value. Logging has started all the same, at `info`, so that the error
@@ -26,12 +41,30 @@ pub struct InvalidFilter {
 /// When logging was started before.
 pub fn start() -> Result<(), InvalidFilter> {
     let value = std::env::var(VARIABLE).ok().filter(|value| !value.is_empty());
-    let filter: Result<Targets, _> = value.as_deref().unwrap_or("info").parse();
+    let filter = filter(value.as_deref().unwrap_or("info"));
     let shown = filter.as_ref().cloned().unwrap_or(Targets::new().with_default(Level::INFO));
     let lines = fmt::layer().json().flatten_event(true).with_span_list(false);
     tracing_subscriber::registry().with(lines.with_filter(shown)).init();
     match (filter, value) {
         (Err(source), Some(value)) => Err(InvalidFilter { value, source }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_alone_is_not_for_libraries_unless_something_is_wrong() {
+        let debug = filter("debug").unwrap();
+        assert!(debug.would_enable("glimpse_model_store::load", &Level::DEBUG));
+        assert!(!debug.would_enable("aws_smithy_runtime", &Level::INFO));
+        assert!(debug.would_enable("aws_smithy_runtime", &Level::WARN));
+        let error = filter("error").unwrap();
+        assert!(!error.would_enable("aws_smithy_runtime", &Level::WARN));
+        let named = filter("warn,aws_smithy_runtime=debug").unwrap();
+        assert!(named.would_enable("aws_smithy_runtime", &Level::DEBUG));
+        assert!(filter("glimpse=loud").is_err());
     }
 }

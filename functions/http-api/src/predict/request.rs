@@ -11,6 +11,7 @@ use crate::members::Members;
 use crate::object::Location;
 use crate::payload;
 use crate::problem::Problem;
+use crate::whole::Whole;
 
 /// The body; base64 stays borrowed from it until it is decoded.
 #[derive(Deserialize, ToSchema)]
@@ -30,8 +31,8 @@ pub(crate) struct Body<'a> {
     #[schema(value_type = Option<Location>)]
     s3: Option<Members<Location>>,
     /// How many predictions; 5 unless given.
-    #[schema(minimum = 1, maximum = 1000)]
-    top_k: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1000)]
+    top_k: Option<Whole>,
     /// Predictions with a lower score are left out.
     #[schema(minimum = 0, maximum = 1)]
     min_score: Option<f64>,
@@ -61,7 +62,7 @@ pub(super) fn parse(
 ) -> Result<(Pictures, Query), Problem> {
     let body: Body<'_> = payload::json(body)?;
     let options = Query {
-        top_k: body.top_k,
+        top_k: body.top_k.map(|whole| whole.0),
         min_score: body.min_score,
         abstain_below: body.abstain_below,
         explain: body.explain,

@@ -15,6 +15,7 @@ use crate::bounded::Bounded;
 use crate::members::Members;
 use crate::payload;
 use crate::problem::Problem;
+use crate::whole::Whole;
 
 /// What the model and the server can take.
 pub(super) struct Expected {
@@ -90,8 +91,8 @@ pub(crate) struct Request<'a> {
 #[schema(as = InferenceParameters)]
 struct RequestParameters {
     /// Predictions a picture, at most as many as there are classes; 1 unless given.
-    #[schema(minimum = 1)]
-    top_k: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    top_k: Option<Whole>,
     /// Whether outputs go behind the JSON unless they say otherwise.
     binary_data_output: Option<bool>,
 }
@@ -163,7 +164,7 @@ pub(super) fn parse(
     }
     let request: Request<'_> = payload::json(json)?;
     let parameters = request.parameters.map(|Members(given)| given).unwrap_or_default();
-    let top_k = top_k(parameters.top_k, expected.classes)?;
+    let top_k = top_k(parameters.top_k.map(|whole| whole.0), expected.classes)?;
     let outputs = wanted(request.outputs, parameters.binary_data_output.unwrap_or(false))?;
     let image = request.inputs.only().map(|Members(tensor)| tensor);
     let image = image.filter(|tensor| tensor.name == "image");
