@@ -27,7 +27,7 @@ const TOP_PAD: libc::c_int = 8 << 20;
 const ONE_HEAP_TOP_PAD: libc::c_int = 2 << 20;
 /// How much of the one heap is of huge pages.
 #[cfg(target_env = "gnu")]
-const HUGE_BYTES: libc::c_int = 20 << 20;
+const HUGE_BYTES: libc::c_int = 22 << 20;
 #[cfg(target_env = "gnu")]
 const HUGE_PAGE: usize = 2 << 20;
 /// More than the heap has left when `main` begins, so that it grows.
