@@ -2,42 +2,25 @@
 
 use std::sync::LazyLock;
 
-use axum::response::IntoResponse;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use axum::response::{IntoResponse, Response};
 use http::header;
-use sha2::{Digest as _, Sha256};
+
+use crate::html::Html;
 
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
-const STYLE: &str = include_str!("../assets/docs/docs.css");
-const SCRIPT: &str = include_str!("../assets/docs/docs.js");
 
-static PAGE: LazyLock<String> = LazyLock::new(|| {
-    let html = include_str!("../assets/docs/docs.html");
-    html.replace("{{style}}", STYLE).replace("{{script}}", SCRIPT)
-});
-
-/// Only this page's own script and style run; nothing but the document is fetched.
-static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
-    format!(
-        "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
-         trusted-types 'none'",
-        hash(SCRIPT),
-        hash(STYLE)
+static PAGE: LazyLock<Html> = LazyLock::new(|| {
+    Html::new(
+        include_str!("../assets/docs/docs.html"),
+        include_str!("../assets/docs/docs.css"),
+        include_str!("../assets/docs/docs.js"),
+        "'none'",
     )
 });
 
 /// `GET /docs`.
-pub(crate) async fn docs() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (headers, PAGE.as_str())
+pub(crate) async fn docs() -> Response {
+    PAGE.respond()
 }
 
 /// `GET /openapi.json`.

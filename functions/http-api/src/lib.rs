@@ -8,6 +8,7 @@ mod batching;
 mod bounded;
 mod config;
 mod docs_page;
+mod html;
 mod inference;
 mod lambda;
 mod members;
