@@ -13,6 +13,7 @@ from glimpse_models.batches import Source
 from glimpse_models.data import DataSet
 from glimpse_models.errors import Refused
 from glimpse_models.journal import Row
+from glimpse_models.muon import Muon
 from glimpse_models.preprocess import InputSpec, fit
 from glimpse_models.recipe import Recipe
 from glimpse_models.schedule import rate_at
@@ -77,14 +78,14 @@ class Learner:
         """The learning rate of a step."""
         return rate_at(step, self._steps, self._recipe.peak_rate, self._recipe.schedule)
 
-    def validate(self, source: Source) -> Row:
-        """Loss, top-1 and top-5 of what would serve."""
+    def validate(self, source: Source, side: int) -> Row:
+        """Loss, top-1 and top-5 of what would serve, at an epoch's side."""
         model = self._model
         if self._average is not None:
             model = self._network()
             model.load_state_dict(self._average)
             model = model.to(self._device)
-        return validate(model, source, self._recipe, self._device)
+        return validate(model, source, self._recipe, side, self._device)
 
     def serving(self) -> network.State:
         """The weights that would serve."""
@@ -116,10 +117,12 @@ class Learner:
                 average[name].copy_(value)
 
 
-def validate(model: nn.Module, source: Source, recipe: Recipe, device: torch.device) -> Row:
-    """Loss, top-1 and top-5 with the serving preprocessing, in training precision."""
+def validate(
+    model: nn.Module, source: Source, recipe: Recipe, side: int, device: torch.device
+) -> Row:
+    """Loss, top-1 and top-5 with the serving preprocessing at `side`, in training precision."""
     model.eval()
-    spec = InputSpec(recipe.side, recipe.resize)
+    spec = InputSpec(side, recipe.resize_at(side))
     loss, top1, top5 = 0.0, 0, 0
     with torch.inference_mode():
         for start in range(0, len(source), VALIDATED_AT_ONCE):
@@ -156,6 +159,8 @@ def _forward(model: nn.Module, pictures: torch.Tensor, precision: str) -> torch.
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Weight decay for convolution and linear weights, none for biases and batch norm."""
+    if recipe.optimiser == "muon":
+        return _muon(model, recipe)
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     groups = [
@@ -166,3 +171,16 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True)
     kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
     return kind(groups, lr=recipe.peak_rate)
+
+
+def _muon(model: nn.Module, recipe: Recipe) -> Muon:
+    """Convolutions stand before batch norms: their scale, and so decay, is without effect."""
+    convolutions = [p for p in model.parameters() if p.ndim == 4]
+    linear = [p for p in model.parameters() if p.ndim == 2]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": convolutions, "orthogonal": True},
+        {"params": linear, "weight_decay": recipe.weight_decay},
+        {"params": vectors},
+    ]
+    return Muon(groups, lr=recipe.peak_rate)

@@ -12,7 +12,7 @@ from glimpse_models.network import BACKBONES, HEADS
 from glimpse_models.schedule import SCHEDULES
 
 # Peak rate and weight decay where the command line names none; Adam's rate is the origin's.
-DEFAULTS = {"sgd": (0.15, 5e-5), "adam": (1e-4, 0.0), "adamw": (1e-3, 0.05)}
+DEFAULTS = {"sgd": (0.15, 5e-5), "adam": (1e-4, 0.0), "adamw": (1e-3, 0.05), "muon": (0.05, 1e-4)}
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ class Recipe:
     ema: float
     precision: str
     seed: int
+
+    def resize_at(self, side: int) -> int:
+        """`resize` for another side than the one that serves."""
+        return round(self.resize * side / self.side)
 
     def record(self) -> dict[str, Any]:
         """For JSON and for checkpoints."""
@@ -82,12 +86,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="modern",
         help="modern: crop, TrivialAugment, mixup/cutmix; origin: rotation, shifts, shear, zoom, flip; crop: random resized crop and flip",
     )
-    rule.add_argument("--optimiser", choices=tuple(DEFAULTS), default="sgd")
+    rule.add_argument(
+        "--optimiser",
+        choices=tuple(DEFAULTS),
+        default="sgd",
+        help="muon: for few epochs from scratch in large batches (512)",
+    )
     rule.add_argument("--schedule", choices=SCHEDULES, default="one-cycle")
     rule.add_argument(
-        "--peak-rate", type=float, help="learning rate (default: sgd 0.15, adam 1e-4, adamw 1e-3)"
+        "--peak-rate",
+        type=float,
+        help="learning rate (default: sgd 0.15, adam 1e-4, adamw 1e-3, muon 0.05)",
     )
-    rule.add_argument("--weight-decay", type=float, help="(default: sgd 5e-5, adam 0, adamw 0.05)")
+    rule.add_argument(
+        "--weight-decay", type=float, help="(default: sgd 5e-5, adam 0, adamw 0.05, muon 1e-4)"
+    )
     rule.add_argument("--label-smoothing", type=float, default=0.1)
     rule.add_argument("--class-weights", choices=("none", "balanced"), default="none")
     rule.add_argument(

@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, help="of PyTorch; fewer than the cores where other work runs too"
     )
+    parser.add_argument(
+        "--until", type=int, metavar="EPOCH", help="end after this epoch of the schedule"
+    )
     parser.add_argument("--save-every", type=int, default=100, metavar="STEPS")
     recipe.add_arguments(parser)
 
@@ -64,6 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         device=torch.device(arguments.device),
         workers=arguments.workers,
         save_every=arguments.save_every,
+        until=arguments.until or len(chosen.sides),
         command=journal.command(arguments.data, arguments.out),
     )
     place.out.mkdir(parents=True, exist_ok=True)
@@ -83,12 +87,13 @@ def sources(root: Path, data: DataSet) -> tuple[Source, Source]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how a run happens: nothing here changes its result."""
+    """Where, how and how far a run happens: nothing here changes what an epoch gives."""
 
     out: Path
     device: torch.device
     workers: int
     save_every: int
+    until: int
     command: str
 
 
@@ -137,7 +142,7 @@ class Run:
     def to_the_end(self) -> None:
         """All epochs that are left, then `weights.pt`."""
         first = self._progress.done // self._steps
-        for epoch in range(first, len(self._recipe.sides)):
+        for epoch in range(first, min(self._place.until, len(self._recipe.sides))):
             if self._patience_is_over():
                 break
             self._epoch(epoch)
@@ -172,7 +177,7 @@ class Run:
                     self._save()
         spent = time.monotonic() - started
         rate = (progress.done - first) * self._recipe.batch / max(spent, 1e-9)
-        found = self._learner.validate(self._validation)
+        found = self._learner.validate(self._validation, side)
         progress.seconds += time.monotonic() - started
         self._close_epoch(epoch, rate, found)
 
@@ -206,7 +211,7 @@ class Run:
         plan = Plan(
             preset=recipe.augment,
             side=side,
-            resize=round(recipe.resize * side / recipe.side),
+            resize=recipe.resize_at(side),
             batch=recipe.batch,
             seed=recipe.seed,
             epoch=epoch,

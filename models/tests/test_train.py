@@ -52,8 +52,11 @@ def test_tiny_imagenet_is_decoded_once_beside_the_data_set(trained: Path, tiny: 
     assert (tiny / "val.uint8.npy").exists()
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(tiny: Path, tmp_path: Path) -> None:
-    options = ("--data", tiny, *SMALL, "--save-every", "1")
+@pytest.mark.parametrize("optimiser", ["sgd", "muon"])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    optimiser: str, tiny: Path, tmp_path: Path
+) -> None:
+    options = ("--data", tiny, *SMALL, "--save-every", "1", "--optimiser", optimiser)
     ok("train", *options, "--out", tmp_path / "whole")
     command = [sys.executable, "-m", "glimpse_models", "train", *options, "--out", tmp_path / "cut"]
     process = subprocess.Popen(
