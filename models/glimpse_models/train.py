@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, help="of PyTorch; fewer than the cores where other work runs too"
     )
     parser.add_argument(
-        "--until", type=int, metavar="EPOCH", help="end after this epoch of the schedule"
+        "--until", type=int, metavar="STEP", help="end after this step of the schedule"
     )
     parser.add_argument("--save-every", type=int, default=100, metavar="STEPS")
     recipe.add_arguments(parser)
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         device=torch.device(arguments.device),
         workers=arguments.workers,
         save_every=arguments.save_every,
-        until=arguments.until or len(chosen.sides),
+        until=arguments.until,
         command=journal.command(arguments.data, arguments.out),
     )
     place.out.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ class Place:
     device: torch.device
     workers: int
     save_every: int
-    until: int
+    until: int | None
     command: str
 
 
@@ -142,8 +142,8 @@ class Run:
     def to_the_end(self) -> None:
         """All epochs that are left, then `weights.pt`."""
         first = self._progress.done // self._steps
-        for epoch in range(first, min(self._place.until, len(self._recipe.sides))):
-            if self._patience_is_over():
+        for epoch in range(first, len(self._recipe.sides)):
+            if self._patience_is_over() or self._is_cut():
                 break
             self._epoch(epoch)
         best = self._place.out / "best.pt"
@@ -171,10 +171,13 @@ class Run:
                     f"loss {progress.loss_sum / progress.loss_count:.3f}, {rate:.0f} pictures/s",
                     refresh=False,
                 )
-                if progress.done % self._place.save_every == 0 and progress.done % self._steps:
+                due = progress.done % self._place.save_every == 0 or self._is_cut()
+                if due and progress.done % self._steps:
                     progress.seconds += time.monotonic() - started
                     started, first = time.monotonic(), progress.done
                     self._save()
+                    if self._is_cut():
+                        return
         spent = time.monotonic() - started
         rate = (progress.done - first) * self._recipe.batch / max(spent, 1e-9)
         found = self._learner.validate(self._validation, side)
@@ -219,6 +222,10 @@ class Run:
         )
         skip = self._progress.done % self._steps
         return batches.training_batches(self._train, plan, self._place.device, skip)
+
+    def _is_cut(self) -> bool:
+        until = self._place.until
+        return until is not None and self._progress.done >= until
 
     def _patience_is_over(self) -> bool:
         top1 = [row["top1"] for row in self._progress.history]

@@ -142,6 +142,19 @@ def test_a_checkpoint_of_the_first_version_goes_on(
     assert out.count("epoch 2") == 1
 
 
+def test_a_run_ends_where_it_is_told_and_goes_on_from_there(
+    tiny: Path, trained: Path, tmp_path: Path
+) -> None:
+    options = ("--data", tiny, "--out", tmp_path, *SMALL)
+    assert "epoch 1:" not in ok("train", *options, "--until", "3")
+    cut = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert cut["progress"]["done"] == 3
+    assert torch.equal(weights(tmp_path)["fc.weight"], cut["model"]["fc.weight"])
+    ok("train", *options)
+    whole, resumed = weights(trained), weights(tmp_path)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
 def test_another_recipe_does_not_go_on(tiny: Path, trained: Path) -> None:
     said = refused("train", "--data", tiny, "--out", trained, *SMALL, "--seed", "2")
     assert "seed 1" in said
