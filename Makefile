@@ -94,10 +94,13 @@ default-model: $(VENV)/.stamp ## finished training runs as models/default and it
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
 	cd infra/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
 
-bench: bench-stages bench-lambda bench-edge ## measure: the engine's stages, the function against its baselines, the edge
+bench: bench-stages bench-outputs bench-lambda bench-edge ## measure: the engine's stages, the function against its baselines, the edge
 
 bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 	$(CARGO) bench --locked --package glimpse-classifier --bench stages
+
+bench-outputs: $(VENV)/.stamp ## measure what explanation and embedding cost a request that asks for neither
+	cd models && ../$(VENV)/bin/python -m glimpse_models overhead --bundle default
 
 bench-lambda: onnxruntime emulator pictures target/bundle-224 ## measure cold start, latency, memory
 	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
@@ -138,4 +141,4 @@ $(CLIENTS)/.stamp: tests/clients/requirements.txt
 	$(CLIENTS)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-clients openapi test-models test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-lambda bench-edge
+.PHONY: help demo test check test-rust test-clients openapi test-models test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

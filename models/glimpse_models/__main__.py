@@ -16,6 +16,7 @@ STEPS = {
     "bundle": "ONNX or weights → a bundle that the service loads",
     "calibrate": "the same bundle with a temperature, so that its scores are honest",
     "faithfulness": "do a bundle's class maps show what its answers rest on?",
+    "overhead": "what a bundle's further outputs cost a run that does not ask for them",
     "card": "the model card of a bundle, from the records of train and evaluate",
     "compare": "two bundles on the same pictures: the gate before a release",
     "publish": "upload a bundle to S3 and make it current",

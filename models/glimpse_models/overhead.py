@@ -1,0 +1,89 @@
+"""What a bundle's further outputs cost a run that does not ask for them: nothing, or it is told.
+
+The bundle's model runs in turns with the same model cut down to its logits, one picture and one
+thread, so that whatever else the machine does hits both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from tqdm import tqdm
+
+from glimpse_models.classifiers import open_session
+from glimpse_models.errors import Refused
+
+LOGITS = "logits"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `overhead`."""
+    parser.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
+    parser.add_argument("--runs", type=int, default=500, help="of each model")
+    parser.add_argument(
+        "--at-most", type=float, default=1.01, help="times the plain model's; above it, refuse"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the ratio of the medians; status 1 where it is above the limit."""
+    model = onnx.load(arguments.bundle / "model.onnx")
+    further = [value.name for value in model.graph.output if value.name != LOGITS]
+    contents = [model.SerializeToString(), logits_only(model).SerializeToString()]
+    whole, plain = medians(
+        [open_session(content, threads=1) for content in contents], arguments.runs
+    )
+    print(
+        f"a run for the logits, with and without {', '.join(further) or 'nothing'} in the model: "
+        f"{whole:.3f} and {plain:.3f} ms, ratio {whole / plain:.4f} ({arguments.runs} runs each, in turns)"
+    )
+    if whole > arguments.at_most * plain:
+        raise Refused(
+            f"further outputs cost plain runs {100 * (whole / plain - 1):.1f} %, --at-most is {arguments.at_most}"
+        )
+
+
+def logits_only(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without what the logits do not need."""
+    cut = onnx.ModelProto()
+    cut.CopyFrom(model)
+    graph = cut.graph
+    needed, kept = {LOGITS}, []
+    for node in reversed(graph.node):  # ONNX has its nodes in order.
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    _replace(graph.node, reversed(kept))
+    for values in (graph.input, graph.initializer):
+        _replace(values, [value for value in values if value.name in needed])
+    _replace(graph.output, [value for value in graph.output if value.name == LOGITS])
+    return cut
+
+
+def _replace(field: Any, values: Iterable[Any]) -> None:
+    kept = list(values)
+    copies = [type(value)() for value in kept]
+    for copy, value in zip(copies, kept, strict=True):
+        copy.CopyFrom(value)
+    del field[:]
+    field.extend(copies)
+
+
+def medians(sessions: list[Any], runs: int) -> list[float]:
+    """Milliseconds of a run for the logits, for each session."""
+    side = sessions[0].get_inputs()[0].shape[1]
+    pixels = np.random.default_rng(1).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    times: list[list[float]] = [[] for _ in sessions]
+    for turn in tqdm(range(runs), desc="overhead", unit="run", disable=None):
+        # Whoever comes second finds other caches: they take turns at that too.
+        for number in (0, 1) if turn % 2 else (1, 0):
+            started = time.perf_counter()
+            sessions[number].run([LOGITS], {"image": pixels})
+            times[number].append(1000 * (time.perf_counter() - started))
+    return [float(np.median(found)) for found in times]
