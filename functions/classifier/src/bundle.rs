@@ -38,6 +38,9 @@ pub struct Manifest {
     /// How scores are made honest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// Where the cells of `class_maps` look; without it they share the input evenly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_maps: Option<Cells>,
     /// Training command, git commit, seed, weights.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub provenance: serde_json::Value,
@@ -117,6 +120,31 @@ pub struct Calibration {
     pub ece_after: f64,
 }
 
+/// The grid of a class map, the same along both axes: cell i of a row is centred at
+/// `first + stride × i`, in pixels from the edge of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Cells {
+    /// Pixels between the centres of neighbours; above 0.
+    pub stride: f64,
+    /// Pixels from the edge to the first cell's centre.
+    pub first: f64,
+}
+
+impl Cells {
+    /// `count` cells that share `side` pixels evenly.
+    pub(crate) fn even(count: usize, side: u32) -> Self {
+        #[allow(clippy::cast_precision_loss)] // A map has a few dozen cells.
+        let stride = f64::from(side) / count as f64;
+        Self { stride, first: stride / 2.0 }
+    }
+
+    fn is_possible(&self) -> bool {
+        let limit = f64::from(MAX_SIDE);
+        self.stride > 0.0 && self.stride <= limit && self.first.abs() <= limit
+    }
+}
+
 impl Manifest {
     /// What logits are divided by before the softmax: 1 for a bundle without calibration.
     #[must_use]
@@ -163,6 +191,9 @@ impl Manifest {
             && !TEMPERATURES.contains(&temperature)
         {
             return Err(BundleError::Temperature { found: temperature });
+        }
+        if let Some(cells) = self.class_maps.filter(|cells| !cells.is_possible()) {
+            return Err(BundleError::ClassMaps { stride: cells.stride, first: cells.first });
         }
         let InputSpec { height, width, resize_shorter_side: shorter, .. } = self.input;
         let refuse = |reason| Err(BundleError::Input { width, height, shorter, reason });
@@ -225,6 +256,13 @@ mod tests {
             }
         };
         assert_eq!(Manifest::parse(&json(heat(1.5))).unwrap().temperature(), 1.5);
+        for (stride, first) in [(0.0, 0.5), (-8.0, 0.5), (1e9, 0.5), (32.0, 1e300)] {
+            let maps = |v: &mut serde_json::Value| {
+                v["class_maps"] = serde_json::json!({"stride": stride, "first": first});
+            };
+            let error = Manifest::parse(&json(maps)).unwrap_err();
+            assert!(matches!(error, BundleError::ClassMaps { stride: s, .. } if s == stride));
+        }
         for wrong in [0.0, -1.0, 1e-300, 1e300] {
             let error = Manifest::parse(&json(heat(wrong))).unwrap_err();
             assert!(matches!(error, BundleError::Temperature { found } if found == wrong));

@@ -13,6 +13,7 @@ use crate::labels::Labels;
 use crate::limits::Limits;
 use crate::options::Options;
 use crate::outputs::{Outputs, Row};
+use crate::overlay::Ground;
 use crate::preprocess;
 use crate::rank::{self, Ranked};
 use crate::runtime::Runtime;
@@ -243,8 +244,9 @@ impl Classifier {
     ) -> Result<Prediction, ClassifyError> {
         let scores = rank::softmax(row.logits, self.manifest.temperature());
         let mut predictions = rank::top_k(&scores, &self.labels, options.top_k);
-        let seen = (pixels, &self.manifest.input);
-        let explain = |wanted| explain::explain(row, &predictions, wanted, seen);
+        let Manifest { input, class_maps: cells, .. } = &self.manifest;
+        let ground = Ground { pixels, input, cells: *cells };
+        let explain = |wanted| explain::explain(row, &predictions, wanted, &ground);
         let explanations = options.explain.as_ref().map(explain).transpose()?.unwrap_or_default();
         let top = predictions[0].clone();
         predictions.retain(|ranked| ranked.score >= options.min_score);

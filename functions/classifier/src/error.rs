@@ -69,6 +69,17 @@ pub enum BundleError {
         /// In the file.
         found: f64,
     },
+    /// No class map has such a grid.
+    #[error(
+        "bundle.json has class maps with stride {stride} and first cell at {first}; expected pixels \
+         of the input, the stride above 0"
+    )]
+    ClassMaps {
+        /// In the file.
+        stride: f64,
+        /// In the file.
+        first: f64,
+    },
     /// `labels.txt` is not UTF-8 with one label a line.
     #[error("labels.txt {0}")]
     Labels(&'static str),

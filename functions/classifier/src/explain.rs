@@ -4,11 +4,10 @@
 //! (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016). With the
 //! bias at every place, the map's mean is the logit.
 
-use crate::bundle::InputSpec;
 use crate::error::ClassifyError;
 use crate::options::{Class, Explain};
 use crate::outputs::Row;
-use crate::overlay;
+use crate::overlay::{self, Ground};
 use crate::rank::Ranked;
 
 /// A label and where in the picture it comes from.
@@ -30,7 +29,10 @@ pub struct Explanation {
 /// A class activation map `[height, width]`, row-major, in units of the logit.
 ///
 /// Its mean is the logit, but for the rounding of a quantized model's pooled features. It covers
-/// the model's input evenly: the centre crop of the picture.
+/// the model's input, the centre crop of the picture; [`Manifest::class_maps`] says where its cells
+/// look.
+///
+/// [`Manifest::class_maps`]: crate::Manifest::class_maps
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassMap {
     width: usize,
@@ -84,17 +86,17 @@ impl ClassMap {
 
 /// Explain the wanted classes, in the order of `wanted`; `ranked` are the picture's best.
 ///
-/// `pixels` is the picture at the input size. `row` must hold class maps.
+/// `row` must hold class maps.
 pub(crate) fn explain(
     row: &Row<'_>,
     ranked: &[Ranked],
     wanted: &Explain,
-    (pixels, input): (&[u8], &InputSpec),
+    ground: &Ground<'_>,
 ) -> Result<Vec<Explanation>, ClassifyError> {
     let one = |ranked: &Ranked| {
         let (width, raw) = row.class_map(ranked.index).ok_or(ClassifyError::NoClassMaps)?;
         let map = ClassMap::new(width, raw.to_vec());
-        let overlay = wanted.overlay.then(|| overlay::png(pixels, input, &map)).transpose()?;
+        let overlay = wanted.overlay.then(|| overlay::png(ground, &map)).transpose()?;
         let (label, index) = (ranked.label.clone(), ranked.index);
         Ok(Explanation { label, index, logit: row.logits[index], map, overlay })
     };
@@ -121,7 +123,7 @@ fn find<'a>(class: &Class, ranked: &'a [Ranked]) -> Result<&'a Ranked, ClassifyE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::Interpolation;
+    use crate::bundle::{InputSpec, Interpolation};
     use crate::outputs::MapRow;
 
     const INPUT: InputSpec = InputSpec {
@@ -144,7 +146,8 @@ mod tests {
             embedding: None,
         };
         let best = [ranked("c", 2), ranked("b", 1)];
-        explain(&row, &best, &Explain { classes, overlay }, (&[127; 48], &INPUT))
+        let ground = Ground { pixels: &[127; 48], input: &INPUT, cells: None };
+        explain(&row, &best, &Explain { classes, overlay }, &ground)
     }
 
     #[test]

@@ -57,7 +57,7 @@ mod session;
 mod webp;
 
 pub use bundle::{
-    Calibration, FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION,
+    Calibration, Cells, FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION,
 };
 pub use classifier::{Classifier, Prediction, Prepared, Timing};
 pub use decode::{Picture, decode};

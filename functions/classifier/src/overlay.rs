@@ -1,11 +1,9 @@
 //! A class activation map laid over the picture that it explains.
 
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
 
-use crate::bundle::InputSpec;
+use crate::bundle::{Cells, InputSpec};
 use crate::error::ClassifyError;
 use crate::explain::ClassMap;
 
@@ -13,16 +11,21 @@ use crate::explain::ClassMap;
 const RAMP: [[u8; 3]; 5] =
     [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 
-/// A PNG of the input size: `pixels` (uint8 RGB `[height, width, 3]`) and the map, half and half.
-pub(crate) fn png(
-    pixels: &[u8],
-    input: &InputSpec,
-    map: &ClassMap,
-) -> Result<Vec<u8>, ClassifyError> {
-    let heat = enlarged(map, input)?;
+/// What a map is laid over.
+pub(crate) struct Ground<'a> {
+    /// The picture at the input size: uint8 RGB `[height, width, 3]`.
+    pub(crate) pixels: &'a [u8],
+    pub(crate) input: &'a InputSpec,
+    /// Where the map's cells look; without it they share the input evenly.
+    pub(crate) cells: Option<Cells>,
+}
+
+/// A PNG of the input size: the picture and the map, half and half.
+pub(crate) fn png(ground: &Ground<'_>, map: &ClassMap) -> Result<Vec<u8>, ClassifyError> {
+    let &Ground { pixels, input, cells } = ground;
     let blended: Vec<u8> = pixels
         .chunks_exact(3)
-        .zip(heat)
+        .zip(enlarged(map, input, cells))
         .flat_map(|(pixel, heat)| {
             let colour = colour(heat);
             [0, 1, 2].map(|channel| half(pixel[channel], colour[channel]))
@@ -36,19 +39,57 @@ pub(crate) fn png(
     Ok(file)
 }
 
-/// The map at the input size, 0…255, bilinear between the places' centres.
-fn enlarged(map: &ClassMap, input: &InputSpec) -> Result<Vec<u8>, ClassifyError> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0…1 before.
-    let levels = map.scaled().into_iter().map(|value| (value * 255.0).round() as u8).collect();
-    let side = |places: usize| u32::try_from(places).unwrap_or(u32::MAX);
-    let small = Image::from_vec_u8(side(map.width()), side(map.height()), levels, PixelType::U8)
-        .map_err(|error| ClassifyError::Overlay(error.into()))?;
-    let mut large = Image::new(input.width, input.height, PixelType::U8);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new()
-        .resize(&small, &mut large, Some(&options))
-        .map_err(|error| ClassifyError::Overlay(error.into()))?;
-    Ok(large.into_vec())
+/// The map at the input size, 0…255, bilinear between the centres of its cells and constant outside
+/// of them. A resize would not do: a network's cells lie on a grid that begins at the picture's edge.
+fn enlarged(map: &ClassMap, input: &InputSpec, cells: Option<Cells>) -> Vec<u8> {
+    let values = map.scaled();
+    let axis = |pixels, count| mixes(pixels, count, cells.unwrap_or(Cells::even(count, pixels)));
+    let across = axis(input.width, map.width());
+    let mut heat = Vec::with_capacity(across.len() * input.height as usize);
+    for down in axis(input.height, map.height()) {
+        let row = |y: usize| &values[y * map.width()..][..map.width()];
+        let (above, below) = (row(down.low), row(down.high));
+        heat.extend(across.iter().map(|mix| {
+            let value = down.between(mix.of(above), mix.of(below)).clamp(0.0, 1.0);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0…1 before.
+            {
+                (value * 255.0).round() as u8
+            }
+        }));
+    }
+    heat
+}
+
+/// A pixel between two neighbouring cells of its row or column.
+struct Mix {
+    low: usize,
+    high: usize,
+    /// The part of `high`, 0…1.
+    part: f32,
+}
+
+impl Mix {
+    fn of(&self, line: &[f32]) -> f32 {
+        self.between(line[self.low], line[self.high])
+    }
+
+    fn between(&self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.part
+    }
+}
+
+/// The mixes of `pixels` pixels over `count` cells.
+fn mixes(pixels: u32, count: usize, cells: Cells) -> Vec<Mix> {
+    let last = count - 1;
+    let mix = |pixel: u32| {
+        let centre = f64::from(pixel) + 0.5;
+        #[allow(clippy::cast_precision_loss)] // A map has a few dozen cells.
+        let place = ((centre - cells.first) / cells.stride).clamp(0.0, last as f64);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0…last before.
+        let (low, part) = (place as usize, place.fract() as f32);
+        Mix { low, high: (low + 1).min(last), part }
+    };
+    (0..pixels).map(mix).collect()
 }
 
 /// `RAMP` at `heat`, linear between its stops.
@@ -79,15 +120,32 @@ mod tests {
         assert!(colour(127)[1].abs_diff(RAMP[2][1]) <= 1);
     }
 
+    const INPUT: InputSpec = InputSpec {
+        height: 8,
+        width: 12,
+        resize_shorter_side: 12,
+        interpolation: Interpolation::BilinearAntialias,
+    };
+
     #[test]
     fn the_picture_shows_through_and_the_hottest_place_is_the_brightest() {
-        let interpolation = Interpolation::BilinearAntialias;
-        let input = InputSpec { height: 8, width: 12, resize_shorter_side: 12, interpolation };
         let map = ClassMap::new(3, vec![0.0, 0.0, 0.0, 0.0, 0.0, 9.0]);
-        let file = png(&vec![200; input.bytes()], &input, &map).unwrap();
+        let ground = Ground { pixels: &vec![200; INPUT.bytes()], input: &INPUT, cells: None };
+        let file = png(&ground, &map).unwrap();
         let overlay = image::load_from_memory(&file).unwrap().into_rgb8();
         assert_eq!(overlay.dimensions(), (12, 8));
         assert_eq!(overlay.get_pixel(0, 0).0, RAMP[0].map(|cold| half(200, cold)));
         assert_eq!(overlay.get_pixel(11, 7).0, RAMP[4].map(|hot| half(200, hot)));
+    }
+
+    #[test]
+    fn a_map_lies_where_its_cells_look() {
+        let map = ClassMap::new(3, vec![0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+        let row = |cells| enlarged(&map, &INPUT, cells)[..12].to_vec();
+        // Evenly: cells of 4 pixels, centred at 2, 6 and 10; the pixels 5 and 6 are nearest to 6.
+        assert_eq!(row(None), [0, 0, 32, 96, 159, 223, 223, 159, 96, 32, 0, 0]);
+        // A network whose first cell looks at the first pixel: the second looks at the fifth.
+        let edge = Cells { stride: 4.0, first: 0.5 };
+        assert_eq!(row(Some(edge)), [0, 64, 128, 191, 255, 191, 128, 64, 0, 0, 0, 0]);
     }
 }

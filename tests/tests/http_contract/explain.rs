@@ -16,7 +16,12 @@ const ROUNDING: f64 = 0.05;
 const PICTURES: [&str; 4] = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"];
 
 fn start(graph: Graph) -> Api {
-    let folder = toy::bundle(graph);
+    start_with(graph, |_| ())
+}
+
+/// The same with another `bundle.json`.
+fn start_with(graph: Graph, change: impl FnOnce(&mut Value)) -> Api {
+    let folder = toy::bundle_with(graph, change);
     let api = Api::folder(folder.path());
     // The load happens now, while the folder is there.
     assert_eq!(api.get("/model").status, 200);
@@ -94,6 +99,24 @@ fn on_real_pictures_the_maps_mean_is_the_logit() {
             assert!((mean - logit).abs() < ROUNDING, "{name}: {mean} for {logit}");
         }
     }
+}
+
+#[test]
+fn the_overlay_lies_where_the_bundle_says_that_cells_look() {
+    let (_, picture) = halves();
+    let edge = |api: &Api| {
+        let answer = ask(api, &picture, &json!("png")).ok();
+        *overlay(&answer["explanation"]).get_pixel(SIDE / 2, 1)
+    };
+    // Half the first green column's (10, 50, 0), half viridis: its yellow end is (253, 231, 37).
+    let hot = Rgb([131, 140, 18]);
+    let even = start(Graph::Explained);
+    assert_ne!(edge(&even), hot);
+    // Each cell looks at the next pixel: the last red column's heat lies on the first green one.
+    let shifted = start_with(Graph::Explained, |bundle| {
+        bundle["class_maps"] = json!({ "stride": 1, "first": 1.5 });
+    });
+    assert_eq!(edge(&shifted), hot);
 }
 
 #[test]

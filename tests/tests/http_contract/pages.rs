@@ -24,15 +24,17 @@ fn model_is_the_bundles_description_and_what_the_model_can_do() {
 }
 
 #[test]
-fn model_tells_calibration_and_dimension_and_what_a_plain_model_lacks() {
+fn model_tells_calibration_dimension_and_grid_and_what_a_plain_model_lacks() {
     let calibration = json!({
         "temperature": 2.0, "images": 500, "ece_before": 0.125, "ece_after": 0.03125
     });
+    let grid = json!({ "stride": 1.0, "first": 0.5 });
     let folder = toy::bundle_with(toy::Graph::Explained, |bundle| {
         bundle["calibration"] = calibration.clone();
+        bundle["class_maps"] = grid.clone();
     });
     let description = Api::folder(folder.path()).get("/model").ok();
-    assert_eq!(description["calibration"], calibration);
+    assert_eq!((&description["calibration"], &description["class_maps"]), (&calibration, &grid));
     assert_eq!(
         (&description["explains"], &description["embedding_dimension"]),
         (&json!(true), &json!(3))
@@ -40,7 +42,7 @@ fn model_tells_calibration_and_dimension_and_what_a_plain_model_lacks() {
     let folder = toy::bundle(toy::Graph::MeanColour);
     let plain = Api::folder(folder.path()).get("/model").ok();
     assert_eq!((&plain["explains"], &plain["embedding_dimension"]), (&json!(false), &Value::Null));
-    assert!(plain.get("calibration").is_none());
+    assert!(plain.get("calibration").is_none() && plain.get("class_maps").is_none());
 }
 
 /// A page's policy admits its own script and style by their hashes and nothing else: a page that

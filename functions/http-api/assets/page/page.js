@@ -189,7 +189,7 @@ function overlay() {
   by("heat").hidden = by("legend").hidden = !seen;
   if (!seen) return;
   place(by("heat"), by("picture"), model.input);
-  paint(by("heat"), map);
+  paint(by("heat"), map, model);
   by("heat").setAttribute("aria-label", `Where the model looked for ${answer.label}: most at the ${warmest(map)}`);
 }
 
@@ -201,12 +201,13 @@ function place(canvas, { naturalWidth, naturalHeight }, { width, height, resize_
   for (const [side, part] of Object.entries(position)) canvas.style[side] = part * 100 + "%";
 }
 
-function paint(canvas, map) {
+function paint(canvas, map, { input, class_maps: cells }) {
+  const [across, down] = [axis(map.width, input.width, cells), axis(map.height, input.height, cells)];
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   for (let y = 0, at = 0; y < canvas.height; y++) {
     for (let x = 0; x < canvas.width; x++, at += 4) {
-      const value = sample(map, (x + 0.5) / canvas.width, (y + 0.5) / canvas.height);
+      const value = sample(map, across((x + 0.5) / canvas.width), down((y + 0.5) / canvas.height));
       const place = value * (HEAT.length - 1);
       const low = Math.min(Math.floor(place), HEAT.length - 2);
       for (let c = 0; c < 3; c++) image.data[at + c] = mix(HEAT[low][c], HEAT[low + 1][c], place - low);
@@ -216,10 +217,16 @@ function paint(canvas, map) {
   context.putImageData(image, 0, 0);
 }
 
-/** The map at a point (0…1, 0…1), bilinear between the middles of its cells. */
+/** From 0…1 of the model's input to cells: by the bundle's grid, or evenly where it names none. */
+function axis(count, pixels, cells) {
+  const { stride, first } = cells ?? { stride: pixels / count, first: pixels / count / 2 };
+  return (part) => (part * pixels - first) / stride;
+}
+
+/** The map at a place counted in cells, bilinear between their middles. */
 function sample({ width, height, values }, x, y) {
-  const [left, right, across] = between(x * width - 0.5, width);
-  const [above, below, down] = between(y * height - 0.5, height);
+  const [left, right, across] = between(x, width);
+  const [above, below, down] = between(y, height);
   const line = (row) => mix(values[row * width + left], values[row * width + right], across);
   return Math.min(1, Math.max(0, mix(line(above), line(below), down)));
 }
