@@ -126,22 +126,14 @@ pub struct Calibration {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Cells {
     /// Pixels between the centres of neighbours; above 0.
-    pub stride: f64,
+    pub stride: u32,
     /// Pixels from the edge to the first cell's centre.
     pub first: f64,
 }
 
 impl Cells {
-    /// `count` cells that share `side` pixels evenly.
-    pub(crate) fn even(count: usize, side: u32) -> Self {
-        #[allow(clippy::cast_precision_loss)] // A map has a few dozen cells.
-        let stride = f64::from(side) / count as f64;
-        Self { stride, first: stride / 2.0 }
-    }
-
     fn is_possible(&self) -> bool {
-        let limit = f64::from(MAX_SIDE);
-        self.stride > 0.0 && self.stride <= limit && self.first.abs() <= limit
+        (1..=MAX_SIDE).contains(&self.stride) && self.first.abs() <= f64::from(MAX_SIDE)
     }
 }
 
@@ -256,7 +248,7 @@ mod tests {
             }
         };
         assert_eq!(Manifest::parse(&json(heat(1.5))).unwrap().temperature(), 1.5);
-        for (stride, first) in [(0.0, 0.5), (-8.0, 0.5), (1e9, 0.5), (32.0, 1e300)] {
+        for (stride, first) in [(0, 0.5), (1_000_000_000, 0.5), (32, 1e300)] {
             let maps = |v: &mut serde_json::Value| {
                 v["class_maps"] = serde_json::json!({"stride": stride, "first": first});
             };

@@ -76,7 +76,7 @@ pub enum BundleError {
     )]
     ClassMaps {
         /// In the file.
-        stride: f64,
+        stride: u32,
         /// In the file.
         first: f64,
     },

@@ -43,7 +43,7 @@ pub(crate) fn png(ground: &Ground<'_>, map: &ClassMap) -> Result<Vec<u8>, Classi
 /// of them. A resize would not do: a network's cells lie on a grid that begins at the picture's edge.
 fn enlarged(map: &ClassMap, input: &InputSpec, cells: Option<Cells>) -> Vec<u8> {
     let values = map.scaled();
-    let axis = |pixels, count| mixes(pixels, count, cells.unwrap_or(Cells::even(count, pixels)));
+    let axis = |pixels, count| mixes(pixels, count, cells);
     let across = axis(input.width, map.width());
     let mut heat = Vec::with_capacity(across.len() * input.height as usize);
     for down in axis(input.height, map.height()) {
@@ -79,12 +79,15 @@ impl Mix {
 }
 
 /// The mixes of `pixels` pixels over `count` cells.
-fn mixes(pixels: u32, count: usize, cells: Cells) -> Vec<Mix> {
+#[allow(clippy::cast_precision_loss)] // A map has a few dozen cells.
+fn mixes(pixels: u32, count: usize, cells: Option<Cells>) -> Vec<Mix> {
     let last = count - 1;
+    let even = f64::from(pixels) / count as f64;
+    let (stride, first) =
+        cells.map_or((even, even / 2.0), |cells| (f64::from(cells.stride), cells.first));
     let mix = |pixel: u32| {
         let centre = f64::from(pixel) + 0.5;
-        #[allow(clippy::cast_precision_loss)] // A map has a few dozen cells.
-        let place = ((centre - cells.first) / cells.stride).clamp(0.0, last as f64);
+        let place = ((centre - first) / stride).clamp(0.0, last as f64);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0…last before.
         let (low, part) = (place as usize, place.fract() as f32);
         Mix { low, high: (low + 1).min(last), part }
@@ -145,7 +148,7 @@ mod tests {
         // Evenly: cells of 4 pixels, centred at 2, 6 and 10; the pixels 5 and 6 are nearest to 6.
         assert_eq!(row(None), [0, 0, 32, 96, 159, 223, 223, 159, 96, 32, 0, 0]);
         // A network whose first cell looks at the first pixel: the second looks at the fifth.
-        let edge = Cells { stride: 4.0, first: 0.5 };
+        let edge = Cells { stride: 4, first: 0.5 };
         assert_eq!(row(Some(edge)), [0, 64, 128, 191, 255, 191, 128, 64, 0, 0, 0, 0]);
     }
 }

@@ -28,7 +28,7 @@ fn model_tells_calibration_dimension_and_grid_and_what_a_plain_model_lacks() {
     let calibration = json!({
         "temperature": 2.0, "images": 500, "ece_before": 0.125, "ece_after": 0.03125
     });
-    let grid = json!({ "stride": 1.0, "first": 0.5 });
+    let grid = json!({ "stride": 1, "first": 0.5 });
     let folder = toy::bundle_with(toy::Graph::Explained, |bundle| {
         bundle["calibration"] = calibration.clone();
         bundle["class_maps"] = grid.clone();

@@ -18,8 +18,9 @@ const LOSSY: f64 = 1.0;
 /// Real pictures whose label must be the reference's.
 const AGREEMENT: f64 = 0.995;
 
-/// Scores whose logits differ by less than 0.1, as an 8-bit logit's own step does.
-const NEAR: f64 = 0.9;
+/// Scores whose logits differ by less than 0.22. One level more or less in two of five channels of a
+/// picture moves the default model's logits by 0.09 (standard deviation) and by 0.46 at most.
+const NEAR: f64 = 0.8;
 
 /// One line of the fixtures' `cases.json`.
 #[derive(Deserialize)]
