@@ -25,7 +25,7 @@ LOGITS = "logits"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `overhead`."""
     parser.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
-    parser.add_argument("--runs", type=int, default=500, help="of each model")
+    parser.add_argument("--runs", type=int, default=1500, help="of each model")
     parser.add_argument(
         "--at-most", type=float, default=1.01, help="times the plain model's; above it, refuse"
     )
