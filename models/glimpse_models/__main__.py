@@ -10,6 +10,7 @@ from glimpse_models.errors import Refused
 
 STEPS = {
     "train": "train a classifier on a folder of pictures",
+    "unfold": "a bundle's model → weights to train on, where those of its run are gone",
     "evaluate": "measure weights, ONNX files and bundles on validation pictures",
     "export": "weights → float ONNX with the serving input",
     "quantize": "float ONNX → int8 ONNX, calibrated with pictures",

@@ -79,6 +79,7 @@ class Plan:
     batch: int
     seed: int
     epoch: int
+    steps: int
     workers: int = 0
 
 
@@ -88,10 +89,10 @@ def training_batches(
     """Float `[B, 3, side, side]` in 0…1 and targets `[B]`, on the device.
 
     Order and augmentation depend on seed, epoch, step and row alone, so a resumed run that skips
-    `skip` batches sees what an uninterrupted one would have seen. The last, short batch is dropped.
+    `skip` batches sees what an uninterrupted one would have seen. `steps` of them; never the short last.
     """
     order = np.random.default_rng((plan.seed, plan.epoch)).permutation(len(source))
-    steps = range(skip, steps_an_epoch(len(source), plan.batch))
+    steps = range(skip, plan.steps)
     rows_of = [order[step * plan.batch : (step + 1) * plan.batch] for step in steps]
     if source.pixels is not None and plan.preset == "crop":
         yield from _cropped_at_once(source.pixels, source.split, rows_of, plan, skip, device)

@@ -148,9 +148,7 @@ def _weights(path: Path, resize: int | None, asked: int | None) -> Classifier:
 
     def logits(pixels: Pixels) -> Logits:
         with torch.inference_mode():
-            pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-            inputs = network.normalise(pictures).contiguous(memory_format=torch.channels_last)
-            found: Logits = model(inputs).numpy()
+            found: Logits = model(network.serving_input(pixels)).numpy()
         return found
 
     spec = InputSpec(side, resize or (None if asked else trained.resize) or side)

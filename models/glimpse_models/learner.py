@@ -48,17 +48,21 @@ class Learner:
         return origin
 
     def set_training(self, epoch: int) -> None:
-        """Training mode; while the backbone is frozen, its batch norms keep their statistics too."""
+        """Training mode; what is frozen keeps the statistics of its batch norms too."""
         frozen = epoch < self._recipe.freeze_epochs
         self._model.train(not frozen)
         self._model.requires_grad_(not frozen)
+        for module in network.first_stages(self._model, self._recipe.freeze_stages):
+            module.eval().requires_grad_(False)
         network.head_of(self._model).train().requires_grad_(True)
 
     def step(self, step: int, pictures: torch.Tensor, targets: torch.Tensor) -> float:
         """One step of the optimiser on a batch; gives its loss."""
         recipe = self._recipe
+        chance = np.random.default_rng((recipe.seed, step))
+        if recipe.hide:
+            pictures = augment.hide(pictures, recipe.hide, chance)
         if recipe.augment == "modern":
-            chance = np.random.default_rng((recipe.seed, step))
             pictures, targets = augment.mix(pictures, targets, self._classes, chance)
         for group in self._optimiser.param_groups:
             group["lr"] = self.rate(step)
@@ -183,4 +187,5 @@ def _muon(model: nn.Module, recipe: Recipe) -> Muon:
         {"params": linear, "weight_decay": recipe.weight_decay},
         {"params": vectors},
     ]
-    return Muon(groups, lr=recipe.peak_rate)
+    precision = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    return Muon(groups, recipe.peak_rate, precision)

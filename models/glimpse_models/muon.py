@@ -21,10 +21,16 @@ PLAIN_RATE = 3.0
 
 
 class Muon(torch.optim.Optimizer):
-    """Groups with `orthogonal` true hold convolutions in front of batch norms; the others get SGD."""
+    """Groups with `orthogonal` true hold convolutions in front of batch norms; the others get SGD.
 
-    def __init__(self, groups: list[dict[str, Any]], lr: float) -> None:
+    `precision` is that of the products of matrices, for which 16 bits are enough where they are fast.
+    """
+
+    def __init__(
+        self, groups: list[dict[str, Any]], lr: float, precision: torch.dtype = torch.bfloat16
+    ) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "orthogonal": False})
+        self._precision = precision
 
     @torch.no_grad()
     def step(self, _closure: None = None) -> None:  # type: ignore[override]
@@ -35,7 +41,8 @@ class Muon(torch.optim.Optimizer):
                     continue
                 direction = self._direction(weights, weights.grad, group["weight_decay"])
                 if group["orthogonal"]:
-                    _turn(weights, direction, group["lr"])
+                    step = orthogonal(direction.flatten(1), self._precision)
+                    _turn(weights, step.view(weights.shape), group["lr"])
                 else:
                     weights.add_(direction, alpha=-group["lr"] * PLAIN_RATE)
 
@@ -53,19 +60,18 @@ class Muon(torch.optim.Optimizer):
         return gradient.add(momentum, alpha=MOMENTUM)
 
 
-def _turn(weights: torch.Tensor, direction: torch.Tensor, rate: float) -> None:
+def _turn(weights: torch.Tensor, step: torch.Tensor, rate: float) -> None:
     """Move by `rate` of the norm against the orthogonal direction; the norm is √(outputs)."""
     norm = len(weights) ** 0.5
-    step = orthogonal(direction.flatten(1)).view(direction.shape)
     weights.mul_(norm / weights.norm().clamp(min=1e-7))
     weights.add_(step, alpha=-rate * norm / float(step.norm().clamp(min=1e-7)))
 
 
-def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+def orthogonal(matrix: torch.Tensor, precision: torch.dtype = torch.bfloat16) -> torch.Tensor:
     """`[M, N]` with its singular values brought near 1."""
     a, b, c = QUINTIC
     wide = matrix.shape[0] <= matrix.shape[1]
-    x = (matrix if wide else matrix.T).bfloat16()
+    x = (matrix if wide else matrix.T).to(precision)
     x = x / (x.norm() + 1e-7)
     # X ← (a + bG + cG²)X with G = XXᵀ, again and again. All factors are polynomials of the first G:
     # they are multiplied together as [M, M], which is the shorter side, and X is touched once.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torchvision
 from torch import nn
@@ -62,11 +64,23 @@ def head_of(model: nn.Module) -> nn.Module:
     return head
 
 
+def first_stages(model: nn.Module, count: int) -> list[nn.Module]:
+    """The stem and the first `count` stages; nothing for 0."""
+    stages = ["conv1", "bn1", *(f"layer{number}" for number in range(1, count + 1))]
+    return [model.get_submodule(name) for name in stages] if count else []
+
+
 def normalise(pictures: torch.Tensor) -> torch.Tensor:
     """`[N, 3, H, W]` in 0…1 → zero mean, unit variance a channel."""
     mean = torch.tensor(MEAN, device=pictures.device).view(1, 3, 1, 1)
     std = torch.tensor(STD, device=pictures.device).view(1, 3, 1, 1)
     return (pictures - mean) / std
+
+
+def serving_input(pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 `[N, H, W, 3]`, as the service sees it → what the network takes."""
+    pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    return normalise(pictures).contiguous(memory_format=torch.channels_last)
 
 
 def read(path: Path) -> Trained:
@@ -83,16 +97,20 @@ def read(path: Path) -> Trained:
     known = content.get("about", {})
     if not all(isinstance(value, torch.Tensor) for value in state.values()) or not state:
         raise Refused(f"{path} holds no state of a network; save model.state_dict()")
-    head, classes = _head(state, path)
-    return Trained(
-        state=state,
-        backbone=known.get("backbone") or _backbone(state, path),
-        head=head,
-        classes=classes,
+    found = described(state, path)
+    return replace(
+        found,
+        backbone=known.get("backbone") or found.backbone,
         labels=tuple(known.get("labels", ())),
         side=known.get("side"),
         resize=known.get("resize"),
     )
+
+
+def described(state: State, path: Path) -> Trained:
+    """What the state itself tells: backbone, head and number of classes."""
+    head, classes = _head(state, path)
+    return Trained(state, _backbone(state, path), head, classes)
 
 
 def start_from(model: nn.Module, weights: str, backbone: str) -> str:

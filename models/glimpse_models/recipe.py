@@ -34,6 +34,9 @@ class Recipe:
     label_smoothing: float
     class_weights: str
     freeze_epochs: int
+    freeze_stages: int
+    epoch_steps: int
+    hide: float
     patience: int
     ema: float
     precision: str
@@ -65,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resize", type=int, help="shorter side before the crop in validation (default: the side)"
     )
     length.add_argument("--batch", type=int, default=128)
+    length.add_argument(
+        "--epoch-steps",
+        type=int,
+        default=0,
+        help="batches an epoch, drawn anew each time, where a whole one is too long (default: all)",
+    )
     network = parser.add_argument_group("network")
     network.add_argument("--backbone", choices=BACKBONES, default="resnet50")
     network.add_argument(
@@ -79,12 +88,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--freeze-epochs", type=int, default=0, help="first epochs that train the head alone"
     )
+    network.add_argument(
+        "--freeze-stages",
+        type=int,
+        choices=range(5),
+        default=0,
+        help="stem and first stages that keep their weights and batch norms; faster, for fine-tuning",
+    )
     rule = parser.add_argument_group("optimisation")
     rule.add_argument(
         "--augment",
         choices=PRESETS,
         default="modern",
         help="modern: crop, TrivialAugment, mixup/cutmix; origin: rotation, shifts, shear, zoom, flip; crop: random resized crop and flip",
+    )
+    rule.add_argument(
+        "--hide",
+        type=float,
+        default=0.0,
+        metavar="PART",
+        help="of the picture's cells, hidden at random: class maps then point at what counts, as 0.3",
     )
     rule.add_argument(
         "--optimiser",
@@ -141,6 +164,9 @@ def from_arguments(arguments: argparse.Namespace) -> Recipe:
         label_smoothing=arguments.label_smoothing,
         class_weights=arguments.class_weights,
         freeze_epochs=arguments.freeze_epochs,
+        freeze_stages=arguments.freeze_stages,
+        epoch_steps=arguments.epoch_steps,
+        hide=arguments.hide,
         patience=arguments.patience,
         ema=arguments.ema,
         precision=arguments.precision,
@@ -167,5 +193,10 @@ def _validate(recipe: Recipe) -> None:
         raise Refused(
             f"--ema {recipe.ema} is not a decay; give 0 (off) or a number below 1, as 0.999"
         )
-    if recipe.freeze_epochs and recipe.weights == "none":
-        raise Refused("--freeze-epochs would freeze a random backbone; give --weights too")
+    if not 0 <= recipe.hide < 1:
+        raise Refused(f"--hide {recipe.hide} is no part; give 0 (off) or a number below 1, as 0.3")
+    if recipe.epoch_steps < 0:
+        raise Refused("--epoch-steps must be 0 (all) or more")
+    for option, count in (("epochs", recipe.freeze_epochs), ("stages", recipe.freeze_stages)):
+        if count and recipe.weights == "none":
+            raise Refused(f"--freeze-{option} would freeze random layers; give --weights too")

@@ -116,7 +116,8 @@ class Run:
     ) -> None:
         self._data, self._train, self._validation = data, train, validation
         self._recipe, self._place = recipe, place
-        self._steps = batches.steps_an_epoch(len(train), recipe.batch)
+        whole = batches.steps_an_epoch(len(train), recipe.batch)
+        self._steps = min(recipe.epoch_steps or whole, whole)
         self._learner = Learner(data, recipe, self._steps * len(recipe.sides), place.device)
         self._weights = "from scratch"
         # Of the code that the run began with: others may commit while it goes on.
@@ -218,6 +219,7 @@ class Run:
             batch=recipe.batch,
             seed=recipe.seed,
             epoch=epoch,
+            steps=self._steps,
             workers=self._place.workers,
         )
         skip = self._progress.done % self._steps

@@ -9,13 +9,14 @@ from torch import nn
 from glimpse_models.muon import PLAIN_RATE, Muon, orthogonal
 
 
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("shape", [(24, 96), (96, 24), (32, 32)])
-def test_singular_values_come_near_one(shape: tuple[int, int]) -> None:
+def test_singular_values_come_near_one(shape: tuple[int, int], precision: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(1)
     left, _, right = torch.linalg.svd(torch.randn(shape, generator=generator), full_matrices=False)
     # A hundredfold spread, as gradients have.
     matrix = left @ torch.diag(torch.logspace(0, -2, min(shape))) @ right
-    found = orthogonal(matrix)
+    found = orthogonal(matrix, precision)
     assert found.shape == matrix.shape
     values = torch.linalg.svdvals(found)
     # Three iterations bring the tall ones to 0.7 … 1.2 and lift the small ones most.

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from glimpse_models import fixtures, pictures
 from glimpse_models.preprocess import InputSpec, fit, to_rgb
+from glimpse_models.reference import copies
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +72,24 @@ def test_the_reference_prints_a_line_a_picture(bundle: Path, tmp_path: Path) -> 
     (tmp_path / "deep").mkdir()
     draw(200, 0).save(tmp_path / "deep" / "b.png")
     draw(201, 2).save(tmp_path / "a.JPG")
-    lines = [
-        json.loads(line) for line in ok("reference", "--bundle", bundle, tmp_path).splitlines()
-    ]
+    base = ("reference", "--bundle", bundle, "--copies", "8")
+    lines = [json.loads(line) for line in ok(*base, tmp_path).splitlines()]
     assert [line["file"] for line in lines] == ["a.JPG", "deep/b.png"]
     for line in lines:
         assert line["top1"] == line["top5"][0]
         assert line["scores"] == sorted(line["scores"], reverse=True)
         assert sum(line["scores"]) == pytest.approx(1, abs=1e-4), "four classes in all"
+        assert line["copies"] == [line["top1"]], "a level more or less makes no red blue"
+
+
+def test_copies_differ_by_a_level_in_two_of_five_values() -> None:
+    chance = np.random.default_rng(3)
+    pixels = chance.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    moved = copies(pixels, 3, chance).astype(int) - pixels
+    assert moved.min() == -1
+    assert moved.max() == 1
+    assert np.mean(moved != 0) == pytest.approx(0.4, abs=0.02)
+    assert not np.array_equal(moved[0], moved[1])
 
 
 def test_reference_and_fixtures_refuse(bundle: Path, tmp_path: Path) -> None:

@@ -233,6 +233,36 @@ def test_weights_of_another_run_with_a_frozen_backbone(
     assert not torch.equal(before["fc.weight"], after["fc.weight"])
 
 
+def test_first_stages_stay_and_epochs_end_where_they_are_told(
+    tiny: Path, trained: Path, tmp_path: Path
+) -> None:
+    options = (*SMALL, "--epoch-steps", "3", "--freeze-stages", "2", "--hide", "0.3")
+    options = (*options, "--weights", trained / "weights.pt", "--optimiser", "muon")
+    ok("train", "--data", tiny, "--out", tmp_path, *options)
+    epochs = json.loads((tmp_path / "run.json").read_text())["epochs"]
+    assert [epoch["step"] for epoch in epochs] == [3, 6]
+    before, after = weights(trained), weights(tmp_path)
+    same = {name.split(".")[0] for name in before if torch.equal(before[name], after[name])}
+    other = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert same == {"conv1", "bn1", "layer1", "layer2"}
+    assert other == {"layer3", "layer4", "fc"}
+
+
+def test_hidden_cells_take_the_mean_colour() -> None:
+    pictures = torch.rand(400, 3, 60, 60, generator=torch.Generator().manual_seed(1))
+    hidden = augment.hide(pictures, 0.3, np.random.default_rng(2))
+    mean = pictures.mean((2, 3), keepdim=True).expand_as(pictures)
+    kept = (hidden == pictures).all(1)
+    assert torch.equal(hidden, torch.where(kept[:, None], pictures, mean))
+    parts = 1 - kept.flatten(1).float().mean(1)
+    whole = parts == 0
+    assert 0.2 < whole.float().mean() < 0.32, "a quarter, and few more by chance"
+    assert parts[~whole].mean() == pytest.approx(0.3, abs=0.05)
+    # Whole cells of a grid: with 3 to 5 cells in a row, none is narrower than 12 pixels.
+    edges = (kept[:, :, 1:] != kept[:, :, :-1]).any(1).sum(1)
+    assert edges.max() <= 4
+
+
 def test_patience_ends_a_run_and_keeps_the_best(tiny: Path, tmp_path: Path) -> None:
     found = iter([0.3, 0.5, 0.4])
 
@@ -265,6 +295,9 @@ def test_patience_ends_a_run_and_keeps_the_best(tiny: Path, tmp_path: Path) -> N
         (("--ema", "1.5"), "0.999"),
         (("--epochs", "0"), "--epochs 1 or more"),
         (("--freeze-epochs", "1"), "give --weights too"),
+        (("--freeze-stages", "1"), "give --weights too"),
+        (("--hide", "1"), "below 1"),
+        (("--epoch-steps", "-1"), "0 (all) or more"),
         (("--weights", "missing.pt"), "does not exist"),
     ],
 )
