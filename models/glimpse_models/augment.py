@@ -81,10 +81,10 @@ def hide(pictures: torch.Tensor, part: float, chance: np.random.Generator) -> to
     """Hide-and-Seek (Singh and Lee, 2017): cells of a grid take their picture's mean colour.
 
     A network that has to do without any part learns to use all that tell, each where it is, so that
-    its class maps are truer. A grid of 3 to 5 cells in a row, `part` of them hidden; a quarter of
+    its class maps are truer. A grid of 2 to 4 cells in a row, `part` of them hidden; a quarter of
     the pictures stay whole, as those that are served are.
     """
-    count, side, cells = len(pictures), pictures.shape[2], int(chance.integers(3, 6))
+    count, side, cells = len(pictures), pictures.shape[2], int(chance.integers(2, 5))
     hidden = chance.random((count, cells, cells)) < part
     hidden[chance.random(count) < 0.25] = False
     # The cell of each pixel, in rows and in columns alike.
