@@ -9,7 +9,7 @@ from typing import Any
 
 from glimpse_models.classifiers import read_manifest
 from glimpse_models.errors import Refused
-from glimpse_models.provenance import Record, read_runs
+from glimpse_models.provenance import Record, of_runs, read_runs
 from glimpse_models.verify import verify
 
 WEAKEST = 10
@@ -25,7 +25,7 @@ RECIPE = (
         "weight_decay",
     ),
     *("batch", "sides", "label_smoothing", "class_weights", "freeze_epochs", "patience"),
-    *("ema", "precision"),
+    *("freeze_stages", "epoch_steps", "hide", "ema", "precision"),
 )
 
 
@@ -65,6 +65,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Data, recipe, figures, weak spots, and how it was made."""
     bundle = verify(arguments.bundle)
     records, report = read_runs(arguments.run), _read(arguments.report)
+    if "bundle" in records[-1]:
+        raise Refused(
+            f"{arguments.run[-1]} is no training run; name one that went on from it, last"
+        )
     name = f"{bundle.name} {bundle.version}"
     if report[-1]["model"] != name:
         raise Refused(
@@ -93,7 +97,7 @@ def _about(manifest: dict[str, Any], records: list[Record], data: str) -> str:
         f"A {records[-1]['recipe']['backbone']} for {about['classes']} classes, int8, input {shape['width']} × {shape['height']} pixels "
         f"(shorter side resized to {shape['resize_shorter_side']}, centre cropped).",
         f"- Data: {about['name']}, {about['train']:,} pictures for training and calibration, {about['validation']:,} for validation. {data}".rstrip(),
-        f"- Weights: {records[0]['weights']}.",
+        f"- Weights: {of_runs(records)['weights']}.",
         f"- Licence: {manifest['license']}.",
     ]
     return "\n\n".join((lines[0], "\n".join(lines[1:])))
@@ -149,10 +153,13 @@ def _weak_spots(row: dict[str, Any]) -> str:
 
 
 def _making(records: list[Record], made_by: str, sha256: str) -> str:
-    commands = [record["command"] for record in records] + ([made_by] if made_by else [])
-    hours = sum(record["hours"] for record in records)
-    epochs = sum(len(record["epochs"]) for record in records)
-    total = [f"- Together: {epochs} epochs, {hours:.2f} hours."] if len(records) > 1 else []
+    origin = of_runs(records)
+    commands = [entry["training_command"] for entry in origin.get("runs", [origin])]
+    commands += [made_by] if made_by else []
+    trained = [record for record in records if "bundle" not in record]
+    hours = sum(record["hours"] for record in trained)
+    epochs = sum(len(record["epochs"]) for record in trained)
+    total = [f"- Together: {epochs} epochs, {hours:.2f} hours."] if len(trained) > 1 else []
     return "\n".join(
         (
             "## How it was made\n",
@@ -166,6 +173,10 @@ def _making(records: list[Record], made_by: str, sha256: str) -> str:
 
 
 def _run(record: Record) -> tuple[str, ...]:
+    if "bundle" in record:
+        return (
+            f"- Went on from the bundle {record['weights']} (sha256 of its bundle.json: {record['bundle']['sha256']}), which the commands before `unfold` made.",
+        )
     recipe, machine = record["recipe"], record["hardware"]
     steps = ", ".join(f"{name} {recipe[name]}" for name in RECIPE)
     where = (

@@ -27,8 +27,6 @@ from glimpse_models.outputs import EXACT
 
 Floats = npt.NDArray[np.float32]
 
-FINEST = 4  # cells of the picture in a row: a small picture's map has but 2 or 3
-
 
 @dataclass(frozen=True)
 class Figures:
@@ -56,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grid",
         type=int,
-        help=f"cells of the picture in a row (default: as many as the map's, {FINEST} at least)",
+        help="cells of the picture in a row (default: as many as the map's)",
     )
-    parser.add_argument("--part", type=float, default=0.2, help="of the cells to cover")
+    parser.add_argument("--part", type=float, default=0.34, help="of the cells to cover")
     parser.add_argument("--draws", type=int, default=8, help="random choices to average over")
     parser.add_argument(
         "--at-least", type=float, default=0.9, help="of the pictures; below it, refuse"
@@ -135,7 +133,7 @@ def measure(bundle: Explained, split: Split, arguments: argparse.Namespace) -> F
         errors.append(np.abs(maps[0].mean(axis=(1, 2)) - logits[0]).max())
         spread.append(logits[0].std())
         top = int(logits[0].argmax())
-        grid = arguments.grid or max(FINEST, maps.shape[2])
+        grid = arguments.grid or maps.shape[2]
         count = max(1, round(arguments.part * grid**2))
         heat = bundle.heat(maps[0, top], grid)
         hottest = np.argsort(-heat, axis=None, kind="stable")[:count]

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from glimpse_models import journal
 from glimpse_models.errors import Refused
+from glimpse_models.verify import Verified
 
 LICENSE = "MIT OR Apache-2.0"
 
@@ -35,17 +37,9 @@ def read_runs(folders: list[Path]) -> list[Record]:
 def of_runs(records: list[Record]) -> Record:
     """Training commands, commit and seed of the last run, and the weights that the first began with.
 
-    Of several runs, each is listed too.
+    Of several runs, each is listed too, and before them those of a bundle that they went on from.
     """
-    each = [
-        {
-            "training_command": record["command"],
-            "git_commit": record["git_commit"],
-            "seed": record["recipe"]["seed"],
-            "weights": record["weights"],
-        }
-        for record in records
-    ]
+    each = [entry for record in records for entry in _entries(record)]
     if len(each) == 1:
         return each[0]
     return {
@@ -54,6 +48,28 @@ def of_runs(records: list[Record]) -> Record:
         "weights": each[0]["weights"],
         "runs": each,
     }
+
+
+def of_bundle(bundle: Verified, manifest: Record, command: str, seed: int) -> Record:
+    """The record of weights that were taken out of a bundle."""
+    return {
+        "command": command,
+        "git_commit": journal.git_commit(),
+        "recipe": {"weights": "bundle", "seed": seed},
+        "weights": f"{bundle.name} {bundle.version}",
+        "bundle": {"sha256": bundle.sha256, "provenance": manifest.get("provenance", {})},
+    }
+
+
+def _entries(record: Record) -> list[Record]:
+    before = record.get("bundle", {}).get("provenance", {})
+    own = {
+        "training_command": record["command"],
+        "git_commit": record["git_commit"],
+        "seed": record["recipe"]["seed"],
+        "weights": record["weights"],
+    }
+    return [*before.get("runs", [before] if "training_command" in before else []), own]
 
 
 def license_of(data: str | None) -> str:

@@ -4,11 +4,15 @@ Export folds each batch norm into the convolution before it. What is lost is how
 scale and shift was whose, not what they do together: statistics measured anew on training pictures
 say what the batch norms must be, and the network answers as before, but for the rounding that
 quantization did to the weights.
+
+`OUT` gets `weights.pt` and `run.json`, by which a bundle of what is trained from here knows where it
+comes from.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from pathlib import Path
 
@@ -19,12 +23,13 @@ from onnx import numpy_helper
 from torch import nn
 from tqdm import tqdm
 
-from glimpse_models import network
-from glimpse_models.classifiers import BATCH, batches_of, bundle_spec
+from glimpse_models import journal, network, provenance
+from glimpse_models.classifiers import BATCH, batches_of, bundle_spec, read_manifest
 from glimpse_models.data import HELD_OUT, Split, open_data
 from glimpse_models.errors import Refused
 from glimpse_models.network import State
 from glimpse_models.preprocess import InputSpec
+from glimpse_models.verify import verify
 
 EPSILON = nn.BatchNorm2d(1).eps
 EXPECTED = "unfold takes bundles whose weights `export` wrote; train others with what made them"
@@ -34,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `unfold`."""
     parser.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
     parser.add_argument("--data", type=Path, required=True, help="the data set that it knows")
-    parser.add_argument("--out", type=Path, required=True, help="the weights.pt to write")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write into")
     parser.add_argument("--pictures", type=int, default=2000, help="of training, to measure on")
     parser.add_argument("--held-out", type=float, default=HELD_OUT, help="as in train")
     parser.add_argument("--seed", type=int, default=1, help="of the choice of pictures")
@@ -43,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the weights."""
     bundle: Path = arguments.bundle
+    verified = verify(bundle)
     labels = (bundle / "labels.txt").read_text(encoding="utf-8").splitlines()
     data = open_data(arguments.data, arguments.seed, arguments.held_out)
     if list(data.labels) != labels:
@@ -57,8 +63,13 @@ def run(arguments: argparse.Namespace) -> None:
         "side": spec.side,
         "resize": spec.resize,
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"model": model.state_dict(), "about": about}, arguments.out)
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    torch.save({"model": model.state_dict(), "about": about}, out / "weights.pt")
+    command = journal.command(arguments.data, out)
+    record = provenance.of_bundle(verified, read_manifest(bundle), command, arguments.seed)
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (out / "run.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def constants(path: Path) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from glimpse_models.unfold import module_of
 
 @pytest.fixture(scope="module")
 def unfolded(bundle: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("unfolded") / "new" / "weights.pt"
+    out = tmp_path_factory.mktemp("unfolded") / "new"
     ok("unfold", "--bundle", bundle, "--data", tiny, "--out", out)
-    return out
+    return out / "weights.pt"
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +62,38 @@ def test_batch_norms_know_what_they_get(unfolded: Path, inputs: Pixels) -> None:
         assert torch.allclose(variance, state["running_var"], rtol=1e-3, atol=1e-6)
 
 
-def test_training_goes_on_from_it(unfolded: Path, tiny: Path, tmp_path: Path) -> None:
+def test_training_goes_on_from_it(unfolded: Path, bundle: Path, tiny: Path, tmp_path: Path) -> None:
     options = (*RECIPE, "--augment", "crop", "--weights", unfolded)
     said = ok("train", "--data", tiny, "--out", tmp_path / "run", *options)
     assert "top-1 1.0000" in said.splitlines()[0], "it knew the colours and has not forgotten them"
+    runs = (unfolded.parent, tmp_path / "run")
+    ok("export", "--weights", runs[1] / "weights.pt", "--out", tmp_path / "float.onnx")
+    ok(
+        *("bundle", "--model", tmp_path / "float.onnx", "--data", tiny, "--run", *runs),
+        *("--name", "colours", "--version", "2", "--out", tmp_path / "new"),
+        *("--report", tmp_path / "report"),
+    )
+    before, after = (
+        json.loads((folder / "bundle.json").read_text())["provenance"]
+        for folder in (bundle, tmp_path / "new")
+    )
+    assert [run["weights"] for run in after["runs"][:2]] == ["from scratch", "colours 1.0.0"]
+    assert after["runs"][0] == before
+    assert [run["training_command"].split()[3] for run in after["runs"]] == [
+        *("train", "unfold", "train"),
+    ]
+    card = ("card", "--bundle", tmp_path / "new", "--report", tmp_path / "report" / "report.json")
+    ok(*card, "--run", *runs, "--out", tmp_path / "CARD.md")
+    said = (tmp_path / "CARD.md").read_text()
+    assert "Went on from the bundle colours 1.0.0" in said
+    assert "Weights: from scratch." in said
+    assert "no training run" in refused(*card, "--run", runs[0], "--out", tmp_path / "CARD.md")
 
 
 def test_unfold_refuses(bundle: Path, folders: Path, tiny: Path, tmp_path: Path) -> None:
-    out = ("--out", tmp_path / "weights.pt")
+    out = ("--out", tmp_path / "new")
     assert "other classes" in refused("unfold", "--bundle", bundle, "--data", folders, *out)
-    assert "no bundle.json" in refused("unfold", "--bundle", tmp_path, "--data", tiny, *out)
+    assert "bundle.json" in refused("unfold", "--bundle", tmp_path, "--data", tiny, *out)
 
 
 @pytest.mark.parametrize(
