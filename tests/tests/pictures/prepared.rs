@@ -55,7 +55,8 @@ pub fn reference(python: &Path, bundle: &Path, pictures: &Path) -> String {
     made_of.push(workspace::root().join("tests/parity/crops.py"));
     let (bundle, pictures) = (bundle.display().to_string(), pictures.display().to_string());
     once("reference", &made_of, || {
-        let step = ["-m", "glimpse_models", "reference", "--bundle", &bundle, &pictures];
+        let step =
+            ["-m", "glimpse_models", "reference", "--copies", "8", "--bundle", &bundle, &pictures];
         std::fs::write(&answers, run(python, &step)).unwrap();
     });
     std::fs::read_to_string(&answers).unwrap()
