@@ -84,13 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = prepare(arguments.model, len(labels), arguments.normalise, arguments.side)
     add_outputs(model, maps=not arguments.no_class_maps)
     records = read_runs(arguments.run)
-    trained_on = (
-        records[-1]["data"]["name"]
-        if "data" in (records or [{}])[-1]
-        else data.name
-        if data
-        else None
-    )
+    trained_on = records[-1]["data"]["name"] if records else data.name if data else None
     write(
         model,
         labels,

@@ -178,7 +178,7 @@ def _run(record: Record) -> tuple[str, ...]:
             f"- Went on from the bundle {record['weights']} (sha256 of its bundle.json: {record['bundle']['sha256']}), which the commands before `unfold` made.",
         )
     recipe, machine = record["recipe"], record["hardware"]
-    steps = ", ".join(f"{name} {recipe[name]}" for name in RECIPE)
+    steps = ", ".join(f"{name} {recipe[name]}" for name in RECIPE if name in recipe)
     where = (
         f"{machine.get('gpu', machine['device'])}, {machine['cpus']} CPUs ({machine['processor']})"
     )

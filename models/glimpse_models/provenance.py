@@ -50,13 +50,14 @@ def of_runs(records: list[Record]) -> Record:
     }
 
 
-def of_bundle(bundle: Verified, manifest: Record, command: str, seed: int) -> Record:
+def of_bundle(bundle: Verified, manifest: Record, command: str, seed: int, data: str) -> Record:
     """The record of weights that were taken out of a bundle."""
     return {
         "command": command,
         "git_commit": journal.git_commit(),
         "recipe": {"weights": "bundle", "seed": seed},
         "weights": f"{bundle.name} {bundle.version}",
+        "data": {"name": data},
         "bundle": {"sha256": bundle.sha256, "provenance": manifest.get("provenance", {})},
     }
 

@@ -252,11 +252,12 @@ class Run:
         state: dict[str, Any] = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
         # Checkpoints of the first version of this command know only how many steps are done.
         saved = state.get("recipe", self._recipe.record())
+        # What a recipe did not know yet when it was saved was off.
         changed = [
-            name for name, value in self._recipe.record().items() if saved.get(name) != value
+            name for name, value in self._recipe.record().items() if saved.get(name, 0) != value
         ]
         if changed:
-            was = ", ".join(f"{name} {saved.get(name)}" for name in changed)
+            was = ", ".join(f"{name} {saved.get(name, 0)}" for name in changed)
             raise Refused(
                 f"{self._place.out} holds a run with {was}; give the same options to go on with it, or another --out"
             )

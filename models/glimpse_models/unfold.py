@@ -67,7 +67,9 @@ def run(arguments: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     torch.save({"model": model.state_dict(), "about": about}, out / "weights.pt")
     command = journal.command(arguments.data, out)
-    record = provenance.of_bundle(verified, read_manifest(bundle), command, arguments.seed)
+    record = provenance.of_bundle(
+        verified, read_manifest(bundle), command, arguments.seed, data.name
+    )
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (out / "run.json").write_text(f"{text}\n", encoding="utf-8")
 

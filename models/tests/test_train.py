@@ -142,6 +142,18 @@ def test_a_checkpoint_of_the_first_version_goes_on(
     assert out.count("epoch 2") == 1
 
 
+def test_a_checkpoint_that_does_not_know_a_new_option_goes_on_without_it(
+    tiny: Path, trained: Path, tmp_path: Path
+) -> None:
+    state = torch.load(trained / "checkpoint.pt", weights_only=True)
+    for option in ("hide", "freeze_stages", "epoch_steps"):
+        del state["recipe"][option]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    base = ("train", "--data", tiny, "--out", tmp_path, *SMALL)
+    assert "with hide 0;" in refused(*base, "--hide", "0.3")
+    assert "going on at step 8 of 8" in ok(*base)
+
+
 def test_a_run_ends_where_it_is_told_and_goes_on_from_there(
     tiny: Path, trained: Path, tmp_path: Path
 ) -> None:
