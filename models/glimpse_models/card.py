@@ -156,7 +156,7 @@ def _making(records: list[Record], made_by: str, sha256: str) -> str:
     origin = of_runs(records)
     commands = [entry["training_command"] for entry in origin.get("runs", [origin])]
     commands += [made_by] if made_by else []
-    trained = [record for record in records if "bundle" not in record]
+    trained = [record for record in records if record.get("epochs")]
     hours = sum(record["hours"] for record in trained)
     epochs = sum(len(record["epochs"]) for record in trained)
     total = [f"- Together: {epochs} epochs, {hours:.2f} hours."] if len(trained) > 1 else []
@@ -177,6 +177,9 @@ def _run(record: Record) -> tuple[str, ...]:
         return (
             f"- Went on from the bundle {record['weights']} (sha256 of its bundle.json: {record['bundle']['sha256']}), which the commands before `unfold` made.",
         )
+    if "average" in record:
+        shares = ", ".join(f"{part:.2f} of {name}" for name, part in record["average"].items())
+        return (f"- The mean of weights: {shares}; code: commit {record['git_commit']}.",)
     recipe, machine = record["recipe"], record["hardware"]
     steps = ", ".join(f"{name} {recipe[name]}" for name in RECIPE if name in recipe)
     where = (

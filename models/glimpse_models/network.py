@@ -44,6 +44,16 @@ class Trained:
         model.load_state_dict(self.state)
         return model.eval()
 
+    def about(self) -> dict[str, Any]:
+        """What `weights.pt` holds beside the weights, for `read`."""
+        return {
+            "backbone": self.backbone,
+            "head": self.head,
+            "labels": list(self.labels),
+            "side": self.side,
+            "resize": self.resize,
+        }
+
 
 def build(classes: int, backbone: str = "resnet50", head: str = "linear") -> nn.Module:
     """A ResNet without weights; each block's last batch norm starts at zero (Goyal et al., 2017)."""

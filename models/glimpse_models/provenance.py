@@ -62,6 +62,19 @@ def of_bundle(bundle: Verified, manifest: Record, command: str, seed: int, data:
     }
 
 
+def of_average(first: Record, command: str, weights: list[str], parts: list[float]) -> Record:
+    """The record of a mean of weights, from that of the run whose weights come first."""
+    return {
+        **first,
+        "command": command,
+        "git_commit": journal.git_commit(),
+        "weights": ", ".join(weights),
+        "average": dict(zip(weights, parts, strict=True)),
+        "hours": 0,
+        "epochs": [],
+    }
+
+
 def _entries(record: Record) -> list[Record]:
     before = record.get("bundle", {}).get("provenance", {})
     own = {

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     spec, folded = bundle_spec(bundle), constants(bundle / "model.onnx")
     model, trained = with_batch_norms(folded, bundle)
     measure(model, data.train.sample(arguments.pictures, arguments.seed), spec)
-    about = {
-        "backbone": trained.backbone,
-        "head": trained.head,
-        "labels": labels,
-        "side": spec.side,
-        "resize": spec.resize,
-    }
+    about = replace(trained, labels=tuple(labels), side=spec.side, resize=spec.resize).about()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     torch.save({"model": model.state_dict(), "about": about}, out / "weights.pt")
