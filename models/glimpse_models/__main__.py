@@ -11,8 +11,8 @@ from glimpse_models.errors import Refused
 STEPS = {
     "train": "train a classifier on a folder of pictures",
     "unfold": "a bundle's model → weights to train on, where those of its run are gone",
-    "evaluate": "measure weights, ONNX files and bundles on validation pictures",
     "average": "the mean of weights of runs that went on from one another",
+    "evaluate": "measure weights, ONNX files and bundles on validation pictures",
     "export": "weights → float ONNX with the serving input",
     "quantize": "float ONNX → int8 ONNX, calibrated with pictures",
     "bundle": "ONNX or weights → a bundle that the service loads",

@@ -12,7 +12,7 @@ the runs of a bundle.
 from __future__ import annotations
 
 import argparse
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -45,15 +45,16 @@ def run(arguments: argparse.Namespace) -> None:
             "give as many numbers above 0, 1 together"
         )
     record = provenance.read_runs([files[0].parent])[0]
+    if "bundle" in record:
+        raise Refused(f"{files[0]} is of no training run; name first the weights of one")
     trained = [network.read(file) for file in files]
     state = mean(trained, parts, files)
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    torch.save({"model": state, "about": trained[0].about()}, out / "weights.pt")
+    replace(trained[0], state=state).save(out / "weights.pt")
     named = [journal.short(str(file.absolute())) for file in files]
     record = provenance.of_average(record, journal.command(out), named, parts)
-    text = json.dumps(record, indent=2, ensure_ascii=False)
-    (out / "run.json").write_text(f"{text}\n", encoding="utf-8")
+    journal.write_record(out, record)
 
 
 def mean(trained: list[Trained], parts: list[float], files: list[Path]) -> State:

@@ -178,7 +178,7 @@ def _run(record: Record) -> tuple[str, ...]:
             f"- Went on from the bundle {record['weights']} (sha256 of its bundle.json: {record['bundle']['sha256']}), which the commands before `unfold` made.",
         )
     if "average" in record:
-        shares = ", ".join(f"{part:.2f} of {name}" for name, part in record["average"].items())
+        shares = ", ".join(f"{part:.2f} of {name}" for part, name in record["average"])
         return (f"- The mean of weights: {shares}; code: commit {record['git_commit']}.",)
     recipe, machine = record["recipe"], record["hardware"]
     steps = ", ".join(f"{name} {recipe[name]}" for name in RECIPE if name in recipe)

@@ -18,7 +18,7 @@ from glimpse_models.errors import Refused
 from glimpse_models.pictures import kinds
 from glimpse_models.preprocess import InputSpec, to_rgb
 
-# Side and resized shorter side: the default bundle's, the ImageNet one's, and an odd margin.
+# Side and resized shorter side: a small one's, the ImageNet one's, and an odd margin.
 DEFAULT_INPUTS = ("64:64", "224:256", "96:109")
 
 

@@ -35,11 +35,16 @@ def write(out: Path, about: dict[str, Any], history: list[Row]) -> None:
         writer.writeheader()
         writer.writerows({name: round(value, 6) for name, value in row.items()} for row in history)
     _replace(out / "log.csv")
-    text = json.dumps({**about, "epochs": history}, indent=2, ensure_ascii=False)
-    _replacing(out / "run.json").write_text(f"{text}\n", encoding="utf-8")
-    _replace(out / "run.json")
+    write_record(out, {**about, "epochs": history})
     if history:
         curves(history, out / "curves.png")
+
+
+def write_record(out: Path, record: dict[str, Any]) -> None:
+    """`run.json` alone, for weights that no epochs made."""
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    _replacing(out / "run.json").write_text(f"{text}\n", encoding="utf-8")
+    _replace(out / "run.json")
 
 
 def curves(history: list[Row], path: Path) -> None:

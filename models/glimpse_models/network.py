@@ -44,8 +44,12 @@ class Trained:
         model.load_state_dict(self.state)
         return model.eval()
 
+    def save(self, path: Path) -> None:
+        """Write a `weights.pt`, for `read`."""
+        torch.save({"model": self.state, "about": self.about()}, path)
+
     def about(self) -> dict[str, Any]:
-        """What `weights.pt` holds beside the weights, for `read`."""
+        """What `weights.pt` holds beside the weights."""
         return {
             "backbone": self.backbone,
             "head": self.head,

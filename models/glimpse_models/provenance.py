@@ -69,7 +69,7 @@ def of_average(first: Record, command: str, weights: list[str], parts: list[floa
         "command": command,
         "git_commit": journal.git_commit(),
         "weights": ", ".join(weights),
-        "average": dict(zip(weights, parts, strict=True)),
+        "average": list(zip(parts, weights, strict=True)),
         "hours": 0,
         "epochs": [],
     }

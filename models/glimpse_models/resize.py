@@ -9,6 +9,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import onnx
+
+from glimpse_models import bundle, journal
+from glimpse_models.classifiers import read_manifest
+from glimpse_models.data import read_labels
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `resize`."""
@@ -20,12 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Change the declared shapes; the weights stay as they are."""
-    import onnx
-
-    from glimpse_models import bundle, journal
-    from glimpse_models.classifiers import read_manifest
-    from glimpse_models.data import read_labels
-
     manifest = read_manifest(arguments.bundle)
     model = onnx.load(arguments.bundle / "model.onnx")
     dims = model.graph.input[0].type.tensor_type.shape.dim

@@ -12,7 +12,6 @@ comes from.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -57,16 +56,15 @@ def run(arguments: argparse.Namespace) -> None:
     spec, folded = bundle_spec(bundle), constants(bundle / "model.onnx")
     model, trained = with_batch_norms(folded, bundle)
     measure(model, data.train.sample(arguments.pictures, arguments.seed), spec)
-    about = replace(trained, labels=tuple(labels), side=spec.side, resize=spec.resize).about()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    torch.save({"model": model.state_dict(), "about": about}, out / "weights.pt")
+    found = replace(trained, state=model.state_dict(), labels=tuple(labels))
+    replace(found, side=spec.side, resize=spec.resize).save(out / "weights.pt")
     command = journal.command(arguments.data, out)
     record = provenance.of_bundle(
         verified, read_manifest(bundle), command, arguments.seed, data.name
     )
-    text = json.dumps(record, indent=2, ensure_ascii=False)
-    (out / "run.json").write_text(f"{text}\n", encoding="utf-8")
+    journal.write_record(out, record)
 
 
 def constants(path: Path) -> State:

@@ -68,7 +68,7 @@ def test_bundle_and_card_tell_of_it(
     assert f"0.50 of further/weights.pt, 0.50 of {trained.name}/weights.pt" in card
 
 
-def test_average_refuses(trained: Path, tmp_path: Path) -> None:
+def test_average_refuses(trained: Path, bundle: Path, tiny: Path, tmp_path: Path) -> None:
     weights, out = trained / "weights.pt", ("--out", tmp_path / "mean")
     assert "two files" in refused("average", "--weights", weights, *out)
     twice = ("average", "--weights", weights, weights, *out, "--parts")
@@ -79,4 +79,7 @@ def test_average_refuses(trained: Path, tmp_path: Path) -> None:
     torch.save({"model": network.build(3, "resnet34").state_dict()}, other)
     assert "another network" in refused("average", "--weights", weights, other, *out)
     assert "run.json" in refused("average", "--weights", other, weights, *out)
+    ok("unfold", "--bundle", bundle, "--data", tiny, "--out", tmp_path / "unfolded")
+    unfolded = tmp_path / "unfolded" / "weights.pt"
+    assert "no training run" in refused("average", "--weights", unfolded, weights, *out)
     assert not (tmp_path / "mean").exists()
