@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from glimpse_models.wrap import RESHAPES
+
 Nodes = dict[str, onnx.NodeProto]
 
 # Layers that leave every place where it is.
@@ -82,7 +84,7 @@ def places(model: onnx.ModelProto) -> tuple[int, float] | None:
             reach = (kernel[-1] - 1) * given.get("dilations", [1])[-1]
             before = given.get("pads", [0, 0, 0, 0])[1]
             layers.append((given.get("strides", [1])[-1], reach, before))
-        elif node.op_type not in ALIGNED:
+        elif node.op_type not in ALIGNED and node.name not in RESHAPES:
             return None
         name = next((value for value in node.input if value in producer or value == "image"), "")
     if name != "image":

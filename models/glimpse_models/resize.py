@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnx
 
-from glimpse_models import bundle, journal
+from glimpse_models import bundle, journal, wrap
 from glimpse_models.classifiers import read_manifest
 from glimpse_models.data import read_labels
 
@@ -28,10 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Change the declared shapes; the weights stay as they are."""
     manifest = read_manifest(arguments.bundle)
     model = onnx.load(arguments.bundle / "model.onnx")
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    dims[1].dim_value = dims[2].dim_value = arguments.side
-    # Inferred shapes of the old side; onnxruntime infers them anew.
-    del model.graph.value_info[:]
+    wrap.resize(model, arguments.side)
     about = {
         "name": f"{manifest['name']}-{arguments.side}",
         "version": manifest["version"],

@@ -30,6 +30,9 @@ NORMALISATIONS = {
     "bytes": Normalisation((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
 }
 
+RESHAPES = ("to_rows", "to_pixels")
+"""Nodes of the serving input that undo each other: every pixel stays where it is."""
+
 
 def is_wrapped(model: onnx.ModelProto) -> bool:
     """It takes `image`, uint8: the serving input."""
@@ -75,7 +78,7 @@ def wrap(
         )
     channels_last, side = _shape(inputs[0], side)
     _output(graph, classes)
-    front = _front(graph, inputs[0].name, normalisation, channels_last)
+    front = _front(graph, inputs[0].name, normalisation, channels_last, side)
     nodes = [*front, *graph.node]
     del graph.node[:], graph.value_info[:]
     graph.input.remove(inputs[0])
@@ -123,36 +126,57 @@ def _shape(value: onnx.ValueInfoProto, side: int | None) -> tuple[bool, int]:
 
 
 def _front(
-    graph: onnx.GraphProto, old_input: str, normalisation: Normalisation, channels_last: bool
+    graph: onnx.GraphProto,
+    old_input: str,
+    normalisation: Normalisation,
+    channels_last: bool,
+    side: int,
 ) -> list[onnx.NodeProto]:
-    shape = (1, 1, 1, 3) if channels_last else (1, 3, 1, 1)
+    """Normalise whole rows of `side` × 3 values: ONNX Runtime is ten times slower at three by three."""
     std = np.array(normalisation.std, dtype=np.float64)
-    scale = (1 / (255 * std)).astype(np.float32).reshape(shape)
-    shift = (-np.array(normalisation.mean) / std).astype(np.float32).reshape(shape)
-    graph.initializer.extend(
-        [
-            numpy_helper.from_array(scale, "input_scale"),
-            numpy_helper.from_array(shift, "input_shift"),
-        ]
-    )
+    constants = {
+        "input_scale": np.tile((1 / (255 * std)).astype(np.float32), side),
+        "input_shift": np.tile((-np.array(normalisation.mean) / std).astype(np.float32), side),
+        "as_rows": np.array([0, 0, -1]),
+        "as_pixels": np.array([0, 0, -1, 3]),
+    }
     front, last = [], "image"
     if normalisation.bgr:
-        graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "bgr"))
+        constants["bgr"] = np.array([2, 1, 0])
         front.append(
             helper.make_node("Gather", [last, "bgr"], ["image_bgr"], axis=3, name="to_bgr")
         )
         last = "image_bgr"
+    graph.initializer.extend(
+        numpy_helper.from_array(values, name) for name, values in constants.items()
+    )
+    pixels = old_input if channels_last else "image_pixels"
+    front += [
+        helper.make_node("Reshape", [last, "as_rows"], ["image_rows"], name=RESHAPES[0]),
+        helper.make_node(
+            "Cast", ["image_rows"], ["image_float"], to=TensorProto.FLOAT, name="to_float"
+        ),
+        helper.make_node("Mul", ["image_float", "input_scale"], ["image_scaled"], name="scale"),
+        helper.make_node("Add", ["image_scaled", "input_shift"], ["image_shifted"], name="shift"),
+        helper.make_node("Reshape", ["image_shifted", "as_pixels"], [pixels], name=RESHAPES[1]),
+    ]
     if not channels_last:
         front.append(
-            helper.make_node("Transpose", [last], ["image_nchw"], perm=[0, 3, 1, 2], name="to_nchw")
+            helper.make_node("Transpose", [pixels], [old_input], perm=[0, 3, 1, 2], name="to_nchw")
         )
-        last = "image_nchw"
-    return [
-        *front,
-        helper.make_node("Cast", [last], ["image_float"], to=TensorProto.FLOAT, name="to_float"),
-        helper.make_node("Mul", ["image_float", "input_scale"], ["image_scaled"], name="scale"),
-        helper.make_node("Add", ["image_scaled", "input_shift"], [old_input], name="shift"),
-    ]
+    return front
+
+
+def resize(model: onnx.ModelProto, side: int) -> None:
+    """Make a wrapped model take pictures of another side; only for networks that can."""
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    dims[1].dim_value = dims[2].dim_value = side
+    for tensor in model.graph.initializer:
+        if tensor.name in ("input_scale", "input_shift"):
+            channels = numpy_helper.to_array(tensor)[:3]
+            tensor.CopyFrom(numpy_helper.from_array(np.tile(channels, side), tensor.name))
+    # Inferred shapes of the old side; onnxruntime infers them anew.
+    del model.graph.value_info[:]
 
 
 def _output(graph: onnx.GraphProto, classes: int) -> None:

@@ -190,6 +190,17 @@ def test_resize_makes_the_same_model_for_another_side(bundle: Path, tmp_path: Pa
     assert "metrics" not in manifest
 
 
+def test_a_resized_model_normalises_every_pixel(tmp_path: Path, labels: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    base = ("--labels", labels, "--name", "n", "--version", "1", "--out", small)
+    ok("bundle", "--model", plain(tmp_path / "plain.onnx"), *base)
+    ok("resize", "--bundle", small, "--side", "96", "--resize", "96", "--out", large)
+    # Averages of a picture and of the same picture three times as large are the same.
+    pixels = PIXELS.repeat(3, axis=1).repeat(3, axis=2)
+    found = open_classifier(large).logits(pixels)
+    assert np.allclose(found, open_classifier(small).logits(PIXELS), atol=1e-4)
+
+
 def plain(
     path: Path,
     *,
