@@ -83,6 +83,22 @@ impl Classifier {
         Ok(Self { manifest, labels, session, limits })
     }
 
+    /// The same, and `model` is dropped as soon as ONNX Runtime has read it, where there is `/proc`:
+    /// at its peak, the load then needs less memory by the size of the model.
+    ///
+    /// # Errors
+    /// As [`Classifier::new`].
+    pub fn consuming(
+        runtime: &Runtime,
+        manifest: Manifest,
+        labels: Labels,
+        model: impl AsRef<[u8]> + Send,
+        limits: Limits,
+    ) -> Result<Self, LoadError> {
+        let session = Session::consuming(runtime, model, manifest.input, labels.len())?;
+        Ok(Self { manifest, labels, session, limits })
+    }
+
     /// The bundle's description.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {

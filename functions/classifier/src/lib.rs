@@ -54,6 +54,7 @@ mod process;
 mod rank;
 mod runtime;
 mod session;
+mod stream;
 mod webp;
 
 pub use bundle::{

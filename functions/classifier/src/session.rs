@@ -1,6 +1,6 @@
 //! The ONNX Runtime session: pixels in, logits and what else is wanted out.
 
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session as OrtSession};
 use ort::value::TensorRef;
 use parking_lot::FairMutex;
@@ -10,6 +10,7 @@ use crate::contract::{self, Offers};
 use crate::error::{ClassifyError, LoadError};
 use crate::outputs::Outputs;
 use crate::runtime::Runtime;
+use crate::stream;
 
 /// One loaded model. Runs are queued in the order of their arrival: one run uses all cores.
 pub struct Session {
@@ -43,7 +44,31 @@ impl Session {
         input: InputSpec,
         classes: usize,
     ) -> Result<Self, LoadError> {
-        let session = open(runtime, model).map_err(LoadError::Session)?;
+        let session = builder(runtime).and_then(|mut builder| builder.commit_from_memory(model));
+        Self::check(session, input, classes)
+    }
+
+    /// The same, and `model` is dropped as soon as ONNX Runtime has read it, where there is `/proc`:
+    /// at its peak, the load then needs less memory by the size of the model.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn consuming(
+        runtime: &Runtime,
+        model: impl AsRef<[u8]> + Send,
+        input: InputSpec,
+        classes: usize,
+    ) -> Result<Self, LoadError> {
+        let session = builder(runtime).and_then(|builder| stream::commit(builder, model));
+        Self::check(session, input, classes)
+    }
+
+    fn check(
+        session: ort::Result<OrtSession>,
+        input: InputSpec,
+        classes: usize,
+    ) -> Result<Self, LoadError> {
+        let session = session.map_err(LoadError::Session)?;
         let offers = contract::check(&session, input, classes)?;
         let plain = selecting(Wanted::default()).map_err(LoadError::Session)?;
         Ok(Self { inner: FairMutex::new(Inner { session, plain }), input, classes, offers })
@@ -126,11 +151,10 @@ fn selecting(wanted: Wanted) -> ort::Result<RunOptions<HasSelectedOutputs>> {
     Ok(RunOptions::new()?.with_outputs(outputs))
 }
 
-fn open(runtime: &Runtime, model: &[u8]) -> ort::Result<OrtSession> {
-    OrtSession::builder(runtime.environment())?
+fn builder(runtime: &Runtime) -> ort::Result<SessionBuilder> {
+    Ok(OrtSession::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(runtime.threads())?
         // Between requests the cores belong to decoding and to the network, not to spinning.
-        .with_config_entry("session.force_spinning_stop", "1")?
-        .commit_from_memory(model)
+        .with_config_entry("session.force_spinning_stop", "1")?)
 }

@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use tempfile::TempDir;
+
 use crate::digest::Sha256Digest;
 use crate::error::{FailureKind, LoadError};
 use crate::origin::folder;
@@ -20,6 +22,13 @@ const KEPT: usize = 2;
 const WRITING: &str = ".writing-";
 /// What a process left unfinished is removed after this time; a live one is done long before.
 const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// An entry to be: gone when it is dropped instead of kept.
+pub(crate) struct Draft {
+    entry: PathBuf,
+    /// Nothing where the entry exists.
+    written: Option<TempDir>,
+}
 
 /// The entries of one bundle URI.
 #[derive(Clone)]
@@ -60,18 +69,26 @@ impl Cache {
         self.newest_first().iter().find_map(|(digest, _)| self.read(digest, max_model_bytes))
     }
 
-    /// Keep `bundle`, and remove what is old. Blocks.
-    pub(crate) fn write(&self, bundle: &VerifiedBundle) -> io::Result<()> {
+    /// Write `bundle` beside the entries, unless it is one already. Blocks.
+    pub(crate) fn draft(&self, bundle: &VerifiedBundle) -> io::Result<Draft> {
         let entry = self.folder.join(bundle.digest().to_string());
-        if !entry.exists() {
-            fs::create_dir_all(&self.folder)?;
-            let writing = tempfile::Builder::new().prefix(WRITING).tempdir_in(&self.folder)?;
-            for (name, content) in bundle.files() {
-                fs::write(writing.path().join(name), content)?;
-            }
-            match fs::rename(writing.path(), &entry) {
+        if entry.exists() {
+            return Ok(Draft { entry, written: None });
+        }
+        fs::create_dir_all(&self.folder)?;
+        let folder = tempfile::Builder::new().prefix(WRITING).tempdir_in(&self.folder)?;
+        for (name, content) in bundle.files() {
+            fs::write(folder.path().join(name), content)?;
+        }
+        Ok(Draft { entry, written: Some(folder) })
+    }
+
+    /// Make `draft` an entry, and remove what is old. Blocks.
+    pub(crate) fn keep(&self, draft: Draft) -> io::Result<()> {
+        if let Some(folder) = draft.written {
+            match fs::rename(folder.path(), &draft.entry) {
                 // Another process was faster; its entry has the same content.
-                Err(_) if entry.exists() => {}
+                Err(_) if draft.entry.exists() => {}
                 renamed => renamed?,
             }
         }
@@ -124,11 +141,21 @@ fn remove(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::verify::tests::describe;
     use crate::verify::{Description, Hashed, MODEL};
 
     const LIMIT: u64 = 1 << 20;
+
+    fn write(cache: &Cache, bundle: &VerifiedBundle) {
+        cache.keep(cache.draft(bundle).unwrap()).unwrap();
+    }
+
+    fn model(bundle: VerifiedBundle) -> Bytes {
+        bundle.into_content().2
+    }
 
     fn bundle(model: &[u8]) -> VerifiedBundle {
         let description = Hashed::of(describe(b"cat\n", model));
@@ -141,10 +168,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (cache, bundle) = (Cache::new(root.path(), "s3://a/b"), bundle(b"weights"));
         assert!(!cache.has_entries());
-        cache.write(&bundle).unwrap();
-        cache.write(&bundle).unwrap();
+        write(&cache, &bundle);
+        write(&cache, &bundle);
         assert!(cache.has_entries());
-        assert_eq!(cache.read(&bundle.digest(), LIMIT).unwrap().model(), b"weights");
+        assert_eq!(model(cache.read(&bundle.digest(), LIMIT).unwrap()), &b"weights"[..]);
         assert!(!Cache::new(root.path(), "s3://a/c").has_entries());
     }
 
@@ -152,7 +179,7 @@ mod tests {
     fn a_corrupt_entry_is_not_served_and_removed() {
         let root = tempfile::tempdir().unwrap();
         let (cache, bundle) = (Cache::new(root.path(), "uri"), bundle(b"weights"));
-        cache.write(&bundle).unwrap();
+        write(&cache, &bundle);
         let entry = cache.folder.join(bundle.digest().to_string());
         fs::write(entry.join(MODEL), b"weighty").unwrap();
         assert!(cache.read(&bundle.digest(), LIMIT).is_none());
@@ -169,16 +196,27 @@ mod tests {
     }
 
     #[test]
+    fn a_draft_that_is_not_kept_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let (cache, bundle) = (Cache::new(root.path(), "uri"), bundle(b"weights"));
+        let draft = cache.draft(&bundle).unwrap();
+        assert_eq!(list(&cache.folder).len(), 1);
+        assert!(!cache.has_entries());
+        drop(draft);
+        assert!(list(&cache.folder).is_empty());
+    }
+
+    #[test]
     fn the_two_newest_versions_are_kept() {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::new(root.path(), "uri");
         let bundles: Vec<_> = (b'1'..=b'4').map(|version| bundle(&[version])).collect();
         for bundle in &bundles {
-            cache.write(bundle).unwrap();
+            write(&cache, bundle);
             std::thread::sleep(Duration::from_millis(20));
         }
         let kept = |bundle: &VerifiedBundle| cache.read(&bundle.digest(), LIMIT).is_some();
         assert_eq!(bundles.iter().map(kept).collect::<Vec<_>>(), [false, false, true, true]);
-        assert_eq!(cache.read_newest(LIMIT).unwrap().model(), b"4");
+        assert_eq!(model(cache.read_newest(LIMIT).unwrap()), &b"4"[..]);
     }
 }

@@ -1,5 +1,6 @@
 //! One load from beginning to end: everything that can overlap does.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use glimpse_telemetry::{emf, measure};
 use tokio::sync::OnceCell;
 use tokio::task::{self, JoinHandle};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Draft};
 use crate::client;
 use crate::config::{ModelSource, StoreConfig};
 use crate::digest::Sha256Digest;
@@ -39,17 +40,17 @@ pub(crate) async fn load(
     )?;
     let (fetch, verify) = (started.elapsed(), bundle.hashing());
     let session_started = Instant::now();
-    let (limits, digest, bundle) = (config.limits, bundle.digest(), Arc::new(bundle));
-    let content = bundle.clone();
+    let (limits, digest) = (config.limits, bundle.digest());
+    let draft = (source == Origin::S3).then(|| draft(config, bundle.clone()));
     let classifier = blocking(move || {
-        let (manifest, labels) = (content.manifest().clone(), content.labels().clone());
-        let created = Classifier::new(&runtime, manifest, labels, content.model(), limits);
+        let (manifest, labels, model) = bundle.into_content();
+        let created = Classifier::consuming(&runtime, manifest, labels, model, limits);
         Ok(created.map_err(Arc::new)?)
     })
     .await?;
     let (session, total) = (session_started.elapsed(), started.elapsed());
-    if source == Origin::S3 {
-        keep(config, bundle);
+    if let Some(draft) = draft {
+        keep(config, draft);
     }
     let report = LoadReport { source, open_library, fetch, verify, session, total };
     report.log();
@@ -177,11 +178,19 @@ async fn offline(
     Ok(bundle)
 }
 
-/// Off the critical path: the classifier does not wait for it, and a failure is only logged.
-fn keep(config: &StoreConfig, bundle: Arc<VerifiedBundle>) {
+/// Written beside the making of the session, so that the bytes need not wait for its end.
+fn draft(config: &StoreConfig, bundle: VerifiedBundle) -> JoinHandle<io::Result<Draft>> {
     let cache = cache(config);
-    task::spawn_blocking(move || {
-        if let Err(error) = cache.write(&bundle) {
+    task::spawn_blocking(move || cache.draft(&bundle))
+}
+
+/// Off the critical path: the classifier does not wait for it, and a failure is only logged.
+fn keep(config: &StoreConfig, draft: JoinHandle<io::Result<Draft>>) {
+    let cache = cache(config);
+    task::spawn(async move {
+        let draft = draft.await.map_err(io::Error::other).flatten();
+        let kept = task::spawn_blocking(move || cache.keep(draft?)).await;
+        if let Err(error) = kept.map_err(io::Error::other).flatten() {
             tracing::warn!(%error, "the bundle cannot be cached; the next start downloads it");
         }
     });

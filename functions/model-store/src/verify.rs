@@ -131,6 +131,8 @@ impl Description {
 }
 
 /// A bundle whose every byte is what `bundle.json` promises; [`Description::complete`] alone makes it.
+/// Clones share the bytes.
+#[derive(Clone)]
 pub(crate) struct VerifiedBundle {
     digest: Sha256Digest,
     manifest: Manifest,
@@ -146,16 +148,9 @@ impl VerifiedBundle {
         self.digest
     }
 
-    pub(crate) fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    pub(crate) fn labels(&self) -> &Labels {
-        &self.parsed_labels
-    }
-
-    pub(crate) fn model(&self) -> &[u8] {
-        &self.model
+    /// What a classifier is made of.
+    pub(crate) fn into_content(self) -> (Manifest, Labels, Bytes) {
+        (self.manifest, self.parsed_labels, self.model)
     }
 
     /// Time spent hashing.

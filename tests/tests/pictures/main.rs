@@ -8,6 +8,7 @@
 mod common;
 
 mod formats;
+mod model_bytes;
 mod mutated;
 mod parity;
 mod prepared;
