@@ -9,6 +9,7 @@ use crate::bundle::InputSpec;
 use crate::contract::{self, Offers};
 use crate::error::{ClassifyError, LoadError};
 use crate::outputs::Outputs;
+use crate::process;
 use crate::runtime::Runtime;
 use crate::stream;
 
@@ -152,7 +153,9 @@ fn selecting(wanted: Wanted) -> ort::Result<RunOptions<HasSelectedOutputs>> {
 }
 
 fn builder(runtime: &Runtime) -> ort::Result<SessionBuilder> {
+    let cpu = ort::ep::CPU::default().with_arena_allocator(!process::has_one_heap());
     Ok(OrtSession::builder(runtime.environment())?
+        .with_execution_providers([cpu.build()])?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(runtime.threads())?
         // Between requests the cores belong to decoding and to the network, not to spinning.
