@@ -5,9 +5,10 @@
 //! others than those whose checksum was checked. So the checked bytes go through a pipe, which is a
 //! file as well, and are dropped once they are in.
 
+use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use ort::session::Session;
@@ -21,10 +22,9 @@ pub(crate) fn commit(
     mut builder: SessionBuilder,
     model: impl AsRef<[u8]> + Send,
 ) -> ort::Result<Session> {
-    let Some((reader, mut writer)) = pipe() else {
+    let Some(Pipe { path, reader, mut writer }) = Pipe::open() else {
         return builder.commit_from_memory(model.as_ref());
     };
-    let path = Path::new(OPEN_FILES).join(reader.as_raw_fd().to_string());
     thread::scope(|scope| {
         scope.spawn(move || {
             if let Err(error) = writer.write_all(model.as_ref()) {
@@ -38,7 +38,18 @@ pub(crate) fn commit(
     })
 }
 
-/// None where there is no `/proc`, or no more files can be opened.
-fn pipe() -> Option<(PipeReader, PipeWriter)> {
-    Path::new(OPEN_FILES).is_dir().then(|| io::pipe().ok())?
+/// A pipe that can be read by its path.
+struct Pipe {
+    path: PathBuf,
+    reader: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Pipe {
+    /// None where a sandbox shows no `/proc`, or not this process's files.
+    fn open() -> Option<Self> {
+        let (reader, writer) = io::pipe().ok()?;
+        let path = Path::new(OPEN_FILES).join(reader.as_raw_fd().to_string());
+        File::open(&path).is_ok().then_some(Self { path, reader, writer })
+    }
 }

@@ -8,6 +8,6 @@ mod common;
 
 mod faults;
 mod function;
-mod hidden_cpu;
+mod hidden;
 mod metrics;
 mod triggers;
