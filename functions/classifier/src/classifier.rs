@@ -67,28 +67,12 @@ pub struct Prepared {
 }
 
 impl Classifier {
-    /// Load `model` (the bytes of `model.onnx`). The caller has verified the bytes against
-    /// `manifest`; see the crate `glimpse-model-store`.
+    /// Load `model` (the bytes of `model.onnx`), and drop it as soon as it is read. The caller has
+    /// verified the bytes against `manifest`; see the crate `glimpse-model-store`.
     ///
     /// # Errors
     /// When ONNX Runtime refuses the model, or its input or output is not the contract's.
     pub fn new(
-        runtime: &Runtime,
-        manifest: Manifest,
-        labels: Labels,
-        model: &[u8],
-        limits: Limits,
-    ) -> Result<Self, LoadError> {
-        let session = Session::new(runtime, model, manifest.input, labels.len())?;
-        Ok(Self { manifest, labels, session, limits })
-    }
-
-    /// The same, and `model` is dropped as soon as ONNX Runtime has read it, where there is `/proc`:
-    /// at its peak, the load then needs less memory by the size of the model.
-    ///
-    /// # Errors
-    /// As [`Classifier::new`].
-    pub fn consuming(
         runtime: &Runtime,
         manifest: Manifest,
         labels: Labels,

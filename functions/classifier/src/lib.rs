@@ -10,7 +10,7 @@
 //!     &runtime,
 //!     Manifest::parse(&std::fs::read("bundle/bundle.json")?)?,
 //!     Labels::parse(&std::fs::read("bundle/labels.txt")?)?,
-//!     &std::fs::read("bundle/model.onnx")?,
+//!     std::fs::read("bundle/model.onnx")?,
 //!     Limits::default(),
 //! )?;
 //! let prediction = classifier.classify(&std::fs::read("cat.jpg")?, &Options::default())?;

@@ -25,9 +25,9 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// An entry to be: gone when it is dropped instead of kept.
 pub(crate) struct Draft {
+    cache: Cache,
     entry: PathBuf,
-    /// Nothing where the entry exists.
-    written: Option<TempDir>,
+    written: TempDir,
 }
 
 /// The entries of one bundle URI.
@@ -69,31 +69,15 @@ impl Cache {
         self.newest_first().iter().find_map(|(digest, _)| self.read(digest, max_model_bytes))
     }
 
-    /// Write `bundle` beside the entries, unless it is one already. Blocks.
+    /// Write `bundle` beside the entries. Blocks.
     pub(crate) fn draft(&self, bundle: &VerifiedBundle) -> io::Result<Draft> {
-        let entry = self.folder.join(bundle.digest().to_string());
-        if entry.exists() {
-            return Ok(Draft { entry, written: None });
-        }
         fs::create_dir_all(&self.folder)?;
-        let folder = tempfile::Builder::new().prefix(WRITING).tempdir_in(&self.folder)?;
+        let written = tempfile::Builder::new().prefix(WRITING).tempdir_in(&self.folder)?;
         for (name, content) in bundle.files() {
-            fs::write(folder.path().join(name), content)?;
+            fs::write(written.path().join(name), content)?;
         }
-        Ok(Draft { entry, written: Some(folder) })
-    }
-
-    /// Make `draft` an entry, and remove what is old. Blocks.
-    pub(crate) fn keep(&self, draft: Draft) -> io::Result<()> {
-        if let Some(folder) = draft.written {
-            match fs::rename(folder.path(), &draft.entry) {
-                // Another process was faster; its entry has the same content.
-                Err(_) if draft.entry.exists() => {}
-                renamed => renamed?,
-            }
-        }
-        self.prune();
-        Ok(())
+        let entry = self.folder.join(bundle.digest().to_string());
+        Ok(Draft { cache: self.clone(), entry, written })
     }
 
     fn prune(&self) {
@@ -113,6 +97,19 @@ impl Cache {
         let mut entries: Vec<_> = list(&self.folder).into_iter().filter_map(digest).collect();
         entries.sort_by_key(|&(_, modified)| std::cmp::Reverse(modified));
         entries
+    }
+}
+
+impl Draft {
+    /// Make it an entry, and remove what is old. Blocks.
+    pub(crate) fn keep(self) -> io::Result<()> {
+        match fs::rename(self.written.path(), &self.entry) {
+            // Another process was faster; its entry has the same content.
+            Err(_) if self.entry.exists() => {}
+            renamed => renamed?,
+        }
+        self.cache.prune();
+        Ok(())
     }
 }
 
@@ -150,7 +147,7 @@ mod tests {
     const LIMIT: u64 = 1 << 20;
 
     fn write(cache: &Cache, bundle: &VerifiedBundle) {
-        cache.keep(cache.draft(bundle).unwrap()).unwrap();
+        cache.draft(bundle).unwrap().keep().unwrap();
     }
 
     fn model(bundle: VerifiedBundle) -> Bytes {

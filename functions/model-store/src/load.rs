@@ -44,13 +44,13 @@ pub(crate) async fn load(
     let draft = (source == Origin::S3).then(|| draft(config, bundle.clone()));
     let classifier = blocking(move || {
         let (manifest, labels, model) = bundle.into_content();
-        let created = Classifier::consuming(&runtime, manifest, labels, model, limits);
+        let created = Classifier::new(&runtime, manifest, labels, model, limits);
         Ok(created.map_err(Arc::new)?)
     })
     .await?;
     let (session, total) = (session_started.elapsed(), started.elapsed());
     if let Some(draft) = draft {
-        keep(config, draft);
+        keep(draft);
     }
     let report = LoadReport { source, open_library, fetch, verify, session, total };
     report.log();
@@ -185,11 +185,10 @@ fn draft(config: &StoreConfig, bundle: VerifiedBundle) -> JoinHandle<io::Result<
 }
 
 /// Off the critical path: the classifier does not wait for it, and a failure is only logged.
-fn keep(config: &StoreConfig, draft: JoinHandle<io::Result<Draft>>) {
-    let cache = cache(config);
+fn keep(draft: JoinHandle<io::Result<Draft>>) {
     task::spawn(async move {
         let draft = draft.await.map_err(io::Error::other).flatten();
-        let kept = task::spawn_blocking(move || cache.keep(draft?)).await;
+        let kept = task::spawn_blocking(move || draft?.keep()).await;
         if let Err(error) = kept.map_err(io::Error::other).flatten() {
             tracing::warn!(%error, "the bundle cannot be cached; the next start downloads it");
         }
