@@ -18,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from glimpse_models import batches, journal, recipe
+from glimpse_models.allocator import keep_freed_memory
 from glimpse_models.batches import Plan, Source
 from glimpse_models.data import HELD_OUT, DataSet, open_data
 from glimpse_models.errors import Refused
@@ -57,6 +58,8 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = recipe.from_arguments(arguments)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if torch.device(arguments.device).type == "cpu":
+        keep_freed_memory()
     data = open_data(arguments.data, chosen.seed, arguments.held_out)
     if batches.steps_an_epoch(len(data.train), chosen.batch) == 0:
         raise Refused(

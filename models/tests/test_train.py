@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import json
 import os
 import signal
@@ -97,6 +98,39 @@ def modern(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("modern")
     ok("train", "--data", tiny, *MODERN, "--out", out)
     return out
+
+
+FAULTS = """
+import resource, sys
+import torch
+from glimpse_models.__main__ import main
+
+def faults_of_a_block():
+    # Of the last of some: the heap settles first.
+    for _ in range(8):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(64 << 18)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before, code = faults_of_a_block(), main()
+assert code == 0
+print(before, faults_of_a_block())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc")
+def test_on_a_cpu_a_step_reuses_the_memory_of_the_one_before(trained: Path, tiny: Path) -> None:
+    words = ("train", "--device", "cpu", "--data", tiny, "--out", trained, *SMALL)
+    out = subprocess.run(
+        [sys.executable, "-c", FAULTS, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    before, after = map(int, out.splitlines()[-1].split())
+    assert before > 1000, "64 MiB of fresh pages"
+    assert after < 100
 
 
 def assert_same(whole: Path, cut: Path) -> None:
