@@ -16,12 +16,12 @@ import onnx
 from glimpse_models import explain, outputs, wrap
 from glimpse_models.calibrate import calibration, describe
 from glimpse_models.classifiers import open_classifier, read_manifest
-from glimpse_models.data import DataSet, open_data, read_labels
+from glimpse_models.data import HELD_OUT, DataSet, open_data, read_labels
 from glimpse_models.errors import Refused
 from glimpse_models.evaluate import Row, answers, evaluate, row_of, table, write_report
 from glimpse_models.journal import git_commit
 from glimpse_models.manifest import SCHEMA_VERSION, now, write_manifest
-from glimpse_models.provenance import license_of, of_runs, read_runs
+from glimpse_models.provenance import held_out, license_of, of_runs, read_runs
 from glimpse_models.verify import check, check_labels, entry
 
 
@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data", type=Path, help="a data set, to measure on all its validation pictures"
+    )
+    parser.add_argument(
+        "--held-out", type=float, help=f"as in train (default: as the last --run, or {HELD_OUT})"
     )
     parser.add_argument(
         "--float-model", type=Path, help="ONNX or weights before quantization, measured too"
@@ -69,7 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     record.add_argument("--command", help="the training command, where there is no --run")
     record.add_argument(
-        "--seed", type=int, default=1, help="of the training, and of the held-out part"
+        "--seed",
+        type=int,
+        help="of the training, and of the held-out part (default: as the last --run, or 1)",
     )
     record.add_argument(
         "--license",
@@ -79,11 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prepare the model, measure it where there is a data set, write the three files."""
-    data = open_data(arguments.data, arguments.seed) if arguments.data else None
+    records = read_runs(arguments.run)
+    seed, part = held_out(records, arguments.held_out, arguments.seed)
+    data = open_data(arguments.data, seed, part) if arguments.data else None
     labels = labels_for(arguments.labels, arguments.model, data)
     model = prepare(arguments.model, len(labels), arguments.normalise, arguments.side)
     add_outputs(model, maps=not arguments.no_class_maps)
-    records = read_runs(arguments.run)
     trained_on = records[-1]["data"]["name"] if records else data.name if data else None
     write(
         model,
@@ -92,7 +98,7 @@ def run(arguments: argparse.Namespace) -> None:
         {
             "name": arguments.name,
             "version": arguments.version,
-            "provenance": of_runs(records) if records else by_hand(arguments),
+            "provenance": of_runs(records) if records else by_hand(arguments.command, seed),
             "license": arguments.license or license_of(trained_on),
         },
         arguments.resize,
@@ -108,12 +114,12 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
+def by_hand(command: str | None, seed: int) -> dict[str, Any]:
     """The provenance that the command line tells, where no run left a record."""
     return {
-        "training_command": arguments.command or "unknown",
+        "training_command": command or "unknown",
         "git_commit": git_commit(),
-        "seed": arguments.seed,
+        "seed": seed,
         "weights": "unknown",
     }
 

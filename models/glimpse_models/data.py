@@ -6,8 +6,9 @@ folder a class in each, and one folder of class folders, from which a part is he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +42,16 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A name for the record, one label a class, and the two disjoint splits."""
+    """A name for the record, one label a class, and the two disjoint splits.
+
+    `held_out` records the part and the seed that drew `validation`; empty where it is a folder's own.
+    """
 
     name: str
     labels: tuple[str, ...]
     train: Split
     validation: Split
+    held_out: dict[str, Any] = field(default_factory=dict)
 
 
 def open_data(root: Path, seed: int = 1, held_out: float = HELD_OUT) -> DataSet:
@@ -66,10 +71,10 @@ def pictures_below(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
-def training_pictures(root: Path, seed: int) -> Split:
+def training_pictures(root: Path, seed: int, held_out: float = HELD_OUT) -> Split:
     """Training pictures of a data set, or all of a folder without classes, with targets of -1."""
     try:
-        return open_data(root, seed).train
+        return open_data(root, seed, held_out).train
     except Refused:
         files = pictures_below(root) if root.is_dir() else []
     if not files:
@@ -104,7 +109,8 @@ def _one_folder(root: Path, seed: int, held_out: float) -> DataSet:
             )
         validation += [(files[row], index) for row in sorted(order[:count])]
         train += [(files[row], index) for row in sorted(order[count:])]
-    return DataSet(root.resolve().name, labels, _split(train), _split(validation))
+    drawn = {"held_out": held_out, "seed": seed}
+    return DataSet(root.resolve().name, labels, _split(train), _split(validation), drawn)
 
 
 def _two_folders(root: Path) -> DataSet:

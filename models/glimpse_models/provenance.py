@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glimpse_models import journal
+from glimpse_models.data import HELD_OUT, DataSet
 from glimpse_models.errors import Refused
 from glimpse_models.verify import Verified
 
@@ -34,6 +35,15 @@ def read_runs(folders: list[Path]) -> list[Record]:
     return records
 
 
+def held_out(records: list[Record], part: float | None, seed: int | None) -> tuple[int, float]:
+    """Seed and part to open the data set with: as given, else those of the last run, if it tells."""
+    run = records[-1]["data"] if records else {}
+    return (
+        run.get("seed", 1) if seed is None else seed,
+        run.get("held_out", HELD_OUT) if part is None else part,
+    )
+
+
 def of_runs(records: list[Record]) -> Record:
     """Training commands, commit and seed of the last run, and the weights that the first began with.
 
@@ -50,14 +60,14 @@ def of_runs(records: list[Record]) -> Record:
     }
 
 
-def of_bundle(bundle: Verified, manifest: Record, command: str, seed: int, data: str) -> Record:
+def of_bundle(bundle: Verified, manifest: Record, command: str, seed: int, data: DataSet) -> Record:
     """The record of weights that were taken out of a bundle."""
     return {
         "command": command,
         "git_commit": journal.git_commit(),
         "recipe": {"weights": "bundle", "seed": seed},
         "weights": f"{bundle.name} {bundle.version}",
-        "data": {"name": data},
+        "data": {"name": data.name, **data.held_out},
         "bundle": {"sha256": bundle.sha256, "provenance": manifest.get("provenance", {})},
     }
 

@@ -21,7 +21,7 @@ import onnx
 from tqdm import tqdm
 
 from glimpse_models.classifiers import Classifier, Pixels, batches_of, open_classifier, read_input
-from glimpse_models.data import Split, training_pictures
+from glimpse_models.data import HELD_OUT, Split, training_pictures
 from glimpse_models.errors import Refused
 from glimpse_models.preprocess import InputSpec
 from glimpse_models.wrap import is_wrapped
@@ -75,13 +75,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sensitivity", action="store_true", help="list the nodes by what quantizing each costs"
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--held-out", type=float, default=HELD_OUT, help="as in train")
+    parser.add_argument("--seed", type=int, default=1, help="as in train: which part is held out")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Calibrate once, quantize, measure; keep sensitive nodes in float until the drop is small."""
     spec = _input_of(arguments.model, arguments.resize)
-    pictures = training_pictures(arguments.data, arguments.seed)
+    pictures = training_pictures(arguments.data, arguments.seed, arguments.held_out)
     chosen = pictures.sample(arguments.pictures + arguments.check, arguments.seed)
     order = np.random.default_rng(arguments.seed).permutation(len(chosen)).tolist()
     calibration = chosen.take(order[: arguments.pictures])

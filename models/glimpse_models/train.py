@@ -248,6 +248,7 @@ class Run:
             "progress": dict(vars(self._progress)),
             "weights": self._weights,
             "git_commit": self._commit,
+            "held_out": self._data.held_out,
         }
         _save(state, self._checkpoint)
 
@@ -269,6 +270,13 @@ class Run:
         ):
             raise Refused(
                 f"{self._place.out} holds a run with {len(labels)} other classes; give its data set, or another --out"
+            )
+        # The pictures that this run held out must not come into its training now.
+        held_out = state.get("held_out", self._data.held_out)
+        if held_out != self._data.held_out:
+            raise Refused(
+                f"{self._place.out} holds a run with {_drawn(held_out)} for validation, not {_drawn(self._data.held_out)}; "
+                "give the same --data and --held-out to go on with it, or another --out"
             )
         self._learner.load(state)
         self._progress = Progress(**state.get("progress", {"done": state.get("done", 0)}))
@@ -301,10 +309,15 @@ class Run:
                 "classes": len(self._data.labels),
                 "train": len(self._train),
                 "validation": len(self._validation),
+                **self._data.held_out,
             },
             "hardware": journal.hardware(self._place.device.type),
             "hours": round(self._progress.seconds / 3600, 3),
         }
+
+
+def _drawn(held_out: dict[str, Any]) -> str:
+    return f"a part of {held_out['held_out']}" if held_out else "a folder of its own"
 
 
 def _bar(title: str, total: int, done: int) -> tqdm[Any]:

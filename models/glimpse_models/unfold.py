@@ -61,9 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     found = replace(trained, state=model.state_dict(), labels=tuple(labels))
     replace(found, side=spec.side, resize=spec.resize).save(out / "weights.pt")
     command = journal.command(arguments.data, out)
-    record = provenance.of_bundle(
-        verified, read_manifest(bundle), command, arguments.seed, data.name
-    )
+    record = provenance.of_bundle(verified, read_manifest(bundle), command, arguments.seed, data)
     journal.write_record(out, record)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -15,7 +16,9 @@ import torch
 from conftest import ok, refused
 from onnx import TensorProto, helper, numpy_helper
 
+from glimpse_models import bundle as bundle_step
 from glimpse_models.classifiers import open_classifier
+from glimpse_models.data import open_data
 
 CHANCE = np.random.default_rng(5)
 WEIGHTS = CHANCE.normal(0, 1, (3, 4)).astype(np.float32)
@@ -148,6 +151,25 @@ def test_runs_that_went_on_from_one_another_are_all_recorded(
     assert manifest["license"] == "Some terms"
     assert "began from scratch" in refused(*base, "--run", tmp_path / "later", trained)
     assert "does not exist" in refused(*base, "--run", tmp_path)
+
+
+def test_a_bundle_is_measured_on_what_its_last_run_held_out(
+    bundle: Path, float_model: Path, trained: Path, folders: Path, tmp_path: Path
+) -> None:
+    record = json.loads((trained / "run.json").read_text())
+    record["data"] = {**record["data"], "held_out": 0.25, "seed": 3}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    base = ("bundle", "--model", float_model, "--labels", bundle / "labels.txt", "--name", "n")
+    base = (*base, "--version", "1", "--data", folders, "--out", tmp_path / "out")
+
+    def measured(*more: object) -> tuple[int, float]:
+        with mock.patch.object(bundle_step, "open_data", wraps=open_data) as opened:
+            ok(*base, *more)
+        return opened.call_args.args[1:]
+
+    assert measured("--run", tmp_path) == (3, 0.25)
+    assert measured("--run", tmp_path, "--held-out", "0.5") == (3, 0.5)
+    assert measured("--run", trained) == measured() == (1, 0.1), "as before there was a record"
 
 
 def test_weights_become_a_bundle_in_one_step(trained: Path, tmp_path: Path) -> None:

@@ -129,6 +129,30 @@ def test_one_script_makes_bundle_and_card_of_finished_runs(
     assert str(tmp_path) not in card, "no path of this machine in a public record"
 
 
+def test_the_script_tells_each_step_what_the_last_run_held_out(
+    folders: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    data = {"name": "colours", "held_out": 0.2, "seed": 7}
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"data": data}))
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho "$@"\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "make-bundle", folders, tmp_path / "out" / "made", tmp_path / "run"],
+        env={**os.environ, "PYTHON": str(python), "VERSION": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    steps = {line.split()[2]: line for line in done.stdout.splitlines()}
+    assert [step for step, line in steps.items() if line.endswith("--held-out 0.2 --seed 7")] == [
+        "quantize",
+        "faithfulness",
+    ]
+    assert f"--run {tmp_path / 'run'}" in steps["bundle"], "which finds it there"
+
+
 def test_weights_can_be_tried_at_another_side(
     trained: Path, float_model: Path, tiny: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ from conftest import ok, refused
 from onnx import TensorProto, numpy_helper
 
 from glimpse_models.classifiers import open_classifier
+from glimpse_models.data import open_data
+from glimpse_models.errors import Refused
 from glimpse_models.quantize import Quantizer
 
 
@@ -77,6 +79,16 @@ def test_the_most_sensitive_nodes_stay_float(float_model: Path, tiny: Path, tmp_
     assert said.count("alone changes the logits by") == 10
     assert [f"with {count} in float" in said for count in (1, 2, 4, 8)] == [True] * 4
     assert len(weights_of(out)) in (12, 13), "eight nodes in float, among them perhaps the head"
+
+
+def test_calibration_leaves_alone_what_the_run_held_out(
+    float_model: Path, folders: Path, tmp_path: Path
+) -> None:
+    base = ("quantize", "--model", float_model, "--data", folders, "--out", tmp_path / "int8.onnx")
+    with mock.patch.object(Quantizer, "calibrated", side_effect=Refused("enough")) as calibrated:
+        refused(*base, "--held-out", "0.5", "--seed", "3", "--check", "0")
+    used = set(calibrated.call_args.args[-1].files)
+    assert used == set(open_data(folders, 3, 0.5).train.files)
 
 
 def test_quantize_refuses(float_model: Path, int8_model: Path, tiny: Path, tmp_path: Path) -> None:

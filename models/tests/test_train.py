@@ -207,6 +207,20 @@ def test_another_recipe_does_not_go_on(tiny: Path, trained: Path) -> None:
     assert "another --out" in said
 
 
+def test_what_a_run_held_out_is_on_record_and_stays_held_out(folders: Path, tmp_path: Path) -> None:
+    base = ("train", "--data", folders, "--out", tmp_path, *SMALL, "--sides", "32", "--until", "1")
+    ok(*base, "--held-out", "0.3", "--seed", "5")
+    data = json.loads((tmp_path / "run.json").read_text())["data"]
+    assert (data["held_out"], data["seed"], data["validation"]) == (0.3, 5, 24)
+    assert "a part of 0.3 for validation, not a part of 0.1" in refused(*base, "--seed", "5")
+    again = (*base, "--held-out", "0.3", "--seed", "5")
+    assert "going on at step 1" in ok(*again)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["held_out"]  # as checkpoints were before
+    torch.save(state, tmp_path / "checkpoint.pt")
+    assert "going on at step 1" in ok(*again)
+
+
 def test_a_folder_of_classes_trains_the_origins_way(folders: Path, tmp_path: Path) -> None:
     ok(
         *("train", "--data", folders, "--out", tmp_path, "--backbone", "resnet18"),
