@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--held-out", type=float, help=f"as in train (default: as the last --run, or {HELD_OUT})"
     )
     parser.add_argument(
-        "--float-model", type=Path, help="ONNX or weights before quantization, measured too"
+        "--float-model",
+        type=Path,
+        help="ONNX or weights before quantization, measured too; a quantized --model with --data needs it",
     )
     parser.add_argument(
         "--report", type=Path, help="with --data: folder for what evaluate --out would write"
@@ -89,6 +91,11 @@ def run(arguments: argparse.Namespace) -> None:
     data = open_data(arguments.data, seed, part) if arguments.data else None
     labels = labels_for(arguments.labels, arguments.model, data)
     model = prepare(arguments.model, len(labels), arguments.normalise, arguments.side)
+    if data is not None and arguments.float_model is None and wrap.is_quantized(model):
+        raise Refused(
+            f"{arguments.model} is quantized, and the record needs the accuracy before that too; "
+            "give the float model with --float-model, or leave --data out"
+        )
     add_outputs(model, maps=not arguments.no_class_maps)
     trained_on = records[-1]["data"]["name"] if records else data.name if data else None
     write(

@@ -133,8 +133,9 @@ def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier
 def _is_quantized(path: Path) -> bool:
     import onnx
 
-    nodes = onnx.load(path, load_external_data=False).graph.node
-    return any(node.op_type == "QuantizeLinear" for node in nodes)
+    from glimpse_models.wrap import is_quantized
+
+    return is_quantized(onnx.load(path, load_external_data=False))
 
 
 def _weights(path: Path, resize: int | None, asked: int | None) -> Classifier:

@@ -24,7 +24,7 @@ from glimpse_models.classifiers import Classifier, Pixels, batches_of, open_clas
 from glimpse_models.data import HELD_OUT, Split, training_pictures
 from glimpse_models.errors import Refused
 from glimpse_models.preprocess import InputSpec
-from glimpse_models.wrap import is_wrapped
+from glimpse_models.wrap import is_quantized, is_wrapped
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "GlobalAveragePool", "MaxPool", "Relu"]
@@ -295,7 +295,7 @@ def _input_of(path: Path, resize: int | None) -> InputSpec:
     model = onnx.load(path, load_external_data=False)
     if not is_wrapped(model):
         raise Refused(f"{path} has no serving input; make one with the step export")
-    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+    if is_quantized(model):
         raise Refused(f"{path} is quantized already; give the float model")
     side = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     return InputSpec(side, resize or side)

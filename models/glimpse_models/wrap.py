@@ -34,6 +34,11 @@ RESHAPES = ("to_rows", "to_pixels")
 """Nodes of the serving input that undo each other: every pixel stays where it is."""
 
 
+def is_quantized(model: onnx.ModelProto) -> bool:
+    """Whether any of it runs in int8."""
+    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+
+
 def is_wrapped(model: onnx.ModelProto) -> bool:
     """It takes `image`, uint8: the serving input."""
     inputs = plain_inputs(model)

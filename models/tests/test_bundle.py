@@ -172,6 +172,14 @@ def test_a_bundle_is_measured_on_what_its_last_run_held_out(
     assert measured("--run", trained) == measured() == (1, 0.1), "as before there was a record"
 
 
+def test_a_quantized_model_does_not_pass_for_its_float_one(
+    int8_model: Path, tiny: Path, tmp_path: Path
+) -> None:
+    base = ("bundle", "--model", int8_model, "--data", tiny, "--name", "n", "--version", "1")
+    assert "--float-model" in refused(*base, "--out", tmp_path / "out")
+    assert not (tmp_path / "out" / "bundle.json").exists()
+
+
 def test_weights_become_a_bundle_in_one_step(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "direct"
     ok(
