@@ -248,7 +248,14 @@ def add_metrics(bundle: Path, data: DataSet, float_model: Path | None) -> list[R
     rows = []
     served = open_classifier(bundle)
     if float_model is not None:
-        before = open_classifier(float_model, served.spec.resize)
+        weights = float_model.suffix in (".pt", ".pth")
+        side = served.spec.side if weights else None
+        before = open_classifier(float_model, served.spec.resize, side=side)
+        if before.spec != served.spec:
+            raise Refused(
+                f"{float_model} takes {before.spec.side} pixels, the bundle {served.spec.side}; "
+                "give the float model that was quantized"
+            )
         rows.append(evaluate(before, split, classes))
     answered = answers(served, split, classes)
     calibrated = calibration(answered[0], split)

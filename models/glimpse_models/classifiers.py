@@ -145,7 +145,7 @@ def _weights(path: Path, resize: int | None, asked: int | None) -> Classifier:
 
     trained = network.read(path)
     model = trained.model()
-    side = asked or trained.side or 64
+    side = trained.input_side(asked)
 
     def logits(pixels: Pixels) -> Logits:
         with torch.inference_mode():

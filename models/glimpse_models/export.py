@@ -71,9 +71,7 @@ def to_onnx(trained: Trained, side: int | None = None) -> onnx.ModelProto:
     import onnx
     import torch
 
-    side = side or trained.side
-    if side is None:
-        raise Refused("the weights do not say their input side; give it with --side, as 64 or 224")
+    side = trained.input_side(side)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter that traces is deprecated; the new one needs another package.

@@ -44,6 +44,12 @@ class Trained:
         model.load_state_dict(self.state)
         return model.eval()
 
+    def input_side(self, asked: int | None) -> int:
+        """As asked for, else as trained for."""
+        if side := asked or self.side:
+            return side
+        raise Refused("the weights do not say their input side; give it with --side, as 64 or 224")
+
     def save(self, path: Path) -> None:
         """Write a `weights.pt`, for `read`."""
         torch.save({"model": self.state, "about": self.about()}, path)

@@ -180,6 +180,18 @@ def test_a_quantized_model_does_not_pass_for_its_float_one(
     assert not (tmp_path / "out" / "bundle.json").exists()
 
 
+def test_the_float_model_is_measured_as_the_bundle_is(
+    trained: Path, float_model: Path, tiny: Path, tmp_path: Path
+) -> None:
+    weights = trained / "weights.pt"
+    base = ("bundle", "--model", weights, "--data", tiny, "--name", "n", "--version", "1")
+    base = (*base, "--side", "64", "--out", tmp_path / "out", "--report", tmp_path / "report")
+    ok(*base, "--float-model", weights)
+    before, served = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert before["loss"] == pytest.approx(served["loss"], rel=1e-3)
+    assert "takes 48 pixels, the bundle 64" in refused(*base, "--float-model", float_model)
+
+
 def test_weights_become_a_bundle_in_one_step(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "direct"
     ok(

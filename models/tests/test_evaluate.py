@@ -166,6 +166,15 @@ def test_weights_can_be_tried_at_another_side(
     assert "give weights (.pt)" in refused(*base, float_model)
 
 
+def test_weights_without_a_side_are_asked_for_one(
+    trained: Path, tiny: Path, tmp_path: Path
+) -> None:
+    content = torch.load(trained / "weights.pt", weights_only=True)
+    torch.save(content["model"], tmp_path / "bare.pt")
+    assert "--side" in refused("evaluate", "--data", tiny, tmp_path / "bare.pt")
+    ok("evaluate", "--data", tiny, "--side", "48", tmp_path / "bare.pt")
+
+
 def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path: Path) -> None:
     (folders.parent / "three" / "a").mkdir(parents=True)
     assert "no bundle folder" in refused("evaluate", "--data", tiny, tmp_path / "x.txt")
