@@ -76,6 +76,8 @@ def training_pictures(root: Path, seed: int, held_out: float = HELD_OUT) -> Spli
     try:
         return open_data(root, seed, held_out).train
     except Refused:
+        if _is_split(root):  # of its pictures, not all are for training
+            raise
         files = pictures_below(root) if root.is_dir() else []
     if not files:
         raise Refused(f"no pictures below {root}; name a folder with some hundred typical ones")
@@ -96,6 +98,11 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def _one_folder(root: Path, seed: int, held_out: float) -> DataSet:
+    if _is_split(root):
+        raise Refused(
+            f"{root / 'train'} holds class folders, but there is no {root / 'val'}; name the folder of the "
+            "validation pictures val, or give the folder train alone"
+        )
     labels = _classes(root)
     pairs = [_class_files(root, name) for name in labels]
     train: list[tuple[Path, int]] = []
@@ -124,6 +131,12 @@ def _two_folders(root: Path) -> DataSet:
         return _split([(path, index) for index, paths in enumerate(files) for path in paths])
 
     return DataSet(root.resolve().name, labels, split("train"), split("val"))
+
+
+def _is_split(root: Path) -> bool:
+    """Whether `train` is a part of the data set, not a class of it."""
+    train = root / "train"
+    return train.is_dir() and any(path.is_dir() for path in train.iterdir())
 
 
 def _classes(root: Path) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from conftest import CLASSES, RECIPE, ROOT, glimpse, ok, refused
 from PIL import Image
 
 from glimpse_models import augment, journal, learner, train
-from glimpse_models.data import DataSet, Split, open_data
+from glimpse_models.data import DataSet, Split, open_data, training_pictures
+from glimpse_models.errors import Refused
 
 SMALL = (*RECIPE, "--augment", "crop")
 MODERN = (*RECIPE, "--augment", "modern", "--ema", "0.9", "--save-every", "2")
@@ -416,6 +417,12 @@ def test_folders_for_training_and_validation_are_taken_as_they_are(
     assert data.labels == ("blue", "red")
     assert (len(data.train), len(data.validation)) == (12, 4)
     assert {path.parts[-3] for path in data.validation.files} == {"val"}
+    assert training_pictures(tmp_path, 1) == data.train
+    (tmp_path / "val").rename(tmp_path / "validation")
+    for open_it in (open_data, lambda root: training_pictures(root, 1)):
+        with pytest.raises(Refused, match="validation pictures val"):
+            open_it(tmp_path)
+    (tmp_path / "validation").rename(tmp_path / "val")
     (tmp_path / "val" / "red").rename(tmp_path / "val" / "green")
     said = refused("train", "--data", tmp_path, "--out", tmp_path / "run")
     assert "differ in the classes green, red" in said
