@@ -21,7 +21,8 @@ from glimpse_models.errors import Refused
 from glimpse_models.evaluate import Row, answers, evaluate, row_of, table, write_report
 from glimpse_models.journal import git_commit
 from glimpse_models.manifest import SCHEMA_VERSION, now, write_manifest
-from glimpse_models.provenance import held_out, license_of, of_runs, read_runs
+from glimpse_models.preprocess import InputSpec
+from glimpse_models.provenance import Record, held_out, license_of, of_runs, read_runs
 from glimpse_models.verify import check, check_labels, entry
 
 
@@ -52,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--side", type=int, help="input side, where the model does not say it")
     parser.add_argument(
-        "--resize", type=int, help="shorter side before the crop (default: the input side)"
+        "--resize",
+        type=int,
+        help="shorter side before the crop (default: as the weights or the last --run at this side, else the side)",
     )
     parser.add_argument(
         "--normalise",
@@ -108,7 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
             "provenance": of_runs(records) if records else by_hand(arguments.command, seed),
             "license": arguments.license or license_of(trained_on),
         },
-        arguments.resize,
+        arguments.resize or trained_resize(model, arguments.model, records),
     )
     if data is not None:
         rows = add_metrics(arguments.out, data, arguments.float_model)
@@ -191,6 +194,19 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     return model
 
 
+def trained_resize(model: onnx.ModelProto, path: Path, records: list[Record]) -> int | None:
+    """The resize that the weights or their last run tell, where the model serves at their side."""
+    if path.suffix in (".pt", ".pth"):
+        from glimpse_models import network
+
+        weights = network.read(path)
+        side, resize = weights.side, weights.resize
+    else:
+        recipe = records[-1]["recipe"] if records else {}
+        side, resize = recipe.get("side"), recipe.get("resize")
+    return resize if side == model.graph.input[0].type.tensor_type.shape.dim[1].dim_value else None
+
+
 def write(
     model: onnx.ModelProto,
     labels: tuple[str, ...],
@@ -205,10 +221,7 @@ def write(
     onnx.save(model, partial)
     try:
         side = check(partial, len(labels))
-        if resize is not None and resize < side:
-            raise Refused(
-                f"--resize {resize} is below the input side {side}: it must cover the crop"
-            )
+        spec = InputSpec(side, resize or side)
     except Refused:
         partial.unlink()
         raise
@@ -221,9 +234,9 @@ def write(
         "created_at": now(),
         "files": {name: entry(out / name) for name in ("labels.txt", "model.onnx")},
         "input": {
-            "height": side,
-            "width": side,
-            "resize_shorter_side": resize or side,
+            "height": spec.side,
+            "width": spec.side,
+            "resize_shorter_side": spec.resize,
             "interpolation": "bilinear-antialias",
         },
         **_class_maps(model),

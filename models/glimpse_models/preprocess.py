@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from glimpse_models.errors import Refused
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -15,6 +17,13 @@ class InputSpec:
 
     side: int
     resize: int
+
+    def __post_init__(self) -> None:
+        # Pillow fills with black what a crop takes from outside.
+        if self.resize < self.side:
+            raise Refused(
+                f"--resize {self.resize} is below the input side {self.side}: it must cover the crop"
+            )
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

@@ -205,6 +205,29 @@ def test_weights_become_a_bundle_in_one_step(trained: Path, tmp_path: Path) -> N
     assert (out / "labels.txt").read_text().splitlines()[3] == "crimson"
 
 
+def test_the_trained_resize_is_served_at_the_trained_side(
+    trained: Path, float_model: Path, bundle: Path, tmp_path: Path
+) -> None:
+    content = torch.load(trained / "weights.pt", weights_only=True)
+    content["about"]["resize"] = 56
+    torch.save(content, tmp_path / "weights.pt")
+    record = json.loads((trained / "run.json").read_text())
+    record["recipe"]["resize"] = 57
+    (tmp_path / "run.json").write_text(json.dumps(record))
+
+    def served(model: Path, *more: object) -> int:
+        base = ("bundle", "--model", model, "--name", "n", "--version", "1")
+        ok(*base, *more, "--labels", bundle / "labels.txt", "--out", tmp_path / "out")
+        return open_classifier(tmp_path / "out").spec.resize
+
+    weights = tmp_path / "weights.pt"
+    assert served(weights) == 56
+    assert served(weights, "--resize", "50") == 50
+    assert served(weights, "--side", "64") == 64, "as evaluate --side tries it"
+    assert served(float_model, "--run", tmp_path) == 57
+    assert served(float_model) == 48
+
+
 def test_a_dense_head_has_no_class_maps(tmp_path: Path) -> None:
     from glimpse_models import network
 

@@ -179,6 +179,8 @@ def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path
     (folders.parent / "three" / "a").mkdir(parents=True)
     assert "no bundle folder" in refused("evaluate", "--data", tiny, tmp_path / "x.txt")
     assert "does not exist" in refused("evaluate", "--data", tiny, tmp_path / "x.onnx")
+    said = refused("evaluate", "--data", tiny, "--resize", "32", float_model)
+    assert "must cover the crop" in said
     assert "is not a folder" in refused("evaluate", "--data", tmp_path / "none", float_model)
     for name in ("blue", "red"):
         (tmp_path / "two" / name).mkdir(parents=True)
