@@ -20,7 +20,7 @@ from glimpse_models.data import HELD_OUT, DataSet, open_data, read_labels
 from glimpse_models.errors import Refused
 from glimpse_models.evaluate import Row, answers, evaluate, row_of, table, write_report
 from glimpse_models.journal import git_commit
-from glimpse_models.manifest import SCHEMA_VERSION, now, write_manifest
+from glimpse_models.manifest import SCHEMA_VERSION, in_the_making, now, write_manifest
 from glimpse_models.preprocess import InputSpec
 from glimpse_models.provenance import Record, held_out, license_of, of_runs, read_runs
 from glimpse_models.verify import check, check_labels, entry
@@ -101,23 +101,20 @@ def run(arguments: argparse.Namespace) -> None:
         )
     add_outputs(model, maps=not arguments.no_class_maps)
     trained_on = records[-1]["data"]["name"] if records else data.name if data else None
-    write(
-        model,
-        labels,
-        arguments.out,
-        {
-            "name": arguments.name,
-            "version": arguments.version,
-            "provenance": of_runs(records) if records else by_hand(arguments.command, seed),
-            "license": arguments.license or license_of(trained_on),
-        },
-        arguments.resize or trained_resize(model, arguments.model, records),
-    )
-    if data is not None:
-        rows = add_metrics(arguments.out, data, arguments.float_model)
-        if arguments.report:
-            write_report(rows, labels, arguments.report)
-            print(table(rows))
+    about = {
+        "name": arguments.name,
+        "version": arguments.version,
+        "provenance": of_runs(records) if records else by_hand(arguments.command, seed),
+        "license": arguments.license or license_of(trained_on),
+    }
+    resize = arguments.resize or trained_resize(model, arguments.model, records)
+    with in_the_making(arguments.out) as making:
+        write(model, labels, making, about, resize)
+        if data is not None:
+            rows = add_metrics(making, data, arguments.float_model)
+            if arguments.report:
+                write_report(rows, labels, arguments.report)
+                print(table(rows))
     print(
         f"{arguments.out}: {arguments.name} {arguments.version}, {len(labels)} classes, "
         f"bundle.json {entry(arguments.out / 'bundle.json')['sha256']}"
@@ -214,18 +211,11 @@ def write(
     about: dict[str, Any],
     resize: int | None = None,
 ) -> None:
-    """Write the bundle to `out` after a run of the model has shown that it serves."""
+    """Write the bundle to `out`, a folder in the making; a run of the model shows that it serves."""
     check_labels(labels)
-    out.mkdir(parents=True, exist_ok=True)
-    partial = out / "model.onnx.part"
-    onnx.save(model, partial)
-    try:
-        side = check(partial, len(labels))
-        spec = InputSpec(side, resize or side)
-    except Refused:
-        partial.unlink()
-        raise
-    partial.replace(out / "model.onnx")
+    onnx.save(model, out / "model.onnx")
+    side = check(out / "model.onnx", len(labels))
+    spec = InputSpec(side, resize or side)
     (out / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
     manifest: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,

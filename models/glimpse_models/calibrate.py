@@ -20,7 +20,7 @@ import numpy.typing as npt
 from glimpse_models.classifiers import Logits, open_classifier, read_manifest
 from glimpse_models.data import HELD_OUT, Split, open_data
 from glimpse_models.errors import Refused
-from glimpse_models.manifest import now, write_manifest
+from glimpse_models.manifest import in_the_making, now, write_manifest
 from glimpse_models.metrics import Targets, calibration_error, softmax
 from glimpse_models.verify import verify
 
@@ -71,16 +71,16 @@ def run(arguments: argparse.Namespace) -> None:
             f"{len(data.validation)} validation pictures are too few to fit a temperature on one half; "
             f"give {2 * FEWEST} or more"
         )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name in ("model.onnx", "labels.txt"):
-        shutil.copyfile(arguments.bundle / name, arguments.out / name)
     manifest = {
         **read_manifest(arguments.bundle),
         "version": arguments.version,
         "created_at": now(),
         "calibration": found.record(),
     }
-    write_manifest(arguments.out, manifest)
+    with in_the_making(arguments.out) as making:
+        for name in ("model.onnx", "labels.txt"):
+            shutil.copyfile(arguments.bundle / name, making / name)
+        write_manifest(making, manifest)
     print(f"{arguments.out}: {old.name} {arguments.version}, {describe(found)}")
 
 

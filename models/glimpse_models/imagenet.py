@@ -22,6 +22,7 @@ from glimpse_models.data import open_data, training_pictures
 from glimpse_models.errors import Refused
 from glimpse_models.evaluate import logits_of
 from glimpse_models.journal import git_commit
+from glimpse_models.manifest import in_the_making
 
 SIDE, RESIZE = 224, 232  # torchvision's evaluation transform for these weights
 SEED = 1
@@ -93,9 +94,10 @@ def run(arguments: argparse.Namespace) -> None:
             "provenance": provenance,
             "license": LICENSE,
         }
-        bundle.write(model, names, arguments.out, about, arguments.resize)
-        if arguments.validation:
-            bundle.add_metrics(arguments.out, open_data(arguments.validation, held_out=1.0), exact)
+        with in_the_making(arguments.out) as making:
+            bundle.write(model, names, making, about, arguments.resize)
+            if arguments.validation:
+                bundle.add_metrics(making, open_data(arguments.validation, held_out=1.0), exact)
     print(f"{arguments.out}: {arguments.name} {arguments.version}")
 
 

@@ -1,9 +1,12 @@
-"""`bundle.json`: the order of its entries, and how it is written."""
+"""`bundle.json`: the order of its entries, how it is written, and when a bundle's folder gets it."""
 
 from __future__ import annotations
 
 import datetime
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,22 @@ ORDER = (
     "provenance",
     "license",
 )
+
+
+@contextmanager
+def in_the_making(out: Path) -> Iterator[Path]:
+    """A folder for the files of a bundle, which come to `out` only when all of them are done.
+
+    What is refused or killed before leaves `out` as it was; what is killed between two of the moves
+    leaves files that the manifest, which comes last, does not name: `verify` refuses them.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    # Inside, because `out` may be a file system of its own.
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=out) as folder:
+        making = Path(folder)
+        yield making
+        for name in ("model.onnx", "labels.txt", "bundle.json"):
+            (making / name).replace(out / name)
 
 
 def write_manifest(bundle: Path, manifest: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import onnx
 from glimpse_models import bundle, journal, wrap
 from glimpse_models.classifiers import read_manifest
 from glimpse_models.data import read_labels
+from glimpse_models.manifest import in_the_making
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,4 +37,5 @@ def run(arguments: argparse.Namespace) -> None:
         "license": manifest["license"],
     }
     labels = read_labels(arguments.bundle / "labels.txt")
-    bundle.write(model, labels, arguments.out, about, arguments.resize)
+    with in_the_making(arguments.out) as making:
+        bundle.write(model, labels, making, about, arguments.resize)

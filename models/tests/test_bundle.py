@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -13,12 +15,14 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from conftest import ok, refused
+from conftest import glimpse, ok, refused
 from onnx import TensorProto, helper, numpy_helper
 
 from glimpse_models import bundle as bundle_step
 from glimpse_models.classifiers import open_classifier
 from glimpse_models.data import open_data
+from glimpse_models.errors import Refused
+from glimpse_models.verify import verify
 
 CHANCE = np.random.default_rng(5)
 WEIGHTS = CHANCE.normal(0, 1, (3, 4)).astype(np.float32)
@@ -190,6 +194,43 @@ def test_the_float_model_is_measured_as_the_bundle_is(
     before, served = json.loads((tmp_path / "report" / "report.json").read_text())
     assert before["loss"] == pytest.approx(served["loss"], rel=1e-3)
     assert "takes 48 pixels, the bundle 64" in refused(*base, "--float-model", float_model)
+
+
+def test_a_bundle_that_cannot_be_measured_leaves_nothing_and_the_old_one_as_it_was(
+    bundle: Path, int8_model: Path, float_model: Path, tiny: Path, tmp_path: Path
+) -> None:
+    base = ("bundle", "--model", int8_model, "--data", tiny, "--name", "n", "--version", "2")
+    old = tmp_path / "old"
+    shutil.copytree(bundle, old)
+    for out in (tmp_path / "new", old):
+        words = (*base, "--out", out, "--float-model")
+        assert "does not exist" in refused(*words, tmp_path / "none.onnx")
+        with mock.patch.object(bundle_step, "answers", side_effect=KeyboardInterrupt):
+            assert glimpse(*words, float_model).code == 130
+    assert list((tmp_path / "new").iterdir()) == []
+    assert sorted(path.name for path in old.iterdir()) == sorted(
+        path.name for path in bundle.iterdir()
+    )
+    assert verify(old) == replace(verify(bundle), folder=old)
+
+
+def test_a_bundle_cut_off_between_its_files_is_no_bundle(
+    bundle: Path, int8_model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bundle, tmp_path / "out")
+    move = Path.replace
+
+    def cut(path: Path, target: Path) -> Path:
+        if path.name == "bundle.json":
+            raise KeyboardInterrupt
+        return move(path, target)
+
+    base = ("bundle", "--model", int8_model, "--labels", bundle / "labels.txt", "--no-class-maps")
+    with mock.patch.object(Path, "replace", cut):
+        words = (*base, "--name", "n", "--version", "2", "--out", tmp_path / "out")
+        assert glimpse(*words).code == 130
+    with pytest.raises(Refused, match="not the file that"):
+        verify(tmp_path / "out")
 
 
 def test_weights_become_a_bundle_in_one_step(trained: Path, tmp_path: Path) -> None:
