@@ -247,7 +247,7 @@ def add_metrics(bundle: Path, data: DataSet, float_model: Path | None) -> list[R
 
     The same answers calibrate the scores. Gives the rows of a report, the bundle's last.
     """
-    split, classes = data.validation, len(data.labels)
+    split = data.validation
     rows = []
     served = open_classifier(bundle)
     if float_model is not None:
@@ -259,8 +259,8 @@ def add_metrics(bundle: Path, data: DataSet, float_model: Path | None) -> list[R
                 f"{float_model} takes {before.spec.side} pixels, the bundle {served.spec.side}; "
                 "give the float model that was quantized"
             )
-        rows.append(evaluate(before, split, classes))
-    answered = answers(served, split, classes)
+        rows.append(evaluate(before, split, data.labels))
+    answered = answers(served, split, data.labels)
     calibrated = calibration(answered[0], split)
     if calibrated is not None:
         served = dataclasses.replace(served, temperature=calibrated.temperature)

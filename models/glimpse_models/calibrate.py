@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     data = open_data(arguments.data, arguments.seed, arguments.held_out)
     classifier = open_classifier(arguments.bundle)
-    logits, _ = answers(classifier, data.validation, len(data.labels))
+    logits, _ = answers(classifier, data.validation, data.labels)
     found = calibration(logits, data.validation)
     if found is None:
         raise Refused(

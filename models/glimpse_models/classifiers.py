@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from glimpse_models.data import read_labels
 from glimpse_models.errors import Refused
 from glimpse_models.preprocess import InputSpec, fit, to_rgb
 
@@ -25,7 +26,8 @@ BATCH = 32
 class Classifier:
     """`logits` takes uint8 `[N, side, side, 3]` and gives float32 `[N, classes]`.
 
-    Scores are the softmax of the logits divided by `temperature`.
+    Scores are the softmax of the logits divided by `temperature`. Labels are empty where the file
+    holds none.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Classifier:
     spec: InputSpec
     logits: Callable[[Pixels], Logits]
     temperature: float = 1.0
+    labels: tuple[str, ...] = ()
 
 
 def open_classifier(
@@ -108,7 +111,8 @@ def _bundle(path: Path, threads: int) -> Classifier:
     name = f"{manifest['name']} {manifest['version']}"
     found = _onnx(path / "model.onnx", name, spec.resize, threads)
     temperature = manifest.get("calibration", {}).get("temperature", 1.0)
-    return Classifier(name, f"bundle, {found.kind}", spec, found.logits, temperature)
+    labels = read_labels(path / "labels.txt")
+    return Classifier(name, f"bundle, {found.kind}", spec, found.logits, temperature, labels)
 
 
 def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier:
@@ -153,4 +157,4 @@ def _weights(path: Path, resize: int | None, asked: int | None) -> Classifier:
         return found
 
     spec = InputSpec(side, resize or (None if asked else trained.resize) or side)
-    return Classifier(path.name, "float PyTorch", spec, logits)
+    return Classifier(path.name, "float PyTorch", spec, logits, labels=trained.labels)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from glimpse_models.classifiers import Classifier, open_classifier, read_input
-from glimpse_models.data import HELD_OUT, Split, open_data, read_labels
+from glimpse_models.data import HELD_OUT, Split, open_data, read_labels, refuse_other_order
 from glimpse_models.errors import Refused
 from glimpse_models.evaluate import logits_of
 from glimpse_models.metrics import measure
@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise Refused(
             f"the bundles know {len(labels[0])} classes, the data set {len(data.labels)}; give their data set"
         )
+    refuse_other_order(str(arguments.old), labels[0], data.labels)
     split = (
         data.validation.sample(arguments.limit, arguments.seed)
         if arguments.limit

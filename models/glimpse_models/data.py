@@ -97,6 +97,19 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines)
 
 
+def refuse_other_order(name: str, labels: tuple[str, ...], data: tuple[str, ...]) -> None:
+    """Refuse a data set whose classes are the `labels` of `name` in another order.
+
+    Other names are no fault: the folders of ImageNet are not called what its classes are.
+    """
+    if labels != data and sorted(labels) == sorted(data):
+        ours, theirs = next(pair for pair in zip(labels, data, strict=True) if pair[0] != pair[1])
+        raise Refused(
+            f"{name} has the data set's classes in another order ({ours} where that has {theirs}), so that right "
+            "answers would count as wrong; give it the labels in the order it was trained with"
+        )
+
+
 def _one_folder(root: Path, seed: int, held_out: float) -> DataSet:
     if _is_split(root):
         raise Refused(

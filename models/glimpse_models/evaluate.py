@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from glimpse_models.calibrate import halves
 from glimpse_models.classifiers import Classifier, Logits, batches_of, open_classifier
-from glimpse_models.data import HELD_OUT, Split, open_data
+from glimpse_models.data import HELD_OUT, Split, open_data, refuse_other_order
 from glimpse_models.errors import Refused
 from glimpse_models.metrics import Quality, measure
 
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     classifiers = [
         open_classifier(path, arguments.resize, side=arguments.side) for path in arguments.models
     ]
-    rows = [evaluate(classifier, split, len(data.labels)) for classifier in classifiers]
+    rows = [evaluate(classifier, split, data.labels) for classifier in classifiers]
     print(f"{data.name}, {len(split)} validation pictures")
     print(table(rows))
     if arguments.out:
@@ -74,9 +74,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"each class: {arguments.out / 'report.json'}")
 
 
-def evaluate(classifier: Classifier, split: Split, classes: int) -> Row:
+def evaluate(classifier: Classifier, split: Split, labels: tuple[str, ...]) -> Row:
     """Run every picture of the split; time is that of the model alone, in batches."""
-    return row_of(classifier, answers(classifier, split, classes), split)
+    return row_of(classifier, answers(classifier, split, labels), split)
 
 
 def row_of(classifier: Classifier, answered: tuple[Logits, float], split: Split) -> Row:
@@ -87,12 +87,13 @@ def row_of(classifier: Classifier, answered: tuple[Logits, float], split: Split)
     return Row(classifier, quality, 1000 * seconds / len(split))
 
 
-def answers(classifier: Classifier, split: Split, classes: int) -> tuple[Logits, float]:
-    """`logits_of` a classifier that knows as many classes as the data set."""
+def answers(classifier: Classifier, split: Split, labels: tuple[str, ...]) -> tuple[Logits, float]:
+    """`logits_of` a classifier that knows the classes of the data set."""
+    refuse_other_order(classifier.name, classifier.labels, labels)
     logits, seconds = logits_of(classifier, split)
-    if logits.shape[1] != classes:
+    if logits.shape[1] != len(labels):
         raise Refused(
-            f"{classifier.name} knows {logits.shape[1]} classes, the data set {classes}; give the data set it was made for"
+            f"{classifier.name} knows {logits.shape[1]} classes, the data set {len(labels)}; give the data set it was made for"
         )
     return logits, seconds
 

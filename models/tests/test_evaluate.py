@@ -195,6 +195,29 @@ def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path
     assert "cannot be read as a picture" in said
 
 
+def test_the_data_sets_classes_in_another_order_are_refused(
+    bundle: Path, float_model: Path, trained: Path, folders: Path, tmp_path: Path
+) -> None:
+    content = torch.load(trained / "weights.pt", weights_only=True)
+    content["about"]["labels"] = ["white", "red", "green", "blue"]
+    torch.save(content, tmp_path / "weights.pt")
+    for name in ("bundle.json", "model.onnx"):
+        (tmp_path / name).symlink_to(bundle / name)
+    labels = tmp_path / "labels.txt"
+    labels.write_text("white\nred\ngreen\nblue\n")
+    one = ("--data", folders)
+    made = ("bundle", "--model", float_model, "--labels", labels, "--name", "n", "--version", "1")
+    for words in (
+        ("evaluate", *one, tmp_path),
+        ("evaluate", *one, tmp_path / "weights.pt"),
+        ("compare", *one, tmp_path, tmp_path),
+        (*made, *one, "--out", tmp_path / "made"),
+    ):
+        assert "in another order (white where that has blue)" in refused(*words)
+    labels.write_text("n04\nn03\nn02\nn01\n")
+    ok("evaluate", *one, tmp_path)
+
+
 def test_a_bundle_may_replace_itself(bundle: Path, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
     said = ok("compare", "--data", tiny, "--max-slowdown", "5", "--json", out, bundle, bundle)
