@@ -138,13 +138,22 @@ def test_the_script_tells_each_step_what_the_last_run_held_out(
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho "$@"\n')
     python.chmod(0o755)
-    done = subprocess.run(
-        [ROOT / "make-bundle", folders, tmp_path / "out" / "made", tmp_path / "run"],
-        env={**os.environ, "PYTHON": str(python), "VERSION": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+
+    def make_bundle(run: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ROOT / "make-bundle", folders, tmp_path / "out" / "made", run],
+            env={**os.environ, "PYTHON": str(python), "VERSION": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    missing = make_bundle(tmp_path / "none")
+    assert missing.returncode == 1
+    assert missing.stderr.count("\n") == 1
+    assert "none/run.json does not exist" in missing.stderr
+    done = make_bundle(tmp_path / "run")
+    assert done.returncode == 0, done.stderr
     steps = {line.split()[2]: line for line in done.stdout.splitlines()}
     assert [step for step, line in steps.items() if line.endswith("--held-out 0.2 --seed 7")] == [
         "quantize",
