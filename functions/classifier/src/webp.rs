@@ -5,22 +5,28 @@
 
 /// Bytes of an animation frame's own header, before its chunks.
 const FRAME_HEADER: usize = 16;
+/// Names that the decoder knows; what begins with another one may be what follows a picture.
+const KNOWN: [&[u8; 4]; 9] =
+    [b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP "];
 
 /// The pixels of the largest frame; `None` when a chunk is longer than the file.
 pub(crate) fn largest_frame(encoded: &[u8]) -> Option<u64> {
-    largest(encoded.get(12..)?)
+    largest(encoded.get(12..)?, &|content| largest(content.get(FRAME_HEADER..)?, &|_| Some(0)))
 }
 
-fn largest(mut chunks: &[u8]) -> Option<u64> {
+/// `of_frame` tells it of an animation's frame: a frame in a frame is none, so nothing goes deeper.
+fn largest(mut chunks: &[u8], of_frame: &dyn Fn(&[u8]) -> Option<u64>) -> Option<u64> {
     let mut pixels = 0;
     while let Some((name, rest)) = chunks.split_first_chunk::<4>() {
-        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let Some((length, rest)) = rest.split_first_chunk::<4>() else { break };
         let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        let content = rest.get(..length)?;
+        let Some(content) = rest.get(..length) else {
+            return (!KNOWN.contains(&name)).then_some(pixels);
+        };
         pixels = pixels.max(match name {
             b"VP8 " => lossy(content),
             b"VP8L" => lossless(content),
-            b"ANMF" => largest(content.get(FRAME_HEADER..)?)?,
+            b"ANMF" => of_frame(content)?,
             _ => 0,
         });
         // Chunks begin at even places; the last one may lack its padding.
@@ -69,6 +75,26 @@ mod tests {
             largest_frame(&file(&[chunk(b"EXIF", b"x"), frame, lossless].concat())),
             Some(32)
         );
+    }
+
+    #[test]
+    fn bytes_behind_the_picture_say_nothing() {
+        let lossy = chunk(b"VP8 ", b"tagsta\x10\0\x02\x40");
+        for tail in [&b"\0"[..], b"tail", b"a longer tail of some other program"] {
+            assert_eq!(largest_frame(&file(&[&lossy, tail].concat())), Some(32), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn frames_in_frames_cost_no_stack() {
+        let levels: u32 = 200_000;
+        let mut bomb = Vec::new();
+        for level in 1..=levels {
+            bomb.extend_from_slice(b"ANMF");
+            bomb.extend_from_slice(&(24 * (levels - level) + 16).to_le_bytes());
+            bomb.extend_from_slice(&[0; FRAME_HEADER]);
+        }
+        assert_eq!(largest_frame(&file(&bomb)), Some(0));
     }
 
     #[test]
