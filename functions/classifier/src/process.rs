@@ -50,10 +50,13 @@ static ONE_HEAP: AtomicBool = AtomicBool::new(false);
 /// Runtime from sending telemetry.
 ///
 /// Call it first thing in `main`, before there is a second thread, in a process that classifies all
-/// its life. Memory is kept where the C library is glibc. Source of the settings: mallopt(3).
+/// its life; with a second thread, the environment stays as it is. Memory is kept where the C library
+/// is glibc. Source of the settings: mallopt(3).
 pub fn prepare_process() {
-    // SAFETY: there is one thread yet, so nobody reads the environment meanwhile.
-    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+    if is_alone() {
+        // SAFETY: there is one thread, so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+    }
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt takes two integers, locks the allocator itself, and refuses what it can't use.
     unsafe {
@@ -61,6 +64,11 @@ pub fn prepare_process() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM_THRESHOLD);
         libc::mallopt(libc::M_TOP_PAD, TOP_PAD);
     }
+}
+
+/// Whether this thread is the process's only one, as far as the system tells.
+fn is_alone() -> bool {
+    std::fs::read_dir("/proc/self/task").map_or(true, |threads| threads.take(2).count() == 1)
 }
 
 /// One heap for all threads, with huge pages where the kernel gives them on request (`madvise`).
