@@ -1,6 +1,7 @@
 //! The one load that everybody waits for.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use aws_sdk_s3::Client;
@@ -82,7 +83,8 @@ impl ModelStore {
     ///
     /// A load that [`ModelStore::warm`] began may have slept with its process between two requests,
     /// and wake up with its connections and its deadline gone; that is no reason to fail the request
-    /// that woke it. So where such a load does not reach its source, it is tried once more.
+    /// that woke it. So where such a load does not reach its source, it is tried once more, in what
+    /// is left of the deadline since this call: the platform's own must not come first.
     ///
     /// # Errors
     /// When the bundle cannot be fetched, verified or loaded.
@@ -90,11 +92,15 @@ impl ModelStore {
         if let Some(classifier) = self.ready() {
             return Ok(classifier);
         }
+        let (called, limit) = (Instant::now(), self.0.config.load_deadline);
         let Flight { result, begun_by } = self.flight(Begun::OnDemand);
         match result.await {
             Err(error) if begun_by == Begun::Ahead && may_have_slept(&error) => {
                 tracing::info!("the load began before this request; beginning again");
-                self.flight(Begun::OnDemand).result.await
+                let again = self.flight(Begun::OnDemand).result;
+                let left = limit.saturating_sub(called.elapsed());
+                let done = tokio::time::timeout(left, again).await;
+                done.unwrap_or(Err(LoadError::Deadline { limit }))
             }
             done => done,
         }
