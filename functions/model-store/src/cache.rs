@@ -5,7 +5,7 @@
 //! leaves no half entry, and processes that write the same entry do not disturb one another. An
 //! entry is verified like a download each time it is read; one that fails is deleted.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -62,6 +62,15 @@ impl Cache {
         folder::read(&entry, Some(digest), max_model_bytes)
             .inspect_err(|error| discard(&entry, error))
             .ok()
+    }
+
+    /// Make an entry that serves again the newest one. Blocks.
+    pub(crate) fn renew(&self, digest: &Sha256Digest) {
+        let entry = self.folder.join(digest.to_string());
+        let renewed = File::open(&entry).and_then(|entry| entry.set_modified(SystemTime::now()));
+        if let Err(error) = renewed {
+            tracing::warn!(entry = %entry.display(), %error, "a cache entry cannot be renewed");
+        }
     }
 
     /// The newest entry that verifies, whichever version it is. Blocks.
@@ -215,5 +224,11 @@ mod tests {
         let kept = |bundle: &VerifiedBundle| cache.read(&bundle.digest(), LIMIT).is_some();
         assert_eq!(bundles.iter().map(kept).collect::<Vec<_>>(), [false, false, true, true]);
         assert_eq!(model(cache.read_newest(LIMIT).unwrap()), &b"4"[..]);
+        // Rolled back: the older one serves, and is the one to go on with.
+        cache.renew(&bundles[2].digest());
+        assert_eq!(model(cache.read_newest(LIMIT).unwrap()), &b"3"[..]);
+        std::thread::sleep(Duration::from_millis(20));
+        write(&cache, &bundles[0]);
+        assert_eq!(bundles.iter().map(kept).collect::<Vec<_>>(), [true, false, true, false]);
     }
 }

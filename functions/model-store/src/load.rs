@@ -27,21 +27,46 @@ pub(crate) struct Loaded {
     pub(crate) report: LoadReport,
 }
 
+/// Loaded, and not in service yet.
+struct Ready {
+    loaded: Loaded,
+    upkeep: Upkeep,
+}
+
+/// What is left to do in the cache once a bundle serves.
+enum Upkeep {
+    /// It came from a folder.
+    Nothing,
+    /// It was downloaded.
+    Keep(JoinHandle<io::Result<Draft>>),
+    /// It was there; now it is the newest again.
+    Renew(Cache),
+}
+
 /// Obtain the bundle, open ONNX Runtime beside that, create the session; keep a download.
 pub(crate) async fn load(
     config: &StoreConfig,
     client: &OnceCell<Client>,
 ) -> Result<Loaded, LoadError> {
+    Ok(prepare(config, client).await?.into_service())
+}
+
+async fn prepare(config: &StoreConfig, client: &OnceCell<Client>) -> Result<Ready, LoadError> {
     let started = Instant::now();
     let library = open_library(config);
-    let ((runtime, open_library), (bundle, source)) = tokio::try_join!(
-        async { library.await.map_err(|_| LoadError::Interrupted)? },
-        obtain(config, client)
-    )?;
-    let (fetch, verify) = (started.elapsed(), bundle.hashing());
+    let ((runtime, open_library), (bundle, source, fetch)) =
+        tokio::try_join!(async { library.await.map_err(|_| LoadError::Interrupted)? }, async {
+            let (bundle, source) = obtain(config, client).await?;
+            Ok((bundle, source, started.elapsed()))
+        })?;
+    let verify = bundle.hashing();
     let session_started = Instant::now();
     let (limits, digest) = (config.limits, bundle.digest());
-    let draft = (source == Origin::S3).then(|| draft(config, bundle.clone()));
+    let upkeep = match source {
+        Origin::Folder => Upkeep::Nothing,
+        Origin::S3 => Upkeep::Keep(draft(config, bundle.clone())),
+        Origin::Cache => Upkeep::Renew(cache(config)),
+    };
     let classifier = blocking(move || {
         let (manifest, labels, model) = bundle.into_content();
         let created = Classifier::new(&runtime, manifest, labels, model, limits);
@@ -49,14 +74,29 @@ pub(crate) async fn load(
     })
     .await?;
     let (session, total) = (session_started.elapsed(), started.elapsed());
-    if let Some(draft) = draft {
-        keep(draft);
-    }
     let report = LoadReport { source, open_library, fetch, verify, session, total };
-    report.log();
-    measure::model_loaded(total);
-    emf::name_model(&classifier.manifest().name, &classifier.manifest().version);
-    Ok(Loaded { classifier: Arc::new(classifier), digest, report })
+    let loaded = Loaded { classifier: Arc::new(classifier), digest, report };
+    Ok(Ready { loaded, upkeep })
+}
+
+impl Ready {
+    /// It serves from here on, and is what the next start finds first in the cache.
+    fn into_service(self) -> Loaded {
+        let Self { loaded, upkeep } = self;
+        match upkeep {
+            Upkeep::Nothing => {}
+            Upkeep::Keep(draft) => keep(draft),
+            Upkeep::Renew(cache) => {
+                let digest = loaded.digest;
+                task::spawn_blocking(move || cache.renew(&digest));
+            }
+        }
+        loaded.report.log();
+        measure::model_loaded(loaded.report.total);
+        let manifest = loaded.classifier.manifest();
+        emf::name_model(&manifest.name, &manifest.version);
+        loaded
+    }
 }
 
 /// The bundle that the source has now, loaded and tried, unless it is the `current` one.
@@ -73,10 +113,10 @@ pub(crate) async fn reload(
         return Ok(None);
     }
     // Pinned to what was seen: no older bundle from the cache, and none that comes meanwhile.
-    let loaded = load(&StoreConfig { pin: Some(digest), ..config.clone() }, client).await?;
-    let tried = loaded.classifier.clone();
+    let ready = prepare(&StoreConfig { pin: Some(digest), ..config.clone() }, client).await?;
+    let tried = ready.loaded.classifier.clone();
     blocking(move || try_out(&tried)).await?;
-    Ok(Some(loaded))
+    Ok(Some(ready.into_service()))
 }
 
 /// The checksum of the source's `bundle.json`.

@@ -246,6 +246,8 @@ async fn a_load_begun_ahead_is_tried_once_more_and_no_oftener() {
     let store = ModelStore::with_client(config, scene.server.client());
     store.warm();
     assert_eq!(failure(&store).await, FailureKind::Deadline);
+    // The first caller did not wait for the end of the second load, so this one still can.
+    assert_eq!(failure(&store).await, FailureKind::Deadline);
     assert_eq!(scene.loads(), 2);
     assert_eq!(failure(&store).await, FailureKind::Deadline);
     assert_eq!(scene.loads(), 3);
@@ -300,6 +302,30 @@ async fn a_changed_bundle_in_s3_takes_the_place_of_the_old_one_and_so_does_a_rol
     scene.server.publish(&bundle(), BUCKET, PREFIX);
     assert_eq!(store.refresh().await.unwrap(), Refreshed::Swapped);
     assert_eq!(version(&store).await, first.manifest().version);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_rollback_the_cache_gives_what_served_last() {
+    let (scene, next) = (Scene::new(), tempfile::tempdir().unwrap());
+    let entry = scene.fill_cache().await;
+    let store = scene.store();
+    let first = version(&store).await;
+    next_version(next.path());
+    scene.server.publish(next.path(), BUCKET, PREFIX);
+    store.refresh().await.unwrap();
+    let digest = Sha256Digest::of(&std::fs::read(next.path().join("bundle.json")).unwrap());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !entry.with_file_name(digest.to_string()).exists() {
+        assert!(Instant::now() < deadline, "the next bundle is not cached");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    scene.server.publish(&bundle(), BUCKET, PREFIX);
+    store.refresh().await.unwrap();
+    scene.server.faults().plan("", Fault::SlowDown, 1000);
+    // The entry is renewed beside the answer.
+    while version(&scene.store()).await != first {
+        assert!(Instant::now() < deadline, "the next bundle serves although it was rolled back");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
