@@ -53,12 +53,7 @@ pub(crate) async fn many(
         model.classify_batch(&pictures, &options).into_iter().map(own).collect()
     })
     .await?;
-    for outcome in &outcomes {
-        match outcome {
-            Ok(prediction) => measured(prediction),
-            Err(problem) => measure::error(problem.code()),
-        }
-    }
+    outcomes.iter().flatten().for_each(measured);
     Ok(outcomes)
 }
 
@@ -92,10 +87,11 @@ async fn on_a_core<T: Send + 'static>(
     }
     let core = state.cores.clone().acquire_owned().await.map_err(|_| Problem::Internal)?;
     let model = model.clone();
+    let span = tracing::Span::current();
     let done = tokio::task::spawn_blocking(move || {
         // Kept until the work is done, also when the caller gives up before.
         let _core = core;
-        work(&model)
+        span.in_scope(|| work(&model))
     });
     done.await.map_err(|error| {
         tracing::error!(error = %error, "a classification did not end");

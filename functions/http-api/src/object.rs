@@ -28,7 +28,11 @@ pub(crate) async fn fetch(state: &ApiState, location: &Location) -> Result<Vec<u
     let limit = state.config.max_object_bytes;
     let get = state.store.s3().await.get_object().bucket(&location.bucket).key(&location.key);
     let object = get.send().await.map_err(|error| match error.code() {
-        Some("NoSuchKey" | "NoSuchBucket" | "AccessDenied" | "KeyTooLongError") => {
+        Some(
+            "NoSuchKey" | "NoSuchBucket" | "AccessDenied" | "KeyTooLongError"
+            // Archived: to be restored first, which is not a matter of seconds.
+            | "InvalidObjectState",
+        ) => {
             Problem::InvalidParameter("s3.key names no object that can be read".to_owned())
         }
         // The SDK makes no request of a key that cannot be one, such as an empty key.
@@ -52,6 +56,9 @@ pub(crate) async fn fetch(state: &ApiState, location: &Location) -> Result<Vec<u
             return Err(Problem::ObjectTooLarge { limit });
         }
         bytes.extend_from_slice(&part);
+    }
+    if bytes.is_empty() {
+        return Err(Problem::MissingImage);
     }
     Ok(bytes)
 }

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use glimpse_telemetry::{emf, measure};
 use http::{HeaderName, HeaderValue, header};
+use tracing::Instrument as _;
 
 use crate::problem::{ErrorForm, Problem};
 
@@ -56,7 +57,9 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let trace_id = trace_id(&request);
     let cold_start = COLD.swap(false, Ordering::Relaxed);
-    let mut response = AssertUnwindSafe(next.run(request))
+    // What goes wrong on the way is logged under the same id.
+    let span = tracing::error_span!("request", request_id = %id);
+    let mut response = AssertUnwindSafe(next.run(request).instrument(span))
         .catch_unwind()
         .await
         .unwrap_or_else(|panic| after_panic(&*panic, &id));

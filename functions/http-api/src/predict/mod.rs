@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use glimpse_classifier::{Explain, Options};
+use glimpse_telemetry::measure;
 use http::{HeaderMap, header};
 
 use crate::inference;
@@ -81,6 +82,12 @@ async fn many(
         Some(problem) => Some(Err(problem)),
         None => outcomes.next(),
     });
+    // The answer as a whole is none, so that `observe` does not count these.
+    let results = results.inspect(|result| {
+        if let Err(problem) = result {
+            measure::error(problem.code());
+        }
+    });
     Ok(Json(Batch::new(results, model.manifest(), named)).into_response())
 }
 
@@ -88,7 +95,7 @@ fn names_labels(options: &Options) -> bool {
     options.explain.as_ref().is_some_and(|explain| !explain.classes.is_empty())
 }
 
-/// An answer on Lambda has 6 MB at most, and an overlay up to 200 kB.
+/// An answer on Lambda has 6 MB at most, and an overlay of 224 pixels a side up to 200 kB.
 fn check_overlays(pictures: usize, options: &Options) -> Result<(), Problem> {
     let each = |explain: &Explain| if explain.overlay { explain.classes.len().max(1) } else { 0 };
     let overlays = pictures * options.explain.as_ref().map_or(0, each);
