@@ -30,7 +30,7 @@ async function take(file) {
   picture = null;
   by("note").textContent = "";
   busy("Reading the picture…");
-  await show(file);
+  await show(file, signal);
   const fitted = await fit(file);
   if (signal.aborted) return;
   picture = fitted.body;
@@ -48,13 +48,14 @@ function begin() {
   return turn;
 }
 
-async function show(file) {
+async function show(file, signal) {
   const image = by("picture");
   URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(file);
   by("empty").hidden = true;
   by("view").hidden = by("frame").hidden = false;
-  await image.decode().catch(() => (by("frame").hidden = true));
+  // A newer picture in its place ends this one's decoding as well.
+  await image.decode().catch(() => (by("frame").hidden ||= !signal.aborted));
 }
 
 /** The file as it is, or a JPEG of it where the service would not take it. */
