@@ -217,7 +217,10 @@ impl Worker {
 fn settled(object: &Object, model: &Model, existing: Option<&Existing>) -> Option<Outcome> {
     let head = existing?.head.as_ref()?;
     let (sequencer, theirs) = (object.sequencer.as_ref()?, head.source.sequencer()?);
-    if theirs > *sequencer {
+    // A back-fill keeps the sequencer, and may have seen what a later event tells of.
+    let rewritten =
+        object.etag.is_some() && head.source.etag.is_some() && object.etag != head.source.etag;
+    if theirs > *sequencer || (theirs == *sequencer && rewritten) {
         return Some(Outcome::Superseded);
     }
     let same = theirs == *sequencer && head.model == *model;

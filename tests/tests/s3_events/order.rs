@@ -94,6 +94,21 @@ fn a_backfill_classifies_what_there_is_and_keeps_the_place_in_the_order() {
 }
 
 #[test]
+fn an_event_that_comes_again_leaves_what_a_backfill_saw_of_a_later_version() {
+    let world = World::toy();
+    let older = world.put("x.png", colour(RED), 5);
+    block_on(async {
+        send(&world.handler(), older.notification()).await.unwrap();
+        world.put("x.png", colour(GREEN), 6);
+        send(&world.handler(), event::task(PICTURES, "x.png")).await.unwrap();
+        // The first content can be had again, as from a bucket with versions.
+        world.put("x.png", colour(RED), 5);
+        send(&world.handler(), older.notification()).await.unwrap();
+        assert_eq!(world.result_json("x.png").await["label"], "green");
+    });
+}
+
+#[test]
 fn another_model_replaces_the_result_of_the_same_object() {
     let world = World::toy();
     let bundle = crate::common::toy::bundle(crate::common::toy::Graph::MeanColour);
