@@ -89,6 +89,9 @@ fn what_is_there_and_what_comes_is_classified_and_other_files_are_not() {
     scene.put(".versions/old.png", [200, 0, 0]);
     let running = Running::start(&mut scene.command());
     running.wait_for("watching");
+    let thrown = tempfile::tempdir().unwrap().keep();
+    fs::write(thrown.join("away.png"), png([200, 0, 0])).unwrap();
+    fs::rename(thrown, scene.folder.path().join(".versions/thrown")).unwrap();
     scene.put("comes.png", [0, 200, 0]);
     scene.put(".versions/older.png", [200, 0, 0]);
     fs::write(scene.folder.path().join("notes.txt"), "words").unwrap();

@@ -14,6 +14,9 @@ use serde::Deserialize;
 use super::Stamp;
 use crate::error::Error;
 
+/// Every line begins so.
+const BEGINNING: &[u8] = b"{\"file\":";
+
 /// A picture in one state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub struct Key {
@@ -72,7 +75,7 @@ impl Journal {
             let read = read.map_err(Error::path("read the output", &self.path))?;
             let foreign = || Error::Foreign { path: self.path.clone(), line };
             if text.last() != Some(&b'\n') {
-                if read > 0 && text[0] != b'{' {
+                if !text.starts_with(BEGINNING) && !BEGINNING.starts_with(&text) {
                     return Err(foreign());
                 }
                 break;
@@ -166,7 +169,15 @@ mod tests {
 
     #[test]
     fn another_programs_file_is_refused_and_left_as_it_is() {
-        for foreign in ["\u{0}\u{1}JFIF", "notes\n", "{\"file\":1}\n", &format!("{WHOLE}[]\n")] {
+        let behind_ours = format!("{WHOLE}[]\n");
+        for foreign in [
+            "\u{0}\u{1}JFIF",
+            "notes\n",
+            "{\"file\":1}\n",
+            "{\"settings\":1}",
+            "{\n\"file\":1}",
+            &behind_ours,
+        ] {
             let (_folder, path) = output(foreign);
             assert!(matches!(Journal::open(&path), Err(Error::Foreign { .. })), "{foreign:?}");
             assert_eq!(fs::read_to_string(&path).unwrap(), *foreign);

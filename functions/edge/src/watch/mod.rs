@@ -144,12 +144,12 @@ impl Watch {
                     Change::File { path, state } if self.shows(&path) => {
                         self.settling.touched(path, state);
                     }
-                    Change::File { .. } => {}
                     // What came into it before the system began to tell of it is found by looking.
-                    Change::Folder(path) => {
+                    Change::Folder(path) if self.shows(&path) => {
                         self.look_through(&path);
                         next_look = next_look.min(Instant::now() + Duration::from_secs(1));
                     }
+                    Change::File { .. } | Change::Folder(_) => {}
                     Change::Missed => next_look = Instant::now(),
                 }
             }
@@ -168,9 +168,8 @@ impl Watch {
     fn look_through(&mut self, folder: &Path) {
         for path in pictures_in(folder) {
             let Some(stamp) = Stamp::of(&path) else { continue };
-            let name = self.name(&path);
-            if self.journal.has(&Key::new(&name, &stamp)) {
-                self.shelve(&path, &Key::new(&name, &stamp));
+            if self.journal.has(&Key::new(&self.name(&path), &stamp)) {
+                self.shelve(&path, &stamp);
             } else {
                 self.settling.found(path, stamp);
             }
@@ -196,7 +195,7 @@ impl Watch {
         });
         self.journal.append(entries)?;
         for picture in &whole {
-            self.shelve(&picture.path, &Key::new(&picture.name, &picture.stamp));
+            self.shelve(&picture.path, &picture.stamp);
         }
         Ok(())
     }
@@ -225,10 +224,11 @@ impl Watch {
         Some(Whole { path, name, stamp, bytes })
     }
 
-    /// Move a picture that is done, where that is wanted.
-    fn shelve(&self, path: &Path, done: &Key) {
+    /// Move a picture that is done at `stamp`, where that is wanted.
+    fn shelve(&self, path: &Path, stamp: &Stamp) {
         let Some(shelf) = &self.shelf else { return };
-        if let Err(error) = shelf.put(path, self.journal.label(done)) {
+        let label = self.journal.label(&Key::new(&self.name(path), stamp));
+        if let Err(error) = shelf.put(path, stamp, label) {
             tracing::warn!(file = %path.display(), %error, "a picture cannot be moved now");
         }
     }

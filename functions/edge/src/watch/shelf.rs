@@ -2,15 +2,16 @@
 //!
 //! The line of a picture is on the disk before it is moved, a move is one step of the file system,
 //! and nothing is ever overwritten. Where the shelf is on another disk, the picture is copied whole
-//! before its original is removed; after a crash between the two the copy is known by its time.
+//! before its original is removed; after a crash between the two the copy is known again.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::Stamp;
 use crate::error::Error;
 
 const BROKEN: &str = "_broken";
@@ -40,11 +41,16 @@ impl Shelf {
 
     /// Move a picture to its label's folder, or to the one of broken pictures.
     ///
+    /// One that is not as it was at `stamp` is another picture, which stays to be classified.
+    ///
     /// # Errors
     /// When the file system refuses; the picture stays where it is.
-    pub fn put(&self, picture: &Path, label: Option<&str>) -> io::Result<()> {
+    pub fn put(&self, picture: &Path, stamp: &Stamp, label: Option<&str>) -> io::Result<()> {
         let folder = self.0.join(label.map_or_else(|| BROKEN.to_owned(), folder_name));
         fs::create_dir_all(&folder)?;
+        if Stamp::of(picture).as_ref() != Some(stamp) {
+            return Ok(());
+        }
         for number in 0.. {
             let target = folder.join(numbered(picture, number));
             match renameat_with(CWD, picture, CWD, &target, RenameFlags::NOREPLACE) {
@@ -108,7 +114,23 @@ fn copy(picture: &Path, target: &Path) -> io::Result<()> {
 
 fn is_copy(picture: &Path, target: &Path) -> io::Result<bool> {
     let (one, other) = (picture.metadata()?, target.metadata()?);
-    Ok(one.len() == other.len() && one.modified()? == other.modified()?)
+    let alike = one.len() == other.len() && one.modified()? == other.modified()?;
+    // Raw pictures of one size are of one length, and some disks know only every second second.
+    Ok(alike && same_bytes(File::open(picture)?, File::open(target)?)?)
+}
+
+fn same_bytes(mut one: File, mut other: File) -> io::Result<bool> {
+    const PART: u64 = 1 << 20;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    loop {
+        ours.clear();
+        theirs.clear();
+        one.by_ref().take(PART).read_to_end(&mut ours)?;
+        other.by_ref().take(PART).read_to_end(&mut theirs)?;
+        if ours != theirs || ours.is_empty() {
+            return Ok(ours == theirs);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -122,13 +144,27 @@ mod tests {
         let put = |content: &str| {
             let picture = watched.path().join("a.b.jpg");
             fs::write(&picture, content).unwrap();
-            Shelf::new(&shelf_root, watched.path()).unwrap().put(&picture, Some("cat")).unwrap();
+            let stamp = Stamp::of(&picture).unwrap();
+            let shelf = Shelf::new(&shelf_root, watched.path()).unwrap();
+            shelf.put(&picture, &stamp, Some("cat")).unwrap();
             assert!(!picture.exists());
         };
         put("one");
         put("two");
         let content = |name| fs::read_to_string(shelf_root.join("cat").join(name)).unwrap();
         assert_eq!((content("a.b.jpg"), content("a.b-1.jpg")), ("one".into(), "two".into()));
+    }
+
+    #[test]
+    fn a_picture_that_was_replaced_meanwhile_stays() {
+        let (watched, shelf) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let picture = watched.path().join("snapshot.jpg");
+        fs::write(&picture, "classified").unwrap();
+        let stamp = Stamp::of(&picture).unwrap();
+        fs::write(&picture, "the next one").unwrap();
+        let to = Shelf::new(shelf.path(), watched.path()).unwrap();
+        to.put(&picture, &stamp, Some("cat")).unwrap();
+        assert_eq!(fs::read_to_string(&picture).unwrap(), "the next one");
     }
 
     #[test]
@@ -162,7 +198,13 @@ mod tests {
         assert!(!picture.exists());
         fs::write(&picture, "picture").unwrap();
         assert!(!is_copy(&picture, &target).unwrap());
-        File::options().append(true).open(&picture).unwrap().set_modified(time).unwrap();
+        let at_that_time = |content: &str| {
+            fs::write(&picture, content).unwrap();
+            File::options().append(true).open(&picture).unwrap().set_modified(time).unwrap();
+        };
+        at_that_time("picture");
         assert!(is_copy(&picture, &target).unwrap());
+        at_that_time("another");
+        assert!(!is_copy(&picture, &target).unwrap());
     }
 }
