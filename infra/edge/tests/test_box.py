@@ -145,6 +145,7 @@ def test_the_deb_installs_upgrades_and_is_removed(box: Box, debs: list[str]) -> 
     old, new = debs
     box.shell(f"dpkg --install /packages/{old}")
     assert label(box) == "espresso"
+    assert '"espresso"' in box.run("glimpse", "classify", "--json", "/pictures/coffee.png")
     box.shell("sed -i s/8080/8088/ /etc/glimpse/glimpse.env")
     box.shell(f"dpkg --install /packages/{new}")
     box.wait(lambda: box.answers(8088), "the upgraded service")
