@@ -66,10 +66,19 @@ class Template(unittest.TestCase):
         interface = self.template["Metadata"]["AWS::CloudFormation::Interface"]
         grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
         self.assertEqual(sorted(grouped), sorted(self.parameters))
+        used = set(references([self.template["Conditions"], self.template["Resources"]]))
         for name, parameter in self.parameters.items():
             with self.subTest(name):
+                self.assertIn(name, used)
                 self.assertGreater(len(parameter["Description"]), 20)
                 self.assertIn("Default", parameter, "one command must deploy a working stack")
+
+    def test_pages_that_may_upload_may_ask_for_the_address_and_the_result(self) -> None:
+        api = self.resources["HttpApi"]["Properties"]["CorsConfiguration"]["Fn::If"]
+        self.assertEqual(api[0], "HasUploadOrigins")
+        self.assertEqual(api[1]["AllowOrigins"], {"Ref": "UploadOrigins"})
+        self.assertEqual(api[1]["AllowMethods"], ["GET", "POST"])
+        self.assertLessEqual({"authorization", "content-type"}, set(api[1]["AllowHeaders"]))
 
     def test_the_default_model_is_the_one_that_comes_with_the_code(self) -> None:
         bundle = json.loads((TEMPLATE.parent / "models" / "default" / "bundle.json").read_text())
