@@ -208,7 +208,20 @@ def refuses_plain(policy: Node, name: str) -> bool:
     of = [policy.get("Bucket"), *policy.get("Queues", []), *policy.get("Topics", [])]
     denied = [s for _, s in statements(policy) if s["Effect"] == "Deny" and s["Principal"] == "*"]
     without_tls = {"Bool": {"aws:SecureTransport": "false"}}
-    return {"Ref": name} in of and any(s.get("Condition") == without_tls for s in denied)
+    return {"Ref": name} in of and any(
+        s.get("Condition") == without_tls and is_all_of(name, s["Action"], s["Resource"])
+        for s in denied
+    )
+
+
+def is_all_of(name: str, action: Node, resource: Node) -> bool:
+    """Whether these are every use of `name`, and of what a bucket holds."""
+    resources = resource if isinstance(resource, list) else [resource]
+    whole = {"Fn::GetAtt": [name, "Arn"]} in resources or {"Ref": name} in resources
+    if action == "s3:*":
+        return whole and {"Fn::Sub": f"${{{name}.Arn}}/*"} in resources
+    # A topic's policy takes no wildcard, and publishing is what may be done with it.
+    return whole and action in ("sqs:*", "sns:Publish")
 
 
 class Rules(unittest.TestCase):
@@ -286,12 +299,16 @@ class Rules(unittest.TestCase):
             self.assertEqual(too_wide(statement), [])
 
     def test_a_policy_without_tls_is_noticed(self) -> None:
-        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "x"}
+        whole = [{"Fn::GetAtt": ["B", "Arn"]}, {"Fn::Sub": "${B.Arn}/*"}]
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": whole}
         policy = {"Bucket": {"Ref": "B"}, "PolicyDocument": {"Statement": [deny]}}
         self.assertFalse(refuses_plain(policy, "B"))
         deny["Condition"] = {"Bool": {"aws:SecureTransport": "false"}}
         self.assertTrue(refuses_plain(policy, "B"))
         self.assertFalse(refuses_plain(policy, "C"))
+        for key, narrow in (("Action", "s3:GetObject"), ("Resource", whole[:1])):
+            document = {"Statement": [{**deny, key: narrow}]}
+            self.assertFalse(refuses_plain({**policy, "PolicyDocument": document}, "B"))
 
 
 if __name__ == "__main__":
