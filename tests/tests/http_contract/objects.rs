@@ -57,7 +57,7 @@ fn every_mistake_has_its_error() {
     ask(&api, UPLOADS, "").problem(400, "invalid_parameter");
     ask(&api, UPLOADS, "large.jpg").problem(413, "payload_too_large");
     ask(&api, UPLOADS, "text.jpg").problem(415, "unsupported_image_format");
-    ask(&api, UPLOADS, "empty.jpg").problem(415, "unsupported_image_format");
+    ask(&api, UPLOADS, "empty.jpg").problem(400, "missing_image");
     ask(&api, UPLOADS, "broken.jpg").problem(422, "corrupt_image");
     for body in [
         json!({ "s3": { "bucket": UPLOADS } }),
