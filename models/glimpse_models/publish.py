@@ -60,6 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
 def upload(repository: Repository, bundle: Verified) -> None:
     """Write each file only if it is not there; what is there of a cut-off upload must be the same."""
     if bundle.version in repository.versions():
+        there, current = repository.get(f"{bundle.version}/bundle.json"), repository.current()
+        same = there is not None and there[0] == (bundle.folder / "bundle.json").read_bytes()
+        if same and (current is None or current.version != bundle.version):
+            return  # cut off, or beaten by someone else, before the pointer was moved
         raise Refused(
             f"{repository.uri(bundle.version)} exists and a version never changes; give the bundle a new --version"
         )

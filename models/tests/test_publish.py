@@ -97,6 +97,10 @@ def test_an_upload_need_not_become_current(s3: dict[str, str], versions: dict[st
     ok("publish", "--bundle", versions["1.0.0"], "--to", PLACE, **s3)
     ok("publish", "--bundle", versions["1.1.0"], "--to", PLACE, "--no-current", **s3)
     assert current(s3) == "1.0.0"
+    # As after an upload that was cut off before the pointer was moved.
+    ok("publish", "--bundle", versions["1.1.0"], "--to", PLACE, **s3)
+    assert current(s3) == "1.1.0"
+    ok("rollback", "--of", PLACE, "--to", "1.0.0", **s3)
     ok("rollback", "--of", PLACE, "--to", "1.1.0", **s3)
     assert current(s3) == "1.1.0"
 
