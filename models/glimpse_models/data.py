@@ -86,6 +86,8 @@ def training_pictures(root: Path, seed: int, held_out: float = HELD_OUT) -> Spli
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """One label a line; the line's number is the class index."""
+    if not path.is_file():
+        raise Refused(f"there is no {path}; give the file with one label a line")
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():

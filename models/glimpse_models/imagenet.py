@@ -24,7 +24,7 @@ from glimpse_models.evaluate import logits_of
 from glimpse_models.journal import git_commit
 from glimpse_models.manifest import in_the_making
 
-SIDE, RESIZE = 224, 232  # torchvision's evaluation transform for these weights
+SIDE = 224
 SEED = 1
 ENOUGH = 200  # pictures for the agreement
 LICENSE = "weights BSD-3-Clause (torchvision), trained on ImageNet, whose own terms apply"
@@ -50,10 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ImageNet's validation pictures in 1000 class folders, to measure on",
     )
     parser.add_argument("--version", default="1.0.0")
-    parser.add_argument("--name", help="(default: resnet50-imagenet)")
+    parser.add_argument("--name", help="(default: BACKBONE-imagenet)")
     parser.add_argument("--backbone", choices=network.BACKBONES, default="resnet50")
     parser.add_argument("--side", type=int, default=SIDE)
-    parser.add_argument("--resize", type=int, default=RESIZE)
+    parser.add_argument(
+        "--resize",
+        type=int,
+        help="shorter side before the crop (default: as torchvision evaluates the weights)",
+    )
     parser.add_argument("--calibration", type=int, default=512, help="how many pictures")
     parser.add_argument(
         "--check", type=int, default=500, help="pictures that quantize checks itself on"
@@ -63,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Export, quantize, bundle."""
+    weights = weights_of(arguments.backbone)
+    arguments.name = arguments.name or f"{arguments.backbone}-imagenet"
+    arguments.resize = arguments.resize or weights.transforms().resize_size[0]
     names = labels(arguments.backbone)
     state = trained(arguments.weights, arguments.backbone, names)
     with tempfile.TemporaryDirectory() as folder:
@@ -85,11 +92,11 @@ def run(arguments: argparse.Namespace) -> None:
             "training_command": "torchvision's own recipe",
             "git_commit": git_commit(),
             "seed": None,
-            "weights": str(weights_of(arguments.backbone)),
+            "weights": str(weights),
             "int8_agrees_with_fp32": agreement(exact, served, arguments),
         }
         about = {
-            "name": arguments.name or f"{arguments.backbone}-imagenet",
+            "name": arguments.name,
             "version": arguments.version,
             "provenance": provenance,
             "license": LICENSE,

@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
+from glimpse_models.bundle import load_onnx
 from glimpse_models.classifiers import open_session
 from glimpse_models.errors import Refused
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the ratio of the medians over all pairs; status 1 where it is above the limit."""
-    model = onnx.load(arguments.bundle / "model.onnx")
+    model = load_onnx(arguments.bundle / "model.onnx")
     further = [value.name for value in model.graph.output if value.name != LOGITS]
     contents = [model.SerializeToString(), logits_only(model).SerializeToString()]
     ratios = []

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import onnx
 from tqdm import tqdm
 
+from glimpse_models.bundle import load_onnx
 from glimpse_models.classifiers import Classifier, Pixels, batches_of, open_classifier, read_input
 from glimpse_models.data import HELD_OUT, Split, training_pictures
 from glimpse_models.errors import Refused
@@ -292,7 +293,7 @@ class CalibrationReader:
 
 
 def _input_of(path: Path, resize: int | None) -> InputSpec:
-    model = onnx.load(path, load_external_data=False)
+    model = load_onnx(path)
     if not is_wrapped(model):
         raise Refused(f"{path} has no serving input; make one with the step export")
     if is_quantized(model):

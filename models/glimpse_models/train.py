@@ -58,8 +58,13 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = recipe.from_arguments(arguments)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    if torch.device(arguments.device).type == "cpu":
+    device = torch.device(arguments.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise Refused(f"there is no GPU for --device {device}; leave it out to train on the CPU")
+    if device.type == "cpu":
         keep_freed_memory()
+    if arguments.save_every < 1:
+        raise Refused("--save-every counts steps; give 1 or more")
     data = open_data(arguments.data, chosen.seed, arguments.held_out)
     if batches.steps_an_epoch(len(data.train), chosen.batch) == 0:
         raise Refused(
@@ -67,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     place = Place(
         out=arguments.out,
-        device=torch.device(arguments.device),
+        device=device,
         workers=arguments.workers,
         save_every=arguments.save_every,
         until=arguments.until,
@@ -151,7 +156,7 @@ class Run:
                 break
             self._epoch(epoch)
         best = self._place.out / "best.pt"
-        if self._recipe.patience:
+        if self._recipe.patience and best.exists():
             state = torch.load(best, weights_only=True)
         else:
             state = self._learner.serving()

@@ -427,6 +427,8 @@ def test_labels_that_do_not_match_are_refused(
     labels.write_text(text)
     base = ("bundle", "--model", plain(tmp_path / "plain.onnx"), "--labels", labels, "--name", "n")
     assert said in refused(*base, "--version", "1", "--out", tmp_path / "out")
+    labels.unlink()
+    assert "there is no" in refused(*base, "--version", "1", "--out", tmp_path / "out")
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path, labels: Path) -> None:
@@ -485,7 +487,7 @@ def test_imagenet_from_a_file_of_torchvisions_form(tmp_path: Path, folders: Path
     torch.manual_seed(1)
     torch.save(resnet18(num_classes=1000).state_dict(), tmp_path / "resnet18-f37072fd.pth")
     out = tmp_path / "out"
-    ok(
+    said = ok(
         *("imagenet", "--pictures", folders, "--weights", tmp_path / "resnet18-f37072fd.pth"),
         *(
             "--out",
@@ -496,15 +498,15 @@ def test_imagenet_from_a_file_of_torchvisions_form(tmp_path: Path, folders: Path
             "0",
             "--side",
             "32",
-            "--resize",
-            "33",
             "--backbone",
             "resnet18",
         ),
     )
+    assert "resnet18-imagenet 1.0.0" in said
     manifest = json.loads((out / "bundle.json").read_text())
     names = (out / "labels.txt").read_text().splitlines()
     assert (len(names), names[281]) == (1000, "tabby")
+    assert manifest["input"]["resize_shorter_side"] == 256, "as torchvision evaluates these"
     assert manifest["provenance"]["weights"] == "ResNet18_Weights.IMAGENET1K_V1"
     assert 0 <= manifest["provenance"]["int8_agrees_with_fp32"]["share"] <= 1
     assert open_classifier(out).logits(PIXELS).shape == (2, 1000)

@@ -31,3 +31,7 @@ def test_the_ratio_is_told_and_held_against_the_limit(bundle: Path) -> None:
     options = ("overhead", "--bundle", bundle, "--runs", "4", "--sessions", "2")
     assert "ratio" in ok(*options, "--at-most", "100")
     assert "--at-most is 0" in refused(*options, "--at-most", "0")
+
+
+def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
+    assert "does not exist" in refused("overhead", "--bundle", tmp_path / "missing")

@@ -97,6 +97,7 @@ def test_quantize_refuses(float_model: Path, int8_model: Path, tiny: Path, tmp_p
             "quantize", "--model", model, "--data", data, "--out", tmp_path / "out.onnx", *options
         )
 
+    assert "does not exist" in said(tmp_path / "missing.onnx")
     assert "quantized already" in said(int8_model)
     assert "no such node" in said(float_model, "--keep-float", "conv99", "--pictures", "8")
     (tmp_path / "empty").mkdir()

@@ -134,6 +134,24 @@ def test_on_a_cpu_a_step_reuses_the_memory_of_the_one_before(trained: Path, tiny
     assert after < 100
 
 
+def test_a_run_with_patience_that_is_cut_in_its_first_epoch_leaves_weights(
+    tiny: Path, tmp_path: Path
+) -> None:
+    ok("train", "--data", tiny, *SMALL, "--patience", "1", "--until", "1", "--out", tmp_path)
+    assert weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--save-every", "0", "1 or more"), ("--device", "cuda", "there is no GPU")],
+)
+def test_what_no_run_can_do_is_refused(
+    tiny: Path, tmp_path: Path, option: str, value: str, said: str
+) -> None:
+    with mock.patch.object(torch.cuda, "is_available", return_value=False):
+        assert said in refused("train", "--data", tiny, *SMALL, option, value, "--out", tmp_path)
+
+
 def assert_same(whole: Path, cut: Path) -> None:
     """The same weights and the same log, but for the times in it."""
     ours, theirs = weights(whole), weights(cut)
