@@ -3,10 +3,11 @@
 use glimpse_tests::emulator::Emulator;
 use glimpse_tests::event;
 use glimpse_tests::s3::Fault;
+use serde_json::json;
 
 use crate::common::answer::without_timing;
 use crate::common::api::{cat, expected};
-use crate::function::{Stack, ok, problem};
+use crate::function::{BUCKET, Stack, ok, problem};
 
 const ALWAYS: usize = 10_000;
 
@@ -95,6 +96,20 @@ fn a_load_is_logged_with_a_number_for_each_stage() {
     for stage in ["open_library_ms", "fetch_ms", "verify_ms", "session_ms", "total_ms"] {
         assert!(fields[stage].as_f64().is_some_and(|ms| ms >= 0.0), "{stage}: {line}");
     }
+}
+
+#[test]
+fn what_went_wrong_is_logged_under_the_id_that_the_answer_tells() {
+    let stack = Stack::new();
+    let function = stack.start_with(&[], &[("GLIMPSE_S3_BUCKETS", BUCKET)]);
+    stack.server.faults().plan("cat.jpg", Fault::SlowDown, ALWAYS);
+    let body = json!({ "s3": { "bucket": BUCKET, "key": "cat.jpg" } }).to_string();
+    let request = event::http_api("POST", "/predict", Some("application/json"), &body);
+    let id = problem(&function.invoke(&request), 503, "object_unavailable")["request_id"].clone();
+    let log = function.log_with("an object cannot be read", 1);
+    let line = log.iter().find(|line| line.contains("an object cannot be read")).unwrap();
+    let fields: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(fields["span"]["request_id"], id, "{line}");
 }
 
 /// An environment's successor finds the cache as the first one, or a bad disk, left it.
