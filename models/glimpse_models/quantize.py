@@ -88,13 +88,18 @@ def run(arguments: argparse.Namespace) -> None:
     order = np.random.default_rng(arguments.seed).permutation(len(chosen)).tolist()
     calibration = chosen.take(order[: arguments.pictures])
     check = chosen.take(order[arguments.pictures :])
+    if arguments.check and not len(check):
+        left = f"calibration takes all {len(calibration)} training pictures, so none is left to check on"
+        if arguments.sensitivity:
+            raise Refused(f"{left}; give fewer --pictures")
+        print(f"{left}: the drop of top-1 is not measured", file=sys.stderr)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         quantizer = Quantizer.calibrated(arguments, Path(folder), spec, calibration)
         kept = list(arguments.keep_float)
         quantizer.write(arguments.out, kept)
         if arguments.check and len(check):
-            kept = _within(arguments, quantizer, check, kept)
+            kept = _within(arguments, quantizer, check, kept, len(set(pictures.targets)))
     size = arguments.out.stat().st_size / 1e6
     print(
         f"{arguments.out}: {size:.1f} MB, {len(calibration)} calibration pictures, in float: {', '.join(kept) or 'no node'}"
@@ -102,10 +107,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _within(
-    arguments: argparse.Namespace, quantizer: Quantizer, check: Split, kept: list[str]
+    arguments: argparse.Namespace,
+    quantizer: Quantizer,
+    check: Split,
+    kept: list[str],
+    folders: int,
 ) -> list[str]:
     """Keep the 1, 2, 4 and 8 most sensitive nodes in float until the drop is within `--max-drop`."""
-    exact = Check(open_classifier(arguments.model, arguments.resize), check)
+    exact = Check(open_classifier(arguments.model, arguments.resize), check, folders)
     drop = exact.drop(open_classifier(arguments.out, arguments.resize))
     print(f"drop of top-1 on {len(check)} training pictures: {100 * drop:.2f} points")
     if drop <= arguments.max_drop and not arguments.sensitivity:
@@ -207,13 +216,13 @@ class Quantizer:
 class Check:
     """The float model's answers on some pictures, to hold quantized ones against."""
 
-    def __init__(self, exact: Classifier, split: Split) -> None:
+    def __init__(self, exact: Classifier, split: Split, folders: int) -> None:
         self.split, self.spec = split, exact.spec
         self._pixels = np.stack([read_input(path, exact.spec) for path in split.files])
         self._logits = self._run(exact)
-        known = np.array(split.targets)
-        # Where the classes are not known, the float model's answers stand in for them.
-        self._targets = np.where(known >= 0, known, self._logits.argmax(axis=1))
+        # Folders of another number are no classes of the model: its own answers stand in for them.
+        known = folders == self._logits.shape[1]
+        self._targets = np.array(split.targets) if known else self._logits.argmax(axis=1)
 
     def drop(self, quantized: Classifier) -> float:
         """Top-1 that quantization costs, as a fraction."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import onnx
 import pytest
-from conftest import ok, refused
+from conftest import glimpse, ok, refused
 from onnx import TensorProto, numpy_helper
 
-from glimpse_models.classifiers import open_classifier
-from glimpse_models.data import open_data
+from glimpse_models.classifiers import Classifier, open_classifier
+from glimpse_models.data import Split, open_data
 from glimpse_models.errors import Refused
-from glimpse_models.quantize import Quantizer
+from glimpse_models.quantize import Check, Quantizer
 
 
 def weights_of(path: Path) -> dict[str, np.ndarray]:
@@ -106,3 +107,30 @@ def test_quantize_refuses(float_model: Path, int8_model: Path, tiny: Path, tmp_p
     plain.graph.input[0].name = "x"
     onnx.save(plain, tmp_path / "plain.onnx")
     assert "step export" in said(tmp_path / "plain.onnx")
+
+
+def test_folders_that_are_no_classes_of_the_model_are_not_its_targets(
+    float_model: Path, folders: Path
+) -> None:
+    model = open_classifier(float_model)
+
+    def always(index: int) -> Classifier:
+        return replace(
+            model, logits=lambda pixels: np.eye(4, dtype=np.float32)[[index] * len(pixels)]
+        )
+
+    files = tuple(sorted((folders / "red").glob("*"))[:4])
+    split = Split(files, (2,) * len(files))
+    assert Check(always(0), split, folders=3).drop(always(1)) == 1
+    assert Check(always(0), split, folders=4).drop(always(1)) == 0, "neither is right"
+
+
+def test_too_few_pictures_to_check_on_are_told(
+    float_model: Path, folders: Path, tmp_path: Path
+) -> None:
+    base = ("quantize", "--model", float_model, "--data", folders / "red")
+    done = glimpse(*base, "--out", tmp_path / "int8.onnx", "--pictures", "8000")
+    assert done.code == 0
+    assert "the drop of top-1 is not measured" in done.err
+    said = refused(*base, "--out", tmp_path / "x.onnx", "--pictures", "8000", "--sensitivity")
+    assert "fewer --pictures" in said
