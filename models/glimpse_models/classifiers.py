@@ -96,8 +96,14 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
     path = bundle / "bundle.json"
     if not path.is_file():
         raise Refused(f"{bundle} holds no bundle.json; make a bundle with the step bundle first")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return manifest
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not all(key in manifest for key in ("name", "version", "files", "input")):
+            raise ValueError("it lacks name, version, files or input")
+    except (TypeError, ValueError) as error:
+        raise Refused(f"{path} is no bundle's: {error}; make the bundle anew") from error
+    found: dict[str, Any] = manifest
+    return found
 
 
 def bundle_spec(bundle: Path) -> InputSpec:

@@ -79,6 +79,9 @@ def command(*paths: Path) -> str:
 
 def short(word: str) -> str:
     """An absolute path by its last two parts, which name a run and its file; else the word."""
+    if word.startswith("--") and "=" in word:
+        option, value = word.split("=", 1)
+        return f"{option}={short(value)}"
     return "/".join(Path(word).parts[-2:]) if Path(word).is_absolute() else word
 
 

@@ -191,7 +191,9 @@ def _backbone(state: State, path: Path) -> str:
         (6, True): "resnet50",
         (23, True): "resnet101",
     }
-    if (blocks, bottleneck) not in names:
+    # Of ResNeXt and Wide ResNet, which have the same layers, it has other channels.
+    inner = state.get("layer1.0.conv2.weight")
+    if (blocks, bottleneck) not in names or inner is None or inner.shape[:2] != (64, 64):
         raise Refused(
             f"{path} holds none of {', '.join(BACKBONES)}; export it to ONNX and bundle that"
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from glimpse_models.classifiers import open_session
+from glimpse_models.classifiers import open_session, read_manifest
 from glimpse_models.data import read_labels
 from glimpse_models.errors import Refused
 from glimpse_models.manifest import SCHEMA_VERSION
@@ -27,10 +26,7 @@ class Verified:
 
 def verify(folder: Path) -> Verified:
     """Every file against its checksum, then a run: what publishing and serving rely on."""
-    path = folder / "bundle.json"
-    if not path.is_file():
-        raise Refused(f"{folder} holds no bundle.json; make a bundle with the step bundle first")
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    path, manifest = folder / "bundle.json", read_manifest(folder)
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise Refused(
             f"{path} has schema version {manifest.get('schema_version')}; this code knows {SCHEMA_VERSION}"

@@ -17,6 +17,7 @@ import pytest
 import torch
 from conftest import glimpse, ok, refused
 from onnx import TensorProto, helper, numpy_helper
+from torchvision.models import resnext50_32x4d
 
 from glimpse_models import bundle as bundle_step
 from glimpse_models.classifiers import open_classifier
@@ -286,6 +287,23 @@ def test_a_dense_head_has_no_class_maps(tmp_path: Path) -> None:
     assert np.allclose(head, found, atol=1e-4), "the pooled features, not the dense layer's"
 
 
+def test_a_bundles_own_model_keeps_its_class_maps(bundle: Path, tmp_path: Path) -> None:
+    done = glimpse(
+        *("bundle", "--model", bundle / "model.onnx", "--labels", bundle / "labels.txt"),
+        *("--name", "n", "--version", "2", "--out", tmp_path / "out"),
+    )
+    assert (done.code, "no class maps" in done.err) == (0, False)
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", '{"name": "n"}'])
+def test_a_malformed_description_is_refused(bundle: Path, tmp_path: Path, text: str) -> None:
+    shutil.copytree(bundle, tmp_path / "bundle")
+    (tmp_path / "bundle" / "bundle.json").write_text(text)
+    base = ("--bundle", tmp_path / "bundle")
+    assert "is no bundle's" in refused("publish", *base, "--to", "s3://models/x")
+    assert "is no bundle's" in refused("resize", *base, "--out", tmp_path / "out")
+
+
 def test_resize_makes_the_same_model_for_another_side(bundle: Path, tmp_path: Path) -> None:
     ok("resize", "--bundle", bundle, "--side", "96", "--resize", "110", "--out", tmp_path)
     classifier = open_classifier(tmp_path)
@@ -448,6 +466,8 @@ def test_what_is_no_model_is_refused(tmp_path: Path, labels: Path) -> None:
     assert "not an ONNX file" in refused(*base, "--model", tmp_path / "text.onnx")
     assert "not a file of PyTorch weights" in refused(*base, "--model", tmp_path / "text.pt")
     assert "does not exist" in refused(*base, "--model", tmp_path / "none.onnx")
+    torch.save(resnext50_32x4d().state_dict(), tmp_path / "resnext.pt")
+    assert "holds none of resnet18" in refused(*base, "--model", tmp_path / "resnext.pt")
     model = plain(tmp_path / "plain.onnx")
     unnamed = (
         "bundle",

@@ -48,6 +48,11 @@ def test_a_run_leaves_weights_log_record_and_curves(trained: Path, tiny: Path) -
     assert (about["backbone"], about["side"], about["resize"]) == ("resnet18", 48, 48)
 
 
+def test_no_path_of_this_machine_gets_into_a_record_with_an_equals_sign_either() -> None:
+    assert journal.short("--data=/home/someone/pictures/pets") == "--data=pictures/pets"
+    assert journal.short("--augment=crop") == "--augment=crop"
+
+
 def test_tiny_imagenet_is_decoded_once_beside_the_data_set(trained: Path, tiny: Path) -> None:
     assert trained.exists()
     assert (tiny / "train.uint8.npy").exists()
