@@ -133,13 +133,13 @@ def by_hand(command: str | None, seed: int) -> dict[str, Any]:
 
 def add_outputs(model: onnx.ModelProto, maps: bool = True) -> None:
     """Add class maps and embedding where the network's end allows them; says where it does not."""
-    has_maps = any(value.name == "class_maps" for value in model.graph.output)
-    if maps and not has_maps and not outputs.add_class_maps(model):
+    there = {value.name for value in model.graph.output}  # a bundle's own model has them
+    if maps and "class_maps" not in there and not outputs.add_class_maps(model):
         print(
             "no class maps: the model does not end in global average pooling and one linear layer",
             file=sys.stderr,
         )
-    if not outputs.add_embedding(model):
+    if "embedding" not in there and not outputs.add_embedding(model):
         print("no embedding: the model has no global pooling before its head", file=sys.stderr)
 
 
