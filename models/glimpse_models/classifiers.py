@@ -98,12 +98,25 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
         raise Refused(f"{bundle} holds no bundle.json; make a bundle with the step bundle first")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not all(key in manifest for key in ("name", "version", "files", "input")):
-            raise ValueError("it lacks name, version, files or input")
-    except (TypeError, ValueError) as error:
+        if not _is_description(manifest):
+            raise ValueError("it lacks name, version, files or input, or one has another form")
+    except ValueError as error:
         raise Refused(f"{path} is no bundle's: {error}; make the bundle anew") from error
     found: dict[str, Any] = manifest
     return found
+
+
+def _is_description(manifest: Any) -> bool:
+    """Whether it has what the steps read of every bundle."""
+    match manifest:
+        case {
+            "name": str(),
+            "version": str(),
+            "files": dict(),
+            "input": {"height": int(), "resize_shorter_side": int()},
+        }:
+            return True
+    return False
 
 
 def bundle_spec(bundle: Path) -> InputSpec:

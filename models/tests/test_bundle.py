@@ -298,13 +298,26 @@ def test_a_bundles_own_model_keeps_its_further_outputs(bundle: Path, tmp_path: P
     assert outputs == ["logits", "class_maps", "embedding"]
 
 
-@pytest.mark.parametrize("text", ["no JSON", "[]", '{"name": "n"}'])
-def test_a_malformed_description_is_refused(bundle: Path, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no JSON",
+        "[]",
+        '{"name": "n"}',
+        '"name version files input"',
+        '{"name": "n", "version": "1", "files": [], "input": {"height": 1, "resize_shorter_side": 1}}',
+        '{"name": "n", "version": "1", "files": {}, "input": {}}',
+    ],
+)
+def test_a_malformed_description_is_refused(
+    bundle: Path, tiny: Path, tmp_path: Path, text: str
+) -> None:
     shutil.copytree(bundle, tmp_path / "bundle")
     (tmp_path / "bundle" / "bundle.json").write_text(text)
     base = ("--bundle", tmp_path / "bundle")
     assert "is no bundle's" in refused("publish", *base, "--to", "s3://models/x")
     assert "is no bundle's" in refused("resize", *base, "--out", tmp_path / "out")
+    assert "is no bundle's" in refused("evaluate", "--data", tiny, tmp_path / "bundle")
 
 
 def test_resize_makes_the_same_model_for_another_side(bundle: Path, tmp_path: Path) -> None:
