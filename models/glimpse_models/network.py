@@ -41,7 +41,12 @@ class Trained:
     def model(self) -> nn.Module:
         """The network with these weights, in evaluation mode."""
         model = build(self.classes, self.backbone, self.head)
-        model.load_state_dict(self.state)
+        try:
+            model.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise Refused(
+                f"the weights are no {self.backbone}'s, though much like them; export the network to ONNX and bundle that"
+            ) from error
         return model.eval()
 
     def input_side(self, asked: int | None) -> int:

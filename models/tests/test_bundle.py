@@ -17,7 +17,7 @@ import pytest
 import torch
 from conftest import glimpse, ok, refused
 from onnx import TensorProto, helper, numpy_helper
-from torchvision.models import resnext50_32x4d
+from torchvision.models import resnet18, resnext50_32x4d
 
 from glimpse_models import bundle as bundle_step
 from glimpse_models.classifiers import open_classifier
@@ -484,6 +484,10 @@ def test_what_is_no_model_is_refused(tmp_path: Path, labels: Path) -> None:
     assert "does not exist" in refused(*base, "--model", tmp_path / "none.onnx")
     torch.save(resnext50_32x4d().state_dict(), tmp_path / "resnext.pt")
     assert "holds none of resnet18" in refused(*base, "--model", tmp_path / "resnext.pt")
+    odd = {**resnet18(num_classes=4).state_dict(), "layer1.0.attention.weight": torch.ones(1)}
+    torch.save(odd, tmp_path / "odd.pt")
+    said = refused(*base, "--side", "32", "--model", tmp_path / "odd.pt")
+    assert "no resnet18's" in said
     model = plain(tmp_path / "plain.onnx")
     unnamed = (
         "bundle",
@@ -518,8 +522,6 @@ def test_export_wraps_a_plain_model_too(tmp_path: Path, labels: Path) -> None:
 
 
 def test_imagenet_from_a_file_of_torchvisions_form(tmp_path: Path, folders: Path) -> None:
-    from torchvision.models import resnet18
-
     torch.manual_seed(1)
     torch.save(resnet18(num_classes=1000).state_dict(), tmp_path / "resnet18-f37072fd.pth")
     out = tmp_path / "out"
