@@ -88,7 +88,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """One label a line; the line's number is the class index."""
     if not path.is_file():
         raise Refused(f"there is no {path}; give the file with one label a line")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path} is not in UTF-8 ({error}); save it as UTF-8") from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             raise Refused(

@@ -461,6 +461,8 @@ def test_labels_that_do_not_match_are_refused(
     labels.write_text(text)
     base = ("bundle", "--model", plain(tmp_path / "plain.onnx"), "--labels", labels, "--name", "n")
     assert said in refused(*base, "--version", "1", "--out", tmp_path / "out")
+    labels.write_bytes("café".encode("latin-1"))
+    assert "save it as UTF-8" in refused(*base, "--version", "1", "--out", tmp_path / "out")
     labels.unlink()
     assert "there is no" in refused(*base, "--version", "1", "--out", tmp_path / "out")
 
