@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = recipe.from_arguments(arguments)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
+    device = _device(arguments.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Refused(f"there is no GPU for --device {device}; leave it out to train on the CPU")
     if device.type == "cpu":
@@ -81,6 +81,13 @@ def run(arguments: argparse.Namespace) -> None:
     place.out.mkdir(parents=True, exist_ok=True)
     run_of = Run.start(data, *sources(arguments.data, data), chosen, place)
     run_of.to_the_end()
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise Refused(f"--device {name} is no device of PyTorch; give cpu or cuda") from error
 
 
 def sources(root: Path, data: DataSet) -> tuple[Source, Source]:

@@ -148,7 +148,11 @@ def test_a_run_with_patience_that_is_cut_in_its_first_epoch_leaves_weights(
 
 @pytest.mark.parametrize(
     ("option", "value", "said"),
-    [("--save-every", "0", "1 or more"), ("--device", "cuda", "there is no GPU")],
+    [
+        ("--save-every", "0", "1 or more"),
+        ("--device", "cuda", "there is no GPU"),
+        ("--device", "gpu", "give cpu or cuda"),
+    ],
 )
 def test_what_no_run_can_do_is_refused(
     tiny: Path, tmp_path: Path, option: str, value: str, said: str
