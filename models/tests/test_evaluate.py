@@ -185,7 +185,6 @@ def test_weights_without_a_side_are_asked_for_one(
 
 
 def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path: Path) -> None:
-    (folders.parent / "three" / "a").mkdir(parents=True)
     assert "no bundle folder" in refused("evaluate", "--data", tiny, tmp_path / "x.txt")
     assert "does not exist" in refused("evaluate", "--data", tiny, tmp_path / "x.onnx")
     said = refused("evaluate", "--data", tiny, "--resize", "32", float_model)
