@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from glimpse_models import augment
 from glimpse_models.data import Split
 from glimpse_models.errors import Refused
-from glimpse_models.preprocess import InputSpec, fit, to_rgb
+from glimpse_models.preprocess import InputSpec, fit, open_picture
 
 Pixels = npt.NDArray[np.uint8]
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -39,17 +39,6 @@ class Source:
         if self.pixels is not None:
             return Image.fromarray(self.pixels[row])
         return open_picture(self.split.files[row])
-
-
-def open_picture(path: Path) -> Image.Image:
-    """Upright RGB from a file."""
-    try:
-        with Image.open(path) as picture:
-            return to_rgb(picture)
-    except OSError as error:
-        raise Refused(
-            f"{path} cannot be read as a picture ({error}); repair or remove it"
-        ) from error
 
 
 def cached(split: Split, cache: Path) -> Source:

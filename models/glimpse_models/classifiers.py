@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from glimpse_models.data import read_labels
 from glimpse_models.errors import Refused
-from glimpse_models.preprocess import InputSpec, fit, to_rgb
+from glimpse_models.preprocess import InputSpec, fit, open_picture
 
 Pixels = npt.NDArray[np.uint8]
 Logits = npt.NDArray[np.float32]
@@ -82,13 +81,7 @@ def batches_of(files: tuple[Path, ...] | list[Path], spec: InputSpec) -> Iterato
 
 def read_input(path: Path, spec: InputSpec) -> Pixels:
     """One picture from a file, as the service would see it."""
-    try:
-        with Image.open(path) as picture:
-            return fit(to_rgb(picture), spec)
-    except OSError as error:
-        raise Refused(
-            f"{path} cannot be read as a picture ({error}); repair or remove it"
-        ) from error
+    return fit(open_picture(path), spec)
 
 
 def read_manifest(bundle: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,17 @@ class InputSpec:
             raise Refused(
                 f"--resize {self.resize} is below the input side {self.side}: it must cover the crop"
             )
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Upright RGB from a file."""
+    try:
+        with Image.open(path) as picture:
+            return to_rgb(picture)
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be read as a picture ({error}); repair or remove it"
+        ) from error
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
