@@ -88,6 +88,8 @@ def run(arguments: argparse.Namespace) -> None:
     order = np.random.default_rng(arguments.seed).permutation(len(chosen)).tolist()
     calibration = chosen.take(order[: arguments.pictures])
     check = chosen.take(order[arguments.pictures :])
+    if arguments.sensitivity and not arguments.check:
+        raise Refused("--sensitivity needs pictures to check on; give a --check above 0")
     if arguments.check and not len(check):
         left = f"calibration takes all {len(calibration)} training pictures, so none is left to check on"
         if arguments.sensitivity:

@@ -134,3 +134,5 @@ def test_too_few_pictures_to_check_on_are_told(
     assert "the drop of top-1 is not measured" in done.err
     said = refused(*base, "--out", tmp_path / "x.onnx", "--pictures", "8000", "--sensitivity")
     assert "fewer --pictures" in said
+    said = refused(*base, "--out", tmp_path / "x.onnx", "--check", "0", "--sensitivity")
+    assert "--check above 0" in said
