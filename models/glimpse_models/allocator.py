@@ -13,13 +13,12 @@ M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
 
 
-def keep_freed_memory() -> bool:
-    """Blocks of every size come from the heap, and the heap never shrinks; `False` without glibc.
+def keep_freed_memory() -> None:
+    """Blocks of every size come from the heap, and the heap never shrinks; nothing without glibc.
 
     The process then needs as much memory as it ever needed, and some more for the gaps between
     blocks.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)

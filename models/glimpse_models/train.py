@@ -59,12 +59,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = _device(arguments.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise Refused(f"there is no GPU for --device {device}; leave it out to train on the CPU")
-    if device.type == "cpu":
-        keep_freed_memory()
     if arguments.save_every < 1:
         raise Refused("--save-every counts steps; give 1 or more")
+    if device.type == "cpu":
+        keep_freed_memory()
     data = open_data(arguments.data, chosen.seed, arguments.held_out)
     if batches.steps_an_epoch(len(data.train), chosen.batch) == 0:
         raise Refused(
@@ -84,10 +82,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _device(name: str) -> torch.device:
+    """The device, if PyTorch knows it and it is there."""
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
         raise Refused(f"--device {name} is no device of PyTorch; give cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise Refused(f"there is no GPU for --device {device}; leave it out to train on the CPU")
+    return device
 
 
 def sources(root: Path, data: DataSet) -> tuple[Source, Source]:

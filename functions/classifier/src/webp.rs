@@ -11,11 +11,11 @@ const KNOWN: [&[u8; 4]; 9] =
 
 /// The pixels of the largest frame; `None` when a chunk is longer than the file.
 pub(crate) fn largest_frame(encoded: &[u8]) -> Option<u64> {
-    largest(encoded.get(12..)?, &|content| largest(content.get(FRAME_HEADER..)?, &|_| Some(0)))
+    largest(encoded.get(12..)?, false)
 }
 
-/// `of_frame` tells it of an animation's frame: a frame in a frame is none, so nothing goes deeper.
-fn largest(mut chunks: &[u8], of_frame: &dyn Fn(&[u8]) -> Option<u64>) -> Option<u64> {
+/// A frame in a frame is none, to the decoder as well: so this calls itself once at the most.
+fn largest(mut chunks: &[u8], in_a_frame: bool) -> Option<u64> {
     let mut pixels = 0;
     while let Some((name, rest)) = chunks.split_first_chunk::<4>() {
         let Some((length, rest)) = rest.split_first_chunk::<4>() else { break };
@@ -26,7 +26,7 @@ fn largest(mut chunks: &[u8], of_frame: &dyn Fn(&[u8]) -> Option<u64>) -> Option
         pixels = pixels.max(match name {
             b"VP8 " => lossy(content),
             b"VP8L" => lossless(content),
-            b"ANMF" => of_frame(content)?,
+            b"ANMF" if !in_a_frame => largest(content.get(FRAME_HEADER..)?, true)?,
             _ => 0,
         });
         // Chunks begin at even places; the last one may lack its padding.

@@ -4,6 +4,7 @@
 //! time. So a result is written only over the one that was compared with, and a comparison that lost
 //! its race is made again.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -217,16 +218,17 @@ impl Worker {
 fn settled(object: &Object, model: &Model, existing: Option<&Existing>) -> Option<Outcome> {
     let head = existing?.head.as_ref()?;
     let (sequencer, theirs) = (object.sequencer.as_ref()?, head.source.sequencer()?);
-    // A back-fill keeps the sequencer, and may have seen what a later event tells of.
-    let rewritten =
-        object.etag.is_some() && head.source.etag.is_some() && object.etag != head.source.etag;
-    if theirs > *sequencer || (theirs == *sequencer && rewritten) {
-        return Some(Outcome::Superseded);
+    match theirs.cmp(sequencer) {
+        Ordering::Less => None,
+        Ordering::Greater => Some(Outcome::Superseded),
+        Ordering::Equal => match (&object.etag, &head.source.etag) {
+            // A back-fill keeps the sequencer, and may have seen what a later event tells of.
+            (Some(ours), Some(theirs)) if ours != theirs => Some(Outcome::Superseded),
+            // An object that says which content it is must have the result of that one.
+            (Some(_), None) => None,
+            _ => (head.model == *model).then_some(Outcome::Unchanged),
+        },
     }
-    let same = theirs == *sequencer && head.model == *model;
-    // An object that says which content it is must have the result of that one.
-    let same = same && (object.etag.is_none() || object.etag == head.source.etag);
-    same.then_some(Outcome::Unchanged)
 }
 
 /// The bytes to write; `None` where the existing result stays.

@@ -82,7 +82,7 @@ async fn many(
         Some(problem) => Some(Err(problem)),
         None => outcomes.next(),
     });
-    // The answer as a whole is none, so that `observe` does not count these.
+    // The answer as a whole is no problem, so `observe` counts none of these.
     let results = results.inspect(|result| {
         if let Err(problem) = result {
             measure::error(problem.code());
