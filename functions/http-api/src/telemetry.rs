@@ -56,6 +56,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::made);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let trace_id = trace_id(&request);
+    emf::name_request(&id.0);
     let cold_start = COLD.swap(false, Ordering::Relaxed);
     // What goes wrong on the way is logged under the same id.
     let span = tracing::error_span!("request", request_id = %id);
@@ -91,7 +92,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         measure::error(problem.code());
     }
     measure::request(started.elapsed());
-    emf::flush(request_id);
+    emf::flush();
     if let Ok(value) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }

@@ -90,6 +90,7 @@ impl Handler {
         invocation: &Invocation,
     ) -> Result<Value, HandlerError> {
         let started = Instant::now();
+        emf::name_request(&invocation.request_id);
         if self.cold.swap(false, Ordering::Relaxed) {
             measure::cold_start();
         }
@@ -112,7 +113,7 @@ impl Handler {
         }
         tally.log(trigger, invocation, started.elapsed());
         measure::request(started.elapsed());
-        emf::flush(&invocation.request_id);
+        emf::flush();
         answer
     }
 

@@ -52,12 +52,18 @@ pub fn name_model(name: &str, version: &str) {
     }
 }
 
-/// Write what was measured since the last time, under the id of the request that it belongs to.
-/// Nothing where [`start`] was not called.
-pub fn flush(request_id: &str) {
-    let Some(collector) = COLLECTOR.get() else { return };
-    collector.set_property("RequestId", request_id.to_owned());
-    write(collector);
+/// Name the request that what is measured from now on belongs to: before its first measure.
+pub fn name_request(request_id: &str) {
+    if let Some(collector) = COLLECTOR.get() {
+        collector.set_property("RequestId", request_id.to_owned());
+    }
+}
+
+/// Write what was measured since the last time; nothing where [`start`] was not called.
+pub fn flush() {
+    if let Some(collector) = COLLECTOR.get() {
+        write(collector);
+    }
 }
 
 /// Write early where a line holds no more values.

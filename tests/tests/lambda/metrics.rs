@@ -1,10 +1,14 @@
 //! The metrics of the HTTP function, read back from its log as CloudWatch does.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use glimpse_tests::emulator::Emulator;
 use glimpse_tests::event;
+use image::ImageFormat;
 use serde_json::Value;
 
 use crate::common::api::cat;
+use crate::common::encode::{encode, plain};
 use crate::function::{Stack, ok, problem, sample};
 
 /// The lines in the Embedded Metric Format, after so many requests.
@@ -54,6 +58,24 @@ fn every_request_adds_to_the_metrics_by_one_line() {
     assert!(first["Model"].is_string() && first["RequestId"].is_string(), "{first}");
     let error = lines(&function, 3).into_iter().find(|line| line.get("Errors").is_some()).unwrap();
     assert_eq!(error["Code"], "unsupported_image_format");
+}
+
+#[test]
+fn more_values_than_a_line_holds_are_all_under_the_id_of_their_request() {
+    const PICTURES: usize = 120;
+    let stack = Stack::new();
+    let limit = (PICTURES + 1).to_string();
+    let function = stack.start_with(&[], &[("GLIMPSE_MAX_BATCH", &limit)]);
+    ok(&function.invoke(&event::predict(&cat())));
+    let dot = STANDARD.encode(encode(&plain(1, 1, [0, 0, 200]), ImageFormat::Png));
+    let body = serde_json::json!({ "images": vec![dot; PICTURES] }).to_string();
+    ok(&function.invoke(&event::http_api("POST", "/predict", Some("application/json"), &body)));
+
+    let lines = lines(&function, 2);
+    let ids: Vec<&Value> = lines.iter().map(|line| &line["RequestId"]).collect();
+    assert_eq!(ids.len(), 3, "{lines:?}");
+    assert_eq!(ids[1], ids[2]);
+    assert_ne!(ids[0], ids[1]);
 }
 
 #[test]
