@@ -4,6 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::header;
+use http_body_util::LengthLimitError;
 
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -28,10 +29,16 @@ impl FromRequest<ApiState> for Payload {
         let within = state.config.body_timeout;
         match tokio::time::timeout(within, to_bytes(body, limit)).await {
             Ok(Ok(bytes)) => Ok(Self(bytes)),
-            Ok(Err(_)) => Err(Problem::PayloadTooLarge { limit }),
+            Ok(Err(error)) if is_over_the_limit(&error) => Err(Problem::PayloadTooLarge { limit }),
+            Ok(Err(_)) => Err(Problem::IncompleteBody),
             Err(_) => Err(Problem::SlowBody { limit: within }),
         }
     }
+}
+
+/// Whether the body was too long; otherwise it broke off.
+fn is_over_the_limit(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
 }
 
 /// How the body is compressed, if it is: what it unfolds to could be of any size.

@@ -89,6 +89,9 @@ pub enum Problem {
     /// The server asks for a token, and the request has none or another one.
     #[error("this server asks for a token; send it as `Authorization: Bearer …`")]
     Unauthorized,
+    /// The connection broke off within the body, or its chunks are malformed.
+    #[error("the body broke off before its end; send it again")]
+    IncompleteBody,
     /// The body did not arrive in time.
     #[error("the body did not arrive within {limit:?} (GLIMPSE_BODY_TIMEOUT_MS)")]
     SlowBody {
@@ -159,6 +162,7 @@ impl Problem {
             Self::MissingImage => (S::BAD_REQUEST, "missing_image", "Missing image"),
             Self::InvalidBase64(_) => (S::BAD_REQUEST, "invalid_base64", "Invalid base64"),
             Self::InvalidParameter(_) => (S::BAD_REQUEST, "invalid_parameter", "Invalid parameter"),
+            Self::IncompleteBody => (S::BAD_REQUEST, "incomplete_body", "Incomplete body"),
             Self::PayloadTooLarge { .. } | Self::ObjectTooLarge { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
             }

@@ -35,6 +35,21 @@ fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[test]
+fn a_body_that_breaks_off_is_not_called_too_large() {
+    let (_bundle, _running, address) = serve(&["--max-body-bytes", "100"]);
+    let head = "POST /predict HTTP/1.1\r\nhost: glimpse\r\ncontent-type: image/png\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    let too_long = format!("65\r\n{}\r\n0\r\n\r\n", "x".repeat(0x65));
+    for (chunks, expected) in [
+        ("5\r\nabcde\r\nno length\r\n", (400, "incomplete_body")),
+        (&too_long, (413, "payload_too_large")),
+    ] {
+        let answer = ask(address, format!("{head}{chunks}").as_bytes());
+        assert_eq!((answer.status, answer.json()["code"].as_str().unwrap()), expected);
+    }
+}
+
+#[test]
 fn a_header_that_does_not_come_ends_the_connection() {
     let (_bundle, _running, address) = serve(&["--header-timeout-ms", "100"]);
     let (mut silent, mut slow) = (Connection::open(address), Connection::open(address));

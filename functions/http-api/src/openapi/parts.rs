@@ -10,7 +10,7 @@ pub(super) const PIXEL: &str = concat!(
 
 /// Every status of a problem, and its codes.
 pub(super) const PROBLEMS: [(u16, &[&str]); 10] = [
-    (400, &["invalid_json", "missing_image", "invalid_base64", "invalid_parameter"]),
+    (400, &["invalid_json", "missing_image", "invalid_base64", "invalid_parameter", "incomplete_body"]),
     (401, &["unauthorized"]),
     (404, &["not_found"]),
     (405, &["method_not_allowed"]),
@@ -111,6 +111,7 @@ mod tests {
             Problem::MissingImage,
             Problem::InvalidBase64(text()),
             Problem::InvalidParameter(text()),
+            Problem::IncompleteBody,
             Problem::PayloadTooLarge { limit: 1 },
             Problem::ObjectTooLarge { limit: 1 },
             Problem::from(ClassifyError::TooMuchMemory { limit: 1 }),
