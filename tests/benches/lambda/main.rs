@@ -118,6 +118,8 @@ fn warm(server: &S3Server, bundle: &Path, small: &str, large: &str) -> Result<()
     let [ours, python, empty] = medians[..] else { return Ok(()) };
     measure::verdict("(glimpse - empty) / bare session.run", ours - empty, bare, 1.15);
     measure::verdict("glimpse / Python", ours, python, 0.85);
+    // With nothing of one's own around the run: what no handler comes below on this processor.
+    measure::note("(empty + bare session.run) / Python", empty + bare, python);
 
     println!("\nPeak memory (VmHWM) after these requests");
     let peaks: Vec<u64> = running.iter().map(Running::peak_bytes).collect::<Result<_, _>>()?;

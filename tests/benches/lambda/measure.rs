@@ -125,6 +125,11 @@ pub fn verdict(what: &str, ours: Duration, other: Duration, target: f64) {
     bound(what, ours.as_secs_f64() / other.as_secs_f64(), target);
 }
 
+/// A ratio that is no target but explains one.
+pub fn note(what: &str, part: Duration, whole: Duration) {
+    println!("  ratio {what:40} {:.2}", part.as_secs_f64() / whole.as_secs_f64());
+}
+
 pub fn bound(what: &str, ratio: f64, target: f64) {
     let word = if ratio <= target { "ok" } else { "MISSED" };
     println!("  ratio {what:40} {ratio:.2} (target {target:.2}) {word}");
