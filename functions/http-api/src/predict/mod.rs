@@ -9,7 +9,7 @@ mod request;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use glimpse_classifier::{Explain, Options};
+use glimpse_classifier::{Explain, InputSpec, Options};
 use glimpse_telemetry::measure;
 use http::{HeaderMap, header};
 
@@ -24,8 +24,10 @@ use options::Query;
 pub(crate) use request::Body;
 use request::Pictures;
 
-/// Overlay pictures in one answer.
+/// Overlay pictures in one answer, and the bytes that they may take of the 6 MB that an answer has
+/// on Lambda.
 const MAX_OVERLAYS: usize = 16;
+const MAX_OVERLAY_BYTES: usize = 5_000_000;
 
 /// The handler: tells the form from the content type.
 pub(crate) async fn handle(
@@ -60,6 +62,7 @@ pub(crate) async fn handle(
 async fn one(state: &ApiState, picture: Vec<u8>, options: Options) -> Result<Response, Problem> {
     let named = names_labels(&options);
     let model = inference::classifier(state).await?;
+    check_overlays(1, &options, &model.manifest().input)?;
     let prediction = inference::one(state, &model, picture, options).await?;
     Ok(Json(Answer::new(prediction, model.manifest(), named)).into_response())
 }
@@ -69,14 +72,14 @@ async fn many(
     batch: Vec<Result<Vec<u8>, Problem>>,
     options: Options,
 ) -> Result<Response, Problem> {
-    check_overlays(batch.len(), &options)?;
+    let model = inference::classifier(state).await?;
+    check_overlays(batch.len(), &options, &model.manifest().input)?;
     let mut refused = Vec::new();
     let mut pictures = Vec::new();
     for picture in batch {
         refused.push(picture.map(|picture| pictures.push(picture)).err());
     }
     let named = names_labels(&options);
-    let model = inference::classifier(state).await?;
     let mut outcomes = inference::many(state, &model, pictures, options).await?.into_iter();
     let results = refused.into_iter().filter_map(|refused| match refused {
         Some(problem) => Some(Err(problem)),
@@ -95,16 +98,21 @@ fn names_labels(options: &Options) -> bool {
     options.explain.as_ref().is_some_and(|explain| !explain.classes.is_empty())
 }
 
-/// An answer on Lambda has 6 MB at most, and an overlay of 224 pixels a side up to 200 kB.
-fn check_overlays(pictures: usize, options: &Options) -> Result<(), Problem> {
+fn check_overlays(pictures: usize, options: &Options, input: &InputSpec) -> Result<(), Problem> {
     let each = |explain: &Explain| if explain.overlay { explain.classes.len().max(1) } else { 0 };
     let overlays = pictures * options.explain.as_ref().map_or(0, each);
-    if overlays <= MAX_OVERLAYS {
+    let limit = most_overlays(input);
+    if overlays <= limit {
         return Ok(());
     }
-    let message =
-        format!("explain: {overlays} overlays in one answer; the limit is {MAX_OVERLAYS}");
+    let message = format!("explain: {overlays} overlays in one answer; the limit is {limit}");
     Err(Problem::InvalidParameter(message))
+}
+
+/// One is always given. An overlay takes no more than its pixels, and base64 a third more.
+fn most_overlays(input: &InputSpec) -> usize {
+    let bytes = input.bytes() * 4 / 3;
+    (MAX_OVERLAY_BYTES / bytes.max(1)).clamp(1, MAX_OVERLAYS)
 }
 
 /// The content type in lower case, without parameters.
@@ -117,4 +125,25 @@ fn media_type(headers: &HeaderMap) -> String {
 fn is_json(media_type: &str) -> bool {
     let structured = media_type.starts_with("application/") && media_type.ends_with("+json");
     media_type == "application/json" || structured
+}
+
+#[cfg(test)]
+mod tests {
+    use glimpse_classifier::Interpolation;
+
+    use super::*;
+
+    #[test]
+    fn large_inputs_have_fewer_overlays_in_an_answer() {
+        let of = |side: u32| {
+            let input = InputSpec {
+                height: side,
+                width: side,
+                resize_shorter_side: side,
+                interpolation: Interpolation::BilinearAntialias,
+            };
+            most_overlays(&input)
+        };
+        assert_eq!([64, 224, 279, 448, 1118, 4096].map(of), [16, 16, 16, 6, 1, 1]);
+    }
 }
