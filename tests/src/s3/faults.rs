@@ -19,6 +19,8 @@ type Body = UnsyncBoxBody<Bytes, Error>;
 pub enum Fault {
     /// 503 with S3's `SlowDown` error.
     SlowDown,
+    /// 403 with S3's `InvalidObjectState` error: the object is archived.
+    Archived,
     /// The full `Content-Length` is announced, but the connection closes after this many bytes.
     Truncate(usize),
     /// One bit of the body is wrong.
@@ -130,11 +132,17 @@ impl hyper::service::Service<Request<Incoming>> for Faulty {
         let fault = self.faults.next(&request);
         let inner = self.inner.clone();
         Box::pin(async move {
-            if fault == Some(Fault::SlowDown) {
-                return slow_down();
-            }
-            if let Some(Fault::Delay(delay)) = fault {
-                tokio::time::sleep(delay).await;
+            match fault {
+                Some(Fault::SlowDown) => {
+                    let why = ("SlowDown", "Please reduce your request rate.");
+                    return error(StatusCode::SERVICE_UNAVAILABLE, why);
+                }
+                Some(Fault::Archived) => {
+                    let why = ("InvalidObjectState", "The object's storage class forbids this.");
+                    return error(StatusCode::FORBIDDEN, why);
+                }
+                Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+                _ => {}
             }
             let (parts, body) = inner.call(request.map(s3s::Body::from)).await?.into_parts();
             let body = match fault {
@@ -147,11 +155,13 @@ impl hyper::service::Service<Request<Incoming>> for Faulty {
     }
 }
 
-fn slow_down() -> Result<Response<Body>, Error> {
-    let xml = r#"<?xml version="1.0" encoding="UTF-8"?>
-<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"#;
+fn error(status: StatusCode, (code, message): (&str, &str)) -> Result<Response<Body>, Error> {
+    let xml = format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>{code}</Code><Message>{message}</Message></Error>"#
+    );
     let body = http_body_util::Full::from(xml).map_err(Error::from).boxed_unsync();
-    let answer = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
+    let answer = Response::builder().status(status);
     Ok(answer.header(header::CONTENT_TYPE, "application/xml").body(body)?)
 }
 

@@ -97,3 +97,24 @@ fn a_changed_prefix_in_s3_is_served() {
     server.publish(next.path(), "models", "toy");
     wait_for_version(address, "2");
 }
+
+#[test]
+fn a_refused_bundle_is_not_what_the_next_start_finds_while_s3_is_out_of_reach() {
+    let server = S3Server::start(&["models"]);
+    let uri = server.publish(toy::bundle(Graph::MeanColour).path(), "models", "toy");
+    let cache = tempfile::tempdir().unwrap();
+    let environment = server.environment();
+    let serve = || {
+        let mut command = glimpse(&uri);
+        command.envs(environment.clone()).env("GLIMPSE_CACHE_DIR", cache.path());
+        Running::serve(command.env("GLIMPSE_REFRESH_MS", "50"))
+    };
+    let (running, _) = serve();
+    let bad = toy::bundle_with(Graph::NotANumber, |bundle| bundle["version"] = json!("2"));
+    server.publish(bad.path(), "models", "toy");
+    running.wait_for("the source has no bundle that can be served; the old one is");
+    drop((running, server));
+    let (_running, address) = serve();
+    assert_eq!(version(address), "1");
+    assert_eq!(ask(address, &post(&red())).json()["label"], "red");
+}

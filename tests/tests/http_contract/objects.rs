@@ -70,6 +70,16 @@ fn every_mistake_has_its_error() {
 }
 
 #[test]
+fn an_archived_object_is_the_requests_fault_as_no_second_try_helps() {
+    let scene = Scene::unpublished();
+    scene.server.put(UPLOADS, "cat.jpg", cat());
+    let api = start(&scene);
+    scene.server.faults().plan("cat.jpg", Fault::Archived, 1);
+    ask(&api, UPLOADS, "cat.jpg").problem(400, "invalid_parameter");
+    ask(&api, UPLOADS, "cat.jpg").ok();
+}
+
+#[test]
 fn s3_out_of_reach_is_object_unavailable_until_it_is_back() {
     let scene = Scene::unpublished();
     scene.server.put(UPLOADS, "cat.jpg", cat());

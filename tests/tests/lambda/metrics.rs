@@ -79,6 +79,22 @@ fn more_values_than_a_line_holds_are_all_under_the_id_of_their_request() {
 }
 
 #[test]
+fn each_picture_of_a_batch_counts_once() {
+    let stack = Stack::new();
+    let function = stack.start();
+    let images = [STANDARD.encode(cat()), STANDARD.encode("no picture"), "no base64!".to_owned()];
+    let body = serde_json::json!({ "images": images }).to_string();
+    ok(&function.invoke(&event::http_api("POST", "/predict", Some("application/json"), &body)));
+
+    let lines = lines(&function, 1);
+    let count = |name: &str| lines.iter().filter_map(|line| line[name].as_f64()).sum::<f64>();
+    assert_eq!((count("Predictions"), count("Errors")), (1.0, 2.0), "{lines:?}");
+    let mut codes: Vec<&str> = lines.iter().filter_map(|line| line["Code"].as_str()).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, ["invalid_base64", "unsupported_image_format"]);
+}
+
+#[test]
 fn a_requests_line_in_the_log_names_its_trace() {
     let stack = Stack::new();
     let function = stack.start();
