@@ -34,6 +34,22 @@ class Current:
         }
         return f"{json.dumps(content, indent=2)}\n".encode()
 
+    @classmethod
+    def from_json(cls, stored: bytes, etag: str) -> Current:
+        """From what `to_json` made; a ValueError says what else it is."""
+        match json.loads(stored):
+            case {"history": list(past), **newest}:
+                (version, sha256), *history = map(_pair, [newest, *past])
+                return cls(version, sha256, tuple(history), etag)
+        raise ValueError("it has no history")
+
+
+def _pair(entry: Any) -> tuple[str, str]:
+    match entry:
+        case {"version": str(version), "bundle_sha256": str(sha256)}:
+            return version, sha256
+    raise ValueError("version or bundle_sha256 is missing, or no text")
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -98,9 +114,13 @@ class Repository:
         found = self.get(POINTER)
         if found is None:
             return None
-        content = json.loads(found[0])
-        history = tuple((past["version"], past["bundle_sha256"]) for past in content["history"])
-        return Current(content["version"], content["bundle_sha256"], history, found[1])
+        try:
+            return Current.from_json(*found)
+        except ValueError as error:
+            raise Refused(
+                f"{self.uri(POINTER)} is not what publish writes: {error}; delete it, then say which version "
+                "is current with rollback --to VERSION"
+            ) from error
 
     def point(self, to: Current, read: Current | None) -> None:
         """Move the pointer, unless someone else has moved it since it was `read`."""

@@ -120,6 +120,29 @@ def test_two_who_publish_at_once_do_not_undo_each_other(s3: dict[str, str]) -> N
     assert (found.version, found.history) == ("2", (("1", "a"),))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no JSON",
+        "[]",
+        '{"version": "1.0.0", "bundle_sha256": "a"}',
+        '{"version": 1, "bundle_sha256": "a", "history": []}',
+        '{"version": "1.0.0", "bundle_sha256": "a", "history": ["0.9.0"]}',
+    ],
+)
+def test_a_malformed_pointer_is_refused_and_can_be_made_anew(
+    s3: dict[str, str], bundle: Path, text: str
+) -> None:
+    ok("publish", "--bundle", bundle, "--to", PLACE, "--no-current", **s3)
+    place = {"Bucket": "models", "Key": "colours/current"}
+    client(s3).put_object(**place, Body=text.encode())
+    for words in (("list", "--of"), ("rollback", "--of"), ("publish", "--bundle", bundle, "--to")):
+        assert f"{PLACE}/current is not what publish writes" in refused(*words, PLACE, **s3)
+    client(s3).delete_object(**place)
+    ok("rollback", "--of", PLACE, "--to", "1.0.0", **s3)
+    assert current(s3) == "1.0.0"
+
+
 def test_publish_refuses(s3: dict[str, str], versions: dict[str, Path], tmp_path: Path) -> None:
     folder = versions["1.0.0"]
     assert "s3://BUCKET/PREFIX" in refused(
