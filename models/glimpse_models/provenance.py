@@ -25,7 +25,15 @@ def read_runs(folders: list[Path]) -> list[Record]:
             raise Refused(
                 f"{path} does not exist; give the folder that train wrote to, or --command"
             )
-        records.append(json.loads(path.read_text(encoding="utf-8")))
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if not _is_record(record):
+                raise ValueError("it lacks command, recipe or data, or one has another form")
+        except ValueError as error:
+            raise Refused(
+                f"{path} is no record of a run: {error}; give the folder that train wrote to"
+            ) from error
+        records.append(record)
     for folder, record in list(zip(folders, records, strict=True))[1:]:
         if record["recipe"]["weights"] == "none":
             raise Refused(
@@ -33,6 +41,26 @@ def read_runs(folders: list[Path]) -> list[Record]:
                 "went on from one another, in their order"
             )
     return records
+
+
+def _is_record(record: Any) -> bool:
+    """Whether it has what the steps read of every run, and what some runs have is in its form."""
+    match record:
+        case {
+            "command": str(),
+            "git_commit": str(),
+            "weights": str(),
+            "recipe": {"weights": str(), "seed": int(), **recipe},
+            "data": {"name": str(), **data},
+        }:
+            whole = (recipe.get("side", 1), recipe.get("resize", 1), data.get("seed", 1))
+            return (
+                all(isinstance(number, int) for number in whole)
+                and isinstance(data.get("held_out", HELD_OUT), float | int)
+                and isinstance(record.get("bundle", {}), dict)
+                and isinstance(record.get("bundle", {}).get("provenance", {}), dict)
+            )
+    return False
 
 
 def held_out(records: list[Record], part: float | None, seed: int | None) -> tuple[int, float]:

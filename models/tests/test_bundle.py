@@ -177,6 +177,30 @@ def test_a_bundle_is_measured_on_what_its_last_run_held_out(
     assert measured("--run", trained) == measured() == (1, 0.1), "as before there was a record"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipe": None},
+        {"recipe": {"weights": "none"}},
+        {"data": ["colours"]},
+        {"data": {"name": "colours", "held_out": "a tenth", "seed": 1}},
+        {"command": 1},
+        {"bundle": {"provenance": "unknown"}},
+    ],
+)
+def test_a_malformed_record_of_a_run_is_refused(
+    float_model: Path, trained: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = tmp_path / "run.json"
+    base = ("bundle", "--model", float_model, "--name", "n", "--version", "1")
+    base = (*base, "--out", tmp_path / "out", "--run", tmp_path)
+    path.write_text(json.dumps({**json.loads((trained / "run.json").read_text()), **change}))
+    assert f"{path} is no record of a run" in refused(*base)
+    for text in (b"", b"[]", b"\xff"):
+        path.write_bytes(text)
+        assert f"{path} is no record of a run" in refused(*base)
+
+
 def test_a_quantized_model_does_not_pass_for_its_float_one(
     int8_model: Path, tiny: Path, tmp_path: Path
 ) -> None:
