@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from glimpse_models.errors import Refused
 
 POINTER = "current"
+
+# Before each try of a conditional write: where it meets another, S3 asks for one more.
+PAUSES_S = (0, 0.1, 0.5, 2)
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,9 @@ class Repository:
             ) from error
         return cls(client, bucket, prefix)
 
-    def uri(self, version: str) -> str:
-        """What `GLIMPSE_MODEL_URI` is set to for this version."""
-        return f"s3://{self.bucket}/{self.prefix}/{version}"
+    def uri(self, key: str) -> str:
+        """Where a key is; of a version, what `GLIMPSE_MODEL_URI` is set to."""
+        return f"s3://{self.bucket}/{self.prefix}/{key}"
 
     def put_new(self, key: str, body: bytes, content_type: str) -> bool:
         """Write an object that must not exist yet; says whether it was written."""
@@ -152,28 +156,32 @@ class Repository:
         return [key.removeprefix(f"{self.prefix}/") for key in objects]
 
     def _put(self, key: str, body: bytes, content_type: str, condition: dict[str, Any]) -> bool:
+        """Write an object if the condition holds; says whether it did."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        try:
-            self.client.put_object(
-                Bucket=self.bucket,
-                Key=f"{self.prefix}/{key}",
-                Body=body,
-                ContentType=content_type,
-                ChecksumAlgorithm="SHA256",
-                **condition,
-            )
-        except ClientError as error:
-            # 409 when two conditional writes meet.
-            if error.response["Error"]["Code"] in (
-                "PreconditionFailed",
-                "ConditionalRequestConflict",
-            ):
-                return False
-            raise self._refused(error) from error
-        except BotoCoreError as error:
-            raise self._refused(error) from error
-        return True
+        for pause in PAUSES_S:
+            time.sleep(pause)
+            try:
+                self.client.put_object(
+                    Bucket=self.bucket,
+                    Key=f"{self.prefix}/{key}",
+                    Body=body,
+                    ContentType=content_type,
+                    ChecksumAlgorithm="SHA256",
+                    **condition,
+                )
+                return True
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "PreconditionFailed":
+                    return False
+                if code != "ConditionalRequestConflict":
+                    raise self._refused(error) from error
+            except BotoCoreError as error:
+                raise self._refused(error) from error
+        raise Refused(
+            f"{self.uri(key)} is being written by someone else, after {len(PAUSES_S)} tries still; try again later"
+        )
 
     def _refused(self, error: Exception) -> Refused:
         return Refused(

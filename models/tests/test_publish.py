@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from botocore.exceptions import ClientError
 from conftest import ok, refused, s3_client
 
 from glimpse_models.errors import Refused
@@ -141,6 +142,29 @@ def test_a_malformed_pointer_is_refused_and_can_be_made_anew(
     client(s3).delete_object(**place)
     ok("rollback", "--of", PLACE, "--to", "1.0.0", **s3)
     assert current(s3) == "1.0.0"
+
+
+def test_a_write_that_meets_another_is_tried_again(s3: dict[str, str]) -> None:
+    conflict = ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+    with mock.patch.dict("os.environ", s3):
+        repository = Repository.open(PLACE)
+    put = repository.client.put_object
+
+    def met(times: int) -> Any:
+        answers = [conflict] * times + [mock.DEFAULT] * 2
+        return mock.patch.object(repository.client, "put_object", side_effect=answers, wraps=put)
+
+    with mock.patch("glimpse_models.s3.PAUSES_S", (0, 0, 0)):
+        with met(2) as tried:
+            assert repository.put_new("1/labels.txt", b"a", "text/plain")
+        assert tried.call_count == 3
+        with met(1):
+            assert not repository.put_new("1/labels.txt", b"b", "text/plain"), "the other was first"
+        with met(1):
+            repository.point(Current("1", "a"), None)
+        with met(3), pytest.raises(Refused, match=r"2/labels\.txt is being written by"):
+            repository.put_new("2/labels.txt", b"a", "text/plain")
+    assert repository.keys() == ["1/labels.txt", "current"]
 
 
 def test_publish_refuses(s3: dict[str, str], versions: dict[str, Path], tmp_path: Path) -> None:
