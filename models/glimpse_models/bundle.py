@@ -9,7 +9,7 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
@@ -24,6 +24,9 @@ from glimpse_models.manifest import SCHEMA_VERSION, in_the_making, now, write_ma
 from glimpse_models.preprocess import InputSpec
 from glimpse_models.provenance import Record, held_out, license_of, of_runs, read_runs
 from glimpse_models.verify import check, check_labels, entry
+
+if TYPE_CHECKING:
+    from glimpse_models.network import Trained
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,8 +95,9 @@ def run(arguments: argparse.Namespace) -> None:
     records = read_runs(arguments.run)
     seed, part = held_out(records, arguments.held_out, arguments.seed)
     data = open_data(arguments.data, seed, part) if arguments.data else None
-    labels = labels_for(arguments.labels, arguments.model, data)
-    model = prepare(arguments.model, len(labels), arguments.normalise, arguments.side)
+    source = load(arguments.model)
+    labels = labels_for(arguments.labels, source, data)
+    model = prepare(source, len(labels), arguments.normalise, arguments.side)
     if data is not None and arguments.float_model is None and wrap.is_quantized(model):
         raise Refused(
             f"{arguments.model} is quantized, and the record needs the accuracy before that too; "
@@ -107,7 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
         "provenance": of_runs(records) if records else by_hand(arguments.command, seed),
         "license": arguments.license or license_of(trained_on),
     }
-    resize = arguments.resize or trained_resize(model, arguments.model, records)
+    resize = arguments.resize or trained_resize(model, source, records)
     with in_the_making(arguments.out) as making:
         write(model, labels, making, about, resize)
         if data is not None:
@@ -143,41 +147,13 @@ def add_outputs(model: onnx.ModelProto, maps: bool = True) -> None:
         print("no embedding: the model has no global pooling before its head", file=sys.stderr)
 
 
-def labels_for(given: Path | None, model: Path, data: DataSet | None) -> tuple[str, ...]:
-    """From the file, else from the weights, else from the data set."""
-    if given is not None:
-        return read_labels(given)
-    if model.suffix in (".pt", ".pth"):
-        from glimpse_models import network
+def load(path: Path) -> onnx.ModelProto | Trained:
+    """An ONNX model, or weights (.pt)."""
+    if path.suffix not in (".pt", ".pth"):
+        return load_onnx(path)
+    from glimpse_models import network
 
-        if labels := network.read(model).labels:
-            return labels
-    if data is None:
-        raise Refused(
-            "nothing says what the classes are called; give --labels FILE, one label a line"
-        )
-    return data.labels
-
-
-def prepare(
-    path: Path, classes: int, normalise: str = "imagenet", side: int | None = None
-) -> onnx.ModelProto:
-    """The model with the serving input, whatever it was."""
-    if path.suffix in (".pt", ".pth"):
-        from glimpse_models import export, network
-
-        trained = network.read(path)
-        if trained.classes != classes:
-            raise Refused(
-                f"the weights have {trained.classes} classes, but there are {classes} labels; give the labels they were trained with"
-            )
-        return export.to_onnx(trained, side)
-    model = load_onnx(path)
-    return (
-        model
-        if wrap.is_wrapped(model)
-        else wrap.wrap(model, classes, wrap.NORMALISATIONS[normalise], side)
-    )
+    return network.read(path)
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
@@ -192,16 +168,50 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     return model
 
 
-def trained_resize(model: onnx.ModelProto, path: Path, records: list[Record]) -> int | None:
-    """The resize that the weights or their last run tell, where the model serves at their side."""
-    if path.suffix in (".pt", ".pth"):
-        from glimpse_models import network
+def labels_for(
+    given: Path | None, source: onnx.ModelProto | Trained, data: DataSet | None
+) -> tuple[str, ...]:
+    """From the file, else from the weights, else from the data set."""
+    if given is not None:
+        return read_labels(given)
+    if not isinstance(source, onnx.ModelProto) and source.labels:
+        return source.labels
+    if data is None:
+        raise Refused(
+            "nothing says what the classes are called; give --labels FILE, one label a line"
+        )
+    return data.labels
 
-        weights = network.read(path)
-        side, resize = weights.side, weights.resize
-    else:
+
+def prepare(
+    source: onnx.ModelProto | Trained,
+    classes: int,
+    normalise: str = "imagenet",
+    side: int | None = None,
+) -> onnx.ModelProto:
+    """The model with the serving input, whatever it was."""
+    if not isinstance(source, onnx.ModelProto):
+        from glimpse_models import export
+
+        if source.classes != classes:
+            raise Refused(
+                f"the weights have {source.classes} classes, but there are {classes} labels; give the labels they were trained with"
+            )
+        return export.to_onnx(source, side)
+    if wrap.is_wrapped(source):
+        return source
+    return wrap.wrap(source, classes, wrap.NORMALISATIONS[normalise], side)
+
+
+def trained_resize(
+    model: onnx.ModelProto, source: onnx.ModelProto | Trained, records: list[Record]
+) -> int | None:
+    """The resize that the weights or their last run tell, where the model serves at their side."""
+    if isinstance(source, onnx.ModelProto):
         recipe = records[-1]["recipe"] if records else {}
         side, resize = recipe.get("side"), recipe.get("resize")
+    else:
+        side, resize = source.side, source.resize
     return resize if side == model.graph.input[0].type.tensor_type.shape.dim[1].dim_value else None
 
 
