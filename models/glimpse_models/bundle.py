@@ -22,7 +22,14 @@ from glimpse_models.evaluate import Row, answers, evaluate, row_of, table, write
 from glimpse_models.journal import git_commit
 from glimpse_models.manifest import SCHEMA_VERSION, in_the_making, now, write_manifest
 from glimpse_models.preprocess import InputSpec
-from glimpse_models.provenance import Record, held_out, license_of, of_runs, read_runs
+from glimpse_models.provenance import (
+    Record,
+    held_out,
+    license_of,
+    of_runs,
+    read_runs,
+    resize_at,
+)
 from glimpse_models.verify import check, check_labels, entry
 
 if TYPE_CHECKING:
@@ -207,12 +214,10 @@ def trained_resize(
     model: onnx.ModelProto, source: onnx.ModelProto | Trained, records: list[Record]
 ) -> int | None:
     """The resize that the weights or their last run tell, where the model serves at their side."""
+    side = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     if isinstance(source, onnx.ModelProto):
-        recipe = records[-1]["recipe"] if records else {}
-        side, resize = recipe.get("side"), recipe.get("resize")
-    else:
-        side, resize = source.side, source.resize
-    return resize if side == model.graph.input[0].type.tensor_type.shape.dim[1].dim_value else None
+        return resize_at(records, side)
+    return source.resize if source.side == side else None
 
 
 def write(

@@ -20,10 +20,11 @@ from tqdm import tqdm
 
 from glimpse_models import explain
 from glimpse_models.classifiers import Pixels, bundle_spec, open_session, read_input, read_manifest
-from glimpse_models.data import HELD_OUT, Split, open_data
+from glimpse_models.data import Split, open_data
 from glimpse_models.errors import Refused
 from glimpse_models.metrics import softmax
 from glimpse_models.outputs import EXACT
+from glimpse_models.provenance import add_run, read_run
 
 Floats = npt.NDArray[np.float32]
 
@@ -48,8 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `faithfulness`."""
     parser.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
     parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
-    parser.add_argument("--held-out", type=float, default=HELD_OUT, help="as in train")
-    parser.add_argument("--seed", type=int, default=1, help="of the pictures and the draws")
+    add_run(parser)
     parser.add_argument("--pictures", type=int, default=200, help="of validation")
     parser.add_argument(
         "--grid",
@@ -66,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the figures; status 1 where they are below the limit."""
-    data = open_data(arguments.data, arguments.seed, arguments.held_out)
+    _, arguments.seed, part = read_run(arguments)
+    data = open_data(arguments.data, arguments.seed, part)
     split = data.validation.sample(arguments.pictures, arguments.seed)
     found = measure(Explained(arguments.bundle), split, arguments)
     print(

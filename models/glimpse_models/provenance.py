@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,25 @@ from glimpse_models.verify import Verified
 LICENSE = "MIT OR Apache-2.0"
 
 Record = dict[str, Any]
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """The options that say which pictures were held out, and how the others were prepared."""
+    parser.add_argument(
+        "--run",
+        type=Path,
+        nargs=1,
+        default=[],
+        help="the folder of the training run, which tells what it held out and its --resize",
+    )
+    parser.add_argument(
+        "--held-out", type=float, help=f"as in train (default: as the --run, or {HELD_OUT})"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="as in train: which part is held out; of the draws too (default: as the --run, or 1)",
+    )
 
 
 def read_runs(folders: list[Path]) -> list[Record]:
@@ -63,6 +83,19 @@ def _is_record(record: Any) -> bool:
     return False
 
 
+def read_run(arguments: argparse.Namespace) -> tuple[list[Record], int, float]:
+    """What the options of `add_run` say: the record, if any, and seed and part as in `held_out`."""
+    records = read_runs(arguments.run)
+    run = records[-1]["data"] if records else {}
+    for name in ("held_out", "seed"):
+        given, option = getattr(arguments, name), f"--{name.replace('_', '-')}"
+        if given is not None and given != run.get(name, given):
+            raise Refused(
+                f"{option} {given} contradicts {arguments.run[0]}, which says {run[name]}; leave one of the two out"
+            )
+    return records, *held_out(records, arguments.held_out, arguments.seed)
+
+
 def held_out(records: list[Record], part: float | None, seed: int | None) -> tuple[int, float]:
     """Seed and part to open the data set with: as given, else those of the last run, if it tells."""
     run = records[-1]["data"] if records else {}
@@ -70,6 +103,12 @@ def held_out(records: list[Record], part: float | None, seed: int | None) -> tup
         run.get("seed", 1) if seed is None else seed,
         run.get("held_out", HELD_OUT) if part is None else part,
     )
+
+
+def resize_at(records: list[Record], side: int) -> int | None:
+    """The shorter side, in pixels, that the last run resized to, if it was trained for this side."""
+    recipe = records[-1]["recipe"] if records else {}
+    return recipe.get("resize") if recipe.get("side") == side else None
 
 
 def of_runs(records: list[Record]) -> Record:

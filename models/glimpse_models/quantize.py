@@ -22,9 +22,10 @@ from tqdm import tqdm
 
 from glimpse_models.bundle import load_onnx
 from glimpse_models.classifiers import Classifier, Pixels, batches_of, open_classifier, read_input
-from glimpse_models.data import HELD_OUT, Split, training_pictures
+from glimpse_models.data import Split, training_pictures
 from glimpse_models.errors import Refused
 from glimpse_models.preprocess import InputSpec
+from glimpse_models.provenance import Record, add_run, read_run, resize_at
 from glimpse_models.wrap import is_quantized, is_wrapped
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
@@ -52,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--percentile", type=float, default=99.99, help="of the activations that the range covers"
     )
     parser.add_argument(
-        "--resize", type=int, help="shorter side before the crop; default: the input side"
+        "--resize",
+        type=int,
+        help="shorter side before the crop, as served (default: as the --run at this side, else the side)",
     )
     parser.add_argument(
         "--full-range", action="store_true", help="8-bit weights: saturates without VNNI"
@@ -76,16 +79,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sensitivity", action="store_true", help="list the nodes by what quantizing each costs"
     )
-    parser.add_argument("--held-out", type=float, default=HELD_OUT, help="as in train")
-    parser.add_argument("--seed", type=int, default=1, help="as in train: which part is held out")
+    add_run(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Calibrate once, quantize, measure; keep sensitive nodes in float until the drop is small."""
-    spec = _input_of(arguments.model, arguments.resize)
-    pictures = training_pictures(arguments.data, arguments.seed, arguments.held_out)
-    chosen = pictures.sample(arguments.pictures + arguments.check, arguments.seed)
-    order = np.random.default_rng(arguments.seed).permutation(len(chosen)).tolist()
+    records, seed, part = read_run(arguments)
+    spec = _input_of(arguments.model, arguments.resize, records)
+    pictures = training_pictures(arguments.data, seed, part)
+    chosen = pictures.sample(arguments.pictures + arguments.check, seed)
+    order = np.random.default_rng(seed).permutation(len(chosen)).tolist()
     calibration = chosen.take(order[: arguments.pictures])
     check = chosen.take(order[arguments.pictures :])
     if arguments.sensitivity and not arguments.check:
@@ -101,7 +104,9 @@ def run(arguments: argparse.Namespace) -> None:
         kept = list(arguments.keep_float)
         quantizer.write(arguments.out, kept)
         if arguments.check and len(check):
-            kept = _within(arguments, quantizer, check, kept, len(set(pictures.targets)))
+            model = open_classifier(arguments.model, spec.resize)
+            exact = Check(model, check, len(set(pictures.targets)))
+            kept = _within(arguments, quantizer, exact, kept)
     size = arguments.out.stat().st_size / 1e6
     print(
         f"{arguments.out}: {size:.1f} MB, {len(calibration)} calibration pictures, in float: {', '.join(kept) or 'no node'}"
@@ -109,16 +114,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _within(
-    arguments: argparse.Namespace,
-    quantizer: Quantizer,
-    check: Split,
-    kept: list[str],
-    folders: int,
+    arguments: argparse.Namespace, quantizer: Quantizer, exact: Check, kept: list[str]
 ) -> list[str]:
     """Keep the 1, 2, 4 and 8 most sensitive nodes in float until the drop is within `--max-drop`."""
-    exact = Check(open_classifier(arguments.model, arguments.resize), check, folders)
-    drop = exact.drop(open_classifier(arguments.out, arguments.resize))
-    print(f"drop of top-1 on {len(check)} training pictures: {100 * drop:.2f} points")
+    drop = exact.drop(open_classifier(arguments.out, exact.spec.resize))
+    print(f"drop of top-1 on {len(exact.split)} training pictures: {100 * drop:.2f} points")
     if drop <= arguments.max_drop and not arguments.sensitivity:
         return kept
     ranking = sensitivity(quantizer, exact, kept)
@@ -128,7 +128,7 @@ def _within(
     while drop > arguments.max_drop and count <= min(MOST_KEPT, len(ranking)):
         kept = [*arguments.keep_float, *(name for name, _ in ranking[:count])]
         quantizer.write(arguments.out, kept)
-        drop = exact.drop(open_classifier(arguments.out, arguments.resize))
+        drop = exact.drop(open_classifier(arguments.out, exact.spec.resize))
         print(f"with {count} in float: {100 * drop:.2f} points")
         count *= 2
     if drop > arguments.max_drop:
@@ -303,11 +303,12 @@ class CalibrationReader:
         return None if batch is None else {"image": batch}
 
 
-def _input_of(path: Path, resize: int | None) -> InputSpec:
+def _input_of(path: Path, resize: int | None, records: list[Record]) -> InputSpec:
+    """What `bundle` would serve: the resize as given, else as the last run's."""
     model = load_onnx(path)
     if not is_wrapped(model):
         raise Refused(f"{path} has no serving input; make one with the step export")
     if is_quantized(model):
         raise Refused(f"{path} is quantized already; give the float model")
     side = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    return InputSpec(side, resize or side)
+    return InputSpec(side, resize or resize_at(records, side) or side)

@@ -129,14 +129,13 @@ def test_one_script_makes_bundle_and_card_of_finished_runs(
     assert str(tmp_path) not in card, "no path of this machine in a public record"
 
 
-def test_the_script_tells_each_step_what_the_last_run_held_out(
+def test_the_script_tells_each_step_where_what_the_last_run_held_out_is_on_record(
     folders: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "run").mkdir()
-    data = {"name": "colours", "held_out": 0.2, "seed": 7}
-    (tmp_path / "run" / "run.json").write_text(json.dumps({"data": data}))
+    (tmp_path / "run" / "run.json").touch()
     python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho "$@"\n')
+    python.write_text('#!/bin/sh\necho "$@"\n')
     python.chmod(0o755)
 
     def make_bundle(run: Path) -> subprocess.CompletedProcess[str]:
@@ -155,11 +154,8 @@ def test_the_script_tells_each_step_what_the_last_run_held_out(
     done = make_bundle(tmp_path / "run")
     assert done.returncode == 0, done.stderr
     steps = {line.split()[2]: line for line in done.stdout.splitlines()}
-    assert [step for step, line in steps.items() if line.endswith("--held-out 0.2 --seed 7")] == [
-        "quantize",
-        "faithfulness",
-    ]
-    assert f"--run {tmp_path / 'run'}" in steps["bundle"], "which finds it there"
+    told = [step for step, line in steps.items() if f" --run {tmp_path / 'run'}" in line]
+    assert told == ["quantize", "bundle", "faithfulness", "card"]
 
 
 def test_weights_can_be_tried_at_another_side(

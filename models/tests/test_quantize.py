@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -12,6 +13,7 @@ import pytest
 from conftest import glimpse, ok, refused
 from onnx import TensorProto, numpy_helper
 
+from glimpse_models import quantize
 from glimpse_models.classifiers import Classifier, open_classifier
 from glimpse_models.data import Split, open_data
 from glimpse_models.errors import Refused
@@ -90,6 +92,39 @@ def test_calibration_leaves_alone_what_the_run_held_out(
         refused(*base, "--held-out", "0.5", "--seed", "3", "--check", "0")
     used = set(calibrated.call_args.args[-1].files)
     assert used == set(open_data(folders, 3, 0.5).train.files)
+
+
+def test_pictures_are_those_of_the_run_and_as_it_will_be_served(
+    float_model: Path, trained: Path, folders: Path, tmp_path: Path
+) -> None:
+    record = json.loads((trained / "run.json").read_text())
+    record["data"].update(held_out=0.25, seed=3)
+    record["recipe"]["resize"] = 57
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    base = ("quantize", "--data", folders, "--pictures", "8", "--check", "8", "--run", tmp_path)
+    base = (*base, "--out", tmp_path / "int8.onnx", "--model")
+
+    def seen(*words: object) -> tuple[set[int], set[Path]]:
+        """The resizes and the pictures of calibration and check."""
+        with (
+            mock.patch.object(Quantizer, "calibrated") as calibrated,
+            mock.patch.object(quantize, "Check", side_effect=Refused("enough")) as checked,
+        ):
+            assert "enough" in refused(*base, *words)
+        spec, calibration = calibrated.call_args.args[2:]
+        model, check, _ = checked.call_args.args
+        return {spec.resize, model.spec.resize}, {*calibration.files, *check.files}
+
+    resizes, files = seen(float_model)
+    assert resizes == {57}
+    assert len(files) == 16
+    assert files <= set(open_data(folders, 3, 0.25).train.files)
+    assert seen(float_model, "--resize", "60", "--seed", "3") == ({60}, files)
+    ok("export", "--weights", trained / "weights.pt", "--side", "64", "--out", tmp_path / "64.onnx")
+    assert seen(tmp_path / "64.onnx") == ({64}, files), "as bundle serves it there"
+    said = refused(*base, float_model, "--held-out", "0.1")
+    assert f"--held-out 0.1 contradicts {tmp_path}, which says 0.25" in said
+    assert "--seed 1 contradicts" in refused(*base, float_model, "--seed", "1")
 
 
 def test_quantize_refuses(float_model: Path, int8_model: Path, tiny: Path, tmp_path: Path) -> None:

@@ -133,6 +133,23 @@ def spotted(tmp_path: Path) -> tuple[Path, Path]:
     return out, tmp_path / "spots"
 
 
+def test_faithfulness_is_that_on_what_the_run_held_out(
+    spotted: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, pictures = spotted
+    record = {
+        **{"command": "train", "git_commit": "unknown", "weights": "from scratch"},
+        "recipe": {"weights": "none", "seed": 4},
+        "data": {"name": "spots", "held_out": 0.5, "seed": 4},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    base = ("faithfulness", "--data", pictures, "--bundle", folder, "--part", "0.06")
+    said = ok(*base, "--run", tmp_path)
+    assert said == ok(*base, "--held-out", "0.5", "--seed", "4")
+    assert "of 10 validation pictures" in said
+    assert "--seed 1 contradicts" in refused(*base, "--run", tmp_path, "--seed", "1")
+
+
 def test_maps_that_show_the_reason_are_faithful(spotted: tuple[Path, Path], tmp_path: Path) -> None:
     folder, pictures = spotted
     manifest = json.loads((folder / "bundle.json").read_text())
