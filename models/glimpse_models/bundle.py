@@ -270,6 +270,11 @@ def add_metrics(bundle: Path, data: DataSet, float_model: Path | None) -> list[R
         weights = float_model.suffix in (".pt", ".pth")
         side = served.spec.side if weights else None
         before = open_classifier(float_model, served.spec.resize, side=side)
+        if before.quantized:
+            raise Refused(
+                f"{float_model} is quantized, so that its accuracy is not that before quantization; "
+                "give the float model that was quantized"
+            )
         if before.spec != served.spec:
             raise Refused(
                 f"{float_model} takes {before.spec.side} pixels, the bundle {served.spec.side}; "

@@ -35,6 +35,7 @@ class Classifier:
     logits: Callable[[Pixels], Logits]
     temperature: float = 1.0
     labels: tuple[str, ...] = ()
+    quantized: bool = False
 
 
 def open_classifier(
@@ -124,7 +125,8 @@ def _bundle(path: Path, threads: int) -> Classifier:
     found = _onnx(path / "model.onnx", name, spec.resize, threads)
     temperature = manifest.get("calibration", {}).get("temperature", 1.0)
     labels = read_labels(path / "labels.txt")
-    return Classifier(name, f"bundle, {found.kind}", spec, found.logits, temperature, labels)
+    kind = f"bundle, {found.kind}"
+    return Classifier(name, kind, spec, found.logits, temperature, labels, found.quantized)
 
 
 def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier:
@@ -142,8 +144,9 @@ def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier
         found: Logits = session.run(["logits"], {"image": pixels})[0]
         return found
 
-    spec = InputSpec(side, resize or side)
-    return Classifier(name, "int8" if _is_quantized(path) else "float ONNX", spec, logits)
+    spec, quantized = InputSpec(side, resize or side), _is_quantized(path)
+    kind = "int8" if quantized else "float ONNX"
+    return Classifier(name, kind, spec, logits, quantized=quantized)
 
 
 def _is_quantized(path: Path) -> bool:

@@ -30,13 +30,21 @@ NORMALISATIONS = {
     "bytes": Normalisation((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
 }
 
+INT8 = frozenset(
+    (
+        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
+        *("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"),
+    )
+)
+"""ONNX's operators of quantized models."""
+
 RESHAPES = ("to_rows", "to_pixels")
 """Nodes of the serving input that undo each other: every pixel stays where it is."""
 
 
 def is_quantized(model: onnx.ModelProto) -> bool:
-    """Whether any of it runs in int8."""
-    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    """Whether any of it is in int8."""
+    return any(node.op_type in INT8 for node in model.graph.node)
 
 
 def is_wrapped(model: onnx.ModelProto) -> bool:

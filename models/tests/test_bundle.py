@@ -202,10 +202,23 @@ def test_a_malformed_record_of_a_run_is_refused(
 
 
 def test_a_quantized_model_does_not_pass_for_its_float_one(
-    int8_model: Path, tiny: Path, tmp_path: Path
+    int8_model: Path, bundle: Path, tiny: Path, tmp_path: Path
 ) -> None:
     base = ("bundle", "--model", int8_model, "--data", tiny, "--name", "n", "--version", "1")
     assert "--float-model" in refused(*base, "--out", tmp_path / "out")
+    model = onnx.load(int8_model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:  # until only its weights are in int8
+        if (
+            node.op_type in ("QuantizeLinear", "DequantizeLinear")
+            and node.input[0] not in constants
+        ):
+            node.op_type, node.input[:] = "Identity", node.input[:1]
+    del model.graph.value_info[:]
+    onnx.save(model, tmp_path / "weights-only.onnx")
+    for quantized in (int8_model, bundle, tmp_path / "weights-only.onnx"):
+        said = refused(*base, "--float-model", quantized, "--out", tmp_path / "out")
+        assert f"{quantized} is quantized" in said
     assert not (tmp_path / "out" / "bundle.json").exists()
 
 
