@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use common::api::{Api, request, store_config};
 use common::encode::{crc32, encode, textured};
 use common::toy;
-use glimpse_classifier::{Limits, decode};
+use glimpse_classifier::{ClassifyError, Limits, decode};
 use glimpse_http_api::ApiConfig;
 use glimpse_model_store::ModelStore;
 use http::Method;
@@ -48,23 +48,28 @@ fn corrupt(name: &'static str, file: Vec<u8>) -> Bomb {
 }
 
 fn bombs() -> Vec<Bomb> {
-    let jpeg = |width: u16, height: u16| {
-        let mut file = encode(&textured(16, 16), ImageFormat::Jpeg);
-        let frame = file.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
-        file[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
-        file[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
-        file
-    };
     vec![
         too_large("PNG", png(GIANT, GIANT)),
         too_large("PNG, the largest there is", png(i32::MAX as u32, i32::MAX as u32)),
         too_large("PNG, one row", png(1_000_000_000, 1)),
         too_large("JPEG", jpeg(65_000, 65_000)),
         too_large("JPEG, truncated as well", without_end(jpeg(65_000, 65_000))),
+        too_large("JPEG whose coefficients are kept until the last scan", progressive(7000, 7000)),
         too_large("GIF", gif((65_535, 65_535), (65_535, 65_535))),
         too_large("BMP", bmp(GIANT, GIANT)),
         too_large("TIFF", tiff(GIANT, GIANT)),
         too_large("TIFF, the largest there is", tiff(u32::MAX, u32::MAX)),
+        too_large(
+            "TIFF, a giant JPEG in a small picture",
+            tiff_of(JPEG, &jpeg(16_000, 16_000), 1, 0),
+        ),
+        too_large(
+            "TIFF, the same split over its tables",
+            tiff_of(JPEG, &jpeg(16_000, 16_000), 1, 24),
+        ),
+        too_large("TIFF, one JPEG many times", tiff_of(JPEG, &jpeg(1000, 1000), 60, 0)),
+        too_large("TIFF, progressive JPEG", tiff_of(JPEG, &progressive(8000, 6000), 1, 0)),
+        too_large("TIFF, the same bytes many times", tiff_of(DEFLATE, &[0; 100_000], 6000, 0)),
         too_large("WebP, lossless", webp_lossless(16_383, 16_383)),
         too_large("WebP, extended", webp_extended((65_000, 60_000), &lossless_chunk(16, 16))),
         too_large(
@@ -151,6 +156,44 @@ fn a_giant_tensor_is_refused_before_it_is_allocated() {
     }
 }
 
+/// A strip of one pixel takes microseconds, and a file of 10 MB has room for a million.
+#[test]
+fn a_tiff_of_more_strips_than_any_picture_has_is_refused() {
+    let (decoded, refused) = (tiff_of(RAW, &[9], 40_000, 0), tiff_of(RAW, &[9], 60_000, 0));
+    let picture = decode(&decoded, &Limits::default()).unwrap();
+    assert_eq!(picture.pixels.dimensions(), (1, 40_000));
+    let error = decode(&refused, &Limits::default()).unwrap_err();
+    assert!(matches!(error, ClassifyError::UnsupportedVariant { format: "TIFF" }), "{error:?}");
+}
+
+/// What tables and strips share of a JPEG is joined again.
+#[test]
+fn a_tiff_of_jpeg_strips_is_decoded() {
+    let strip = encode(&textured(1, 1).to_luma8().into(), ImageFormat::Jpeg);
+    let file = tiff_of(JPEG, &strip, 3, 20);
+    let picture = decode(&file, &Limits::default()).unwrap();
+    assert_eq!(picture.pixels.dimensions(), (1, 3));
+}
+
+fn jpeg(width: u16, height: u16) -> Vec<u8> {
+    let mut file = encode(&textured(16, 16), ImageFormat::Jpeg);
+    let frame = frame(&file);
+    file[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
+    file[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+    file
+}
+
+fn progressive(width: u16, height: u16) -> Vec<u8> {
+    let mut file = jpeg(width, height);
+    let frame = frame(&file);
+    file[frame + 1] = 0xc2;
+    file
+}
+
+fn frame(jpeg: &[u8]) -> usize {
+    jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap()
+}
+
 fn without_end(mut file: Vec<u8>) -> Vec<u8> {
     file.truncate(file.len() - 2);
     file
@@ -211,6 +254,56 @@ fn tiff(width: u32, height: u32) -> Vec<u8> {
         file.extend(value.to_le_bytes());
     }
     file.extend([0; 4]);
+    file
+}
+
+const RAW: u16 = 1;
+const JPEG: u16 = 7;
+const DEFLATE: u16 = 8;
+
+/// Grey, a pixel wide, a row a strip, and all strips the same bytes. The first `tables` of them are
+/// in the tag for what JPEG strips have in common.
+fn tiff_of(compression: u16, strip: &[u8], strips: u32, tables: usize) -> Vec<u8> {
+    let mut file = b"II*\0\0\0\0\0".to_vec();
+    let mut put = |content: &[u8]| {
+        let at = u32::try_from(file.len()).unwrap();
+        file.extend_from_slice(content);
+        at
+    };
+    let length_of = |content: &[u8]| u32::try_from(content.len()).unwrap();
+    // Tables end with an end of image, and the strip begins with a beginning of its own.
+    let (head, tail) = strip.split_at(tables);
+    let (head, strip) = match tables {
+        0 => (Vec::new(), strip.to_vec()),
+        _ => ([head, b"\xff\xd9"].concat(), [b"\xff\xd8", tail].concat()),
+    };
+    let (head_at, strip_at) = (put(&head), put(&strip));
+    let many = |value: u32| value.to_le_bytes().repeat(strips as usize);
+    let (mut offsets, mut lengths) = (strip_at, length_of(&strip));
+    if strips > 1 {
+        (offsets, lengths) = (put(&many(offsets)), put(&many(lengths)));
+    }
+    let mut entries = vec![
+        (256_u16, 4_u16, 1, 1),
+        (257, 4, 1, strips),
+        (258, 4, 1, 8),
+        (259, 4, 1, u32::from(compression)),
+        (262, 4, 1, 1),
+        (273, 4, strips, offsets),
+        (277, 4, 1, 1),
+        (278, 4, 1, 1),
+        (279, 4, strips, lengths),
+    ];
+    if tables > 0 {
+        entries.push((347, 7, length_of(&head), head_at));
+    }
+    let directory = put(&u16::try_from(entries.len()).unwrap().to_le_bytes());
+    for (tag, kind, count, value) in entries {
+        put(&[tag.to_le_bytes(), kind.to_le_bytes()].concat());
+        put(&[count.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    put(&[0; 4]);
+    file[4..8].copy_from_slice(&directory.to_le_bytes());
     file
 }
 

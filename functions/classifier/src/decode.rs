@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use crate::error::ClassifyError;
 use crate::jpeg;
 use crate::limits::Limits;
-use crate::webp;
+use crate::{tiff, webp};
 
 /// A decoded picture: RGB as stored, and how it is to be turned.
 ///
@@ -63,9 +63,13 @@ fn decode_as(
     limits: &Limits,
 ) -> Result<Picture, ClassifyError> {
     let refused = |error| refusal(error, format, limits);
-    if format == ImageFormat::WebP {
-        let pixels = webp::largest_frame(encoded).ok_or(corrupt(format))?;
-        limits.check_pixels(pixels)?;
+    match format {
+        ImageFormat::WebP => {
+            let pixels = webp::largest_frame(encoded).ok_or(corrupt(format))?;
+            limits.check_pixels(pixels)?;
+        }
+        ImageFormat::Tiff => tiff::check(encoded, limits)?,
+        _ => {}
     }
     let mut reader = ImageReader::with_format(Cursor::new(encoded), format);
     let mut allowance = image::Limits::no_limits();
@@ -79,9 +83,9 @@ fn decode_as(
     if pixels == 0 || incomplete {
         return Err(corrupt(format));
     }
-    if decoder.total_bytes() > limits.max_decoded_bytes {
-        return Err(ClassifyError::TooMuchMemory { limit: limits.max_decoded_bytes });
-    }
+    let frame = if format == ImageFormat::Jpeg { jpeg::Frame::first(encoded) } else { None };
+    let kept = frame.map_or(0, jpeg::Frame::kept_bytes);
+    limits.check_bytes(decoder.total_bytes().saturating_add(kept))?;
     let orientation = decoder.orientation().map_err(refused)?;
     let decoded = DynamicImage::from_decoder(decoder).map_err(refused)?;
     Ok(Picture { pixels: to_rgb(decoded), orientation })

@@ -1,6 +1,82 @@
-//! Whether a JPEG file is all there: its decoder fills what is missing with grey and says nothing.
+//! What a JPEG file says of itself, where its decoder does not ask: whether it is all there, since
+//! what is missing becomes grey, and what memory its frame takes. Format: ITU-T T.81, annex B.
 
+const START: u8 = 0xd8;
 const END: u8 = 0xd9;
+const SCAN: u8 = 0xda;
+
+/// What a frame's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frame {
+    width: u16,
+    height: u16,
+    components: u8,
+    /// Coefficients that its blocks have, and for how many pixels.
+    coefficients: (u64, u64),
+    progressive: bool,
+}
+
+impl Frame {
+    /// The frame that is decoded: that before the first scan.
+    pub(crate) fn first(encoded: &[u8]) -> Option<Self> {
+        let mut rest = encoded;
+        while let Some(marker) = next_marker(&mut rest) {
+            match marker {
+                SCAN | END => return None,
+                START => {}
+                _ => {
+                    if let Some(frame) = Self::read(marker, rest) {
+                        return Some(frame);
+                    }
+                    rest = behind(rest)?;
+                }
+            }
+        }
+        None
+    }
+
+    /// Whatever could be taken for a frame's header, wherever it stands.
+    pub(crate) fn all(encoded: &[u8]) -> impl Iterator<Item = Self> {
+        let markers = encoded.windows(2).enumerate().filter(|(_, pair)| pair[0] == 0xff);
+        markers.filter_map(|(at, pair)| Self::read(pair[1], encoded.get(at + 2..)?))
+    }
+
+    /// `rest` begins with the length of the segment.
+    fn read(marker: u8, rest: &[u8]) -> Option<Self> {
+        let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+        let (&[l1, l0, _precision, h1, h0, w1, w0, count], rest) = rest.split_first_chunk()?;
+        let number = |high, low| u16::from_be_bytes([high, low]);
+        let fits = number(l1, l0) == 8 + 3 * u16::from(count);
+        let components = rest.get(..3 * usize::from(count)).filter(|_| is_frame && fits)?;
+        // Each has an id, its sampling factors, across and down, and a quantization table.
+        let factors = || components.chunks_exact(3).map(|of| (of[1] >> 4, of[1] & 0xf));
+        let across = factors().map(|(across, _)| across).max()?;
+        let down = factors().map(|(_, down)| down).max()?;
+        let all = factors().map(|(across, down)| u64::from(across) * u64::from(down)).sum();
+        Some(Self {
+            width: number(w1, w0),
+            height: number(h1, h0),
+            components: count,
+            coefficients: (all, (u64::from(across) * u64::from(down)).max(1)),
+            progressive: marker == 0xc2,
+        })
+    }
+
+    pub(crate) fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Decoded as it is, without another colour space.
+    pub(crate) fn decoded_bytes(self) -> u64 {
+        self.pixels() * u64::from(self.components)
+    }
+
+    /// What its decoder keeps until the last of several scans: each coefficient, in two bytes.
+    pub(crate) fn kept_bytes(self) -> u64 {
+        let (coefficients, pixels) = self.coefficients;
+        if self.progressive { 2 * self.pixels() * coefficients / pixels } else { 0 }
+    }
+}
 
 /// Whether the end-of-image marker comes after the last scan (ITU-T T.81, annex B).
 ///
@@ -18,17 +94,20 @@ fn ends_inside(encoded: &[u8]) -> bool {
         match marker {
             END => return true,
             // The beginning alone has no length.
-            0xd8 => {}
-            _ => {
-                let Some((length, _)) = rest.split_first_chunk() else { return false };
-                let Some(behind) = rest.get(usize::from(u16::from_be_bytes(*length))..) else {
-                    return false;
-                };
-                rest = behind;
-            }
+            START => {}
+            _ => match behind(rest) {
+                Some(behind) => rest = behind,
+                None => return false,
+            },
         }
     }
     false
+}
+
+/// What comes after a segment that begins with its length.
+fn behind(segment: &[u8]) -> Option<&[u8]> {
+    let length = u16::from_be_bytes(*segment.first_chunk()?);
+    segment.get(usize::from(length)..)
 }
 
 /// Skips entropy-coded data, with its stuffed zeros and restart markers.
@@ -57,6 +136,23 @@ mod tests {
         {
             assert!(is_complete(&[HEAD, tail].concat()), "{tail:?}");
         }
+    }
+
+    const FRAME: &[u8] = b"\xff\xc2\0\x11\x08\x01\x00\x02\x00\x03\x01\x22\0\x02\x11\0\x03\x11\0";
+
+    #[test]
+    fn a_progressive_frame_keeps_its_coefficients() {
+        let frame = Frame::first(&[b"\xff\xd8\xff\xe1\0\x04xx", FRAME].concat()).unwrap();
+        assert_eq!(frame.pixels(), 0x100 * 0x200);
+        // Luminance, and a quarter of it for each of two colours.
+        assert_eq!(frame.kept_bytes(), 2 * 0x100 * 0x200 * 3 / 2);
+        let mut baseline = FRAME.to_vec();
+        baseline[1] = 0xc0;
+        let frame = Frame::first(&baseline).unwrap();
+        assert_eq!((frame.pixels(), frame.kept_bytes()), (0x100 * 0x200, 0));
+        assert_eq!(Frame::first(&FRAME[..FRAME.len() - 1]), None);
+        assert_eq!(Frame::first(&[HEAD, FRAME].concat()), None);
+        assert_eq!(Frame::all(&[HEAD, FRAME].concat()).count(), 1);
     }
 
     #[test]

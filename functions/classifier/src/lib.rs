@@ -55,6 +55,7 @@ mod rank;
 mod runtime;
 mod session;
 mod stream;
+mod tiff;
 mod webp;
 
 pub use bundle::{

@@ -18,10 +18,18 @@ impl Limits {
         }
         Err(ClassifyError::ImageTooLarge { pixels, limit: self.max_pixels })
     }
+
+    pub(crate) fn check_bytes(&self, bytes: u64) -> Result<(), ClassifyError> {
+        if bytes <= self.max_decoded_bytes {
+            return Ok(());
+        }
+        Err(ClassifyError::TooMuchMemory { limit: self.max_decoded_bytes })
+    }
 }
 
 impl Default for Limits {
-    /// 50 megapixels; 400 MiB, which holds them even as 16-bit RGBA.
+    /// 50 megapixels; 400 MiB, which holds them even as 16-bit RGBA (but not every progressive JPEG
+    /// without subsampling: the coefficients of such a file are kept beside its pixels).
     fn default() -> Self {
         Self { max_pixels: 50_000_000, max_decoded_bytes: 400 << 20 }
     }
