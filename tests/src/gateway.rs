@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,6 +24,8 @@ use crate::event;
 
 /// API Gateway's own limit on a request.
 const MAX_BODY_BYTES: usize = 10 << 20;
+/// Lambda's on an event, with the body in it.
+const MAX_EVENT_BYTES: usize = 6 << 20;
 
 /// Serve `emulator` over HTTP on `listener` until the future is dropped.
 pub async fn serve(listener: TcpListener, emulator: Arc<Emulator>) {
@@ -54,6 +56,9 @@ async fn pass(
     };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let event = to_event(parts.method.as_str(), path, &parts.headers, client, &body.to_bytes());
+    if event.to_string().len() > MAX_EVENT_BYTES {
+        return plain(StatusCode::PAYLOAD_TOO_LARGE);
+    }
     let answer = tokio::task::spawn_blocking(move || {
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         emulator.invoke(&event)
@@ -105,8 +110,12 @@ fn to_response(answer: &Value) -> Option<Response<Full<Bytes>>> {
     response.body(Full::new(body.into())).ok()
 }
 
+/// In API Gateway's own form, as the function had no part in it.
 fn plain(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+    let message = json!({ "message": status.canonical_reason() }).to_string();
+    let mut response = Response::new(Full::new(message.into()));
     *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
 }

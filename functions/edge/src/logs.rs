@@ -34,7 +34,7 @@ impl LogArguments {
         let filter = logs::filter(level).map_err(|_| Error::Invalid {
             flag: "--log (GLIMPSE_LOG)",
             value: level.to_owned(),
-            expected: "error to trace, also by module",
+            expected: "error to trace, also by module: info,glimpse_model_store=debug",
         })?;
         let lines = fmt::layer().with_writer(stderr);
         let registry = tracing_subscriber::registry();

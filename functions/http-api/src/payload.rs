@@ -1,5 +1,7 @@
 //! A request's body, under its limit.
 
+use std::error::Error as _;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
@@ -38,7 +40,8 @@ impl FromRequest<ApiState> for Payload {
 
 /// Whether the body was too long; otherwise it broke off.
 fn is_over_the_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
+    let cause: Option<&LengthLimitError> = error.source().and_then(|cause| cause.downcast_ref());
+    cause.is_some()
 }
 
 /// How the body is compressed, if it is: what it unfolds to could be of any size.

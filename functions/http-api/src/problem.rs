@@ -69,6 +69,9 @@ pub enum Problem {
     /// No such route or model.
     #[error("there is nothing here; GET /openapi.json lists what there is")]
     NotFound,
+    /// A route that this installation lacks a bucket for.
+    #[error("uploads are not set up here (GLIMPSE_UPLOADS_BUCKET and GLIMPSE_RESULTS_BUCKET)")]
+    NoUploads,
     /// The model has another name or version.
     #[error("there is no such model here; there is {name}, version {version}")]
     UnknownModel {
@@ -177,7 +180,9 @@ impl Problem {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_image_format", "Unsupported image format")
             }
             Self::CorruptImage(_) => (S::UNPROCESSABLE_ENTITY, "corrupt_image", "Corrupt image"),
-            Self::NotFound | Self::UnknownModel { .. } => (S::NOT_FOUND, "not_found", "Not found"),
+            Self::NotFound | Self::NoUploads | Self::UnknownModel { .. } => {
+                (S::NOT_FOUND, "not_found", "Not found")
+            }
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
             }

@@ -40,7 +40,7 @@ pub(crate) async fn handle(
     State(state): State<ApiState>,
     Segment(id): Segment,
 ) -> Result<Response, Problem> {
-    let uploads = state.config.uploads.as_ref().ok_or(Problem::NotFound)?;
+    let uploads = state.config.uploads.as_ref().ok_or(Problem::NoUploads)?;
     let id: UploadId = id.parse().map_err(|_| Problem::NotFound)?;
     let client = state.store.s3().await;
     if let Some(result) = result(client, uploads, id).await? {

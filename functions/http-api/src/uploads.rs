@@ -62,7 +62,7 @@ pub(crate) async fn handle(
     State(state): State<ApiState>,
     Payload(body): Payload,
 ) -> Result<(StatusCode, Json<Ticket>), Problem> {
-    let uploads = state.config.uploads.as_ref().ok_or(Problem::NotFound)?;
+    let uploads = state.config.uploads.as_ref().ok_or(Problem::NoUploads)?;
     let Announcement { content_type, content_length } = payload::json(&body)?;
     if !CONTENT_TYPES.contains(&content_type.as_str()) {
         let expected = format!("content_type: expected one of {}", CONTENT_TYPES.join(", "));

@@ -1,19 +1,24 @@
 //! JSON log lines on standard output, as severe as `GLIMPSE_LOG` says.
 
 use tracing::Level;
-use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 const VARIABLE: &str = "GLIMPSE_LOG";
 
+/// What is neither a level nor levels by module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("error, warn, info, debug, trace or off, also by module: warn,glimpse_model_store=debug")]
+pub struct NoLevel;
+
 /// `GLIMPSE_LOG` cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("GLIMPSE_LOG is `{value}`; expected error to trace: {source}")]
+#[error("GLIMPSE_LOG is `{value}`; expected {expected}")]
 pub struct InvalidFilter {
     value: String,
-    source: ParseError,
+    expected: NoLevel,
 }
 
 /// What `value` lets through: a level, which means this product's own lines, or levels by module.
@@ -21,14 +26,18 @@ pub struct InvalidFilter {
 /// Libraries say only what is wrong unless they are named: below that, they print object keys.
 ///
 /// # Errors
-/// When it is neither.
-pub fn filter(value: &str) -> Result<Targets, ParseError> {
-    match value.parse::<Level>() {
-        Ok(level) => {
-            Ok(Targets::new().with_default(level.min(Level::WARN)).with_target("glimpse", level))
-        }
-        Err(_) => value.parse(),
+/// When it is neither. A word alone is no module: most such words are levels with a typing error, and
+/// as modules they would silence everything.
+pub fn filter(value: &str) -> Result<Targets, NoLevel> {
+    if let Ok(level) = value.parse::<Level>() {
+        return Ok(Targets::new()
+            .with_default(level.min(Level::WARN))
+            .with_target("glimpse", level));
     }
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let told = |part: &str| part.contains('=') || is_level(part.trim());
+    let all_told = value.split(',').all(told);
+    value.parse().ok().filter(|_| all_told).ok_or(NoLevel)
 }
 
 /// Start logging; `GLIMPSE_LOG` is as [`filter`] takes it, `info` where it is unset or empty.
@@ -46,7 +55,7 @@ pub fn start() -> Result<(), InvalidFilter> {
     let lines = fmt::layer().json().flatten_event(true).with_span_list(false);
     tracing_subscriber::registry().with(lines.with_filter(shown)).init();
     match (filter, value) {
-        (Err(source), Some(value)) => Err(InvalidFilter { value, source }),
+        (Err(expected), Some(value)) => Err(InvalidFilter { value, expected }),
         _ => Ok(()),
     }
 }
@@ -65,6 +74,9 @@ mod tests {
         assert!(!error.would_enable("aws_smithy_runtime", &Level::WARN));
         let named = filter("warn,aws_smithy_runtime=debug").unwrap();
         assert!(named.would_enable("aws_smithy_runtime", &Level::DEBUG));
-        assert!(filter("glimpse=loud").is_err());
+        for wrong in ["glimpse=loud", "warning", "loud", "info,glimpse_edge", "debug,", ""] {
+            assert_eq!(filter(wrong), Err(NoLevel), "{wrong}");
+        }
+        assert!(filter("off").is_ok_and(|off| !off.would_enable("glimpse", &Level::ERROR)));
     }
 }

@@ -134,7 +134,11 @@ fn what_cannot_start_is_told_with_exit_code_2() {
         (&["classify", "--json", "--csv", "."], "cannot be used with"),
         (&["classify", "--top-k", "0", "."], "--top-k"),
         (&["classify", "--threads", "0", "."], "GLIMPSE_THREADS is `0`"),
-        (&["classify", "--log", "loud?=x", "."], "GLIMPSE_LOG"),
+        (&["classify", "--log", "loud", "."], "GLIMPSE_LOG"),
+        (&["classify", "--min-score", "2", "."], "from 0 to 1"),
+        (&["classify", "--min-score", "NaN", "."], "from 0 to 1"),
+        (&["watch", "./a.JPG", "--output", "out"], "not a directory"),
+        (&["watch", ".", "--output", "out", "--move-to", "./new/sorted"], "outside the watched"),
         (&["classify", "--model", none, "."], "does not exist"),
         (&["classify", "--model", "https://host/model", "."], "GLIMPSE_MODEL_URI"),
         (&["classify", "--explain", "out", "."], "explain"),
@@ -148,6 +152,7 @@ fn what_cannot_start_is_told_with_exit_code_2() {
         assert!(error.contains(reason), "{arguments:?}: {error}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
+    assert!(!folder.path().join("new").exists());
 }
 
 #[test]

@@ -159,7 +159,8 @@ fn without_buckets_there_are_no_uploads() {
     let world = World::toy();
     let api = Api::new(world.store.clone(), ApiConfig::default());
     let order = json!({ "content_type": "image/png", "content_length": 9 });
-    api.post_json("/uploads", &order).problem(404, "not_found");
+    let problem = api.post_json("/uploads", &order).problem(404, "not_found");
+    assert!(problem["detail"].as_str().unwrap().contains("GLIMPSE_UPLOADS_BUCKET"), "{problem}");
     api.get(&format!("/results/{}", id_given(Duration::ZERO))).problem(404, "not_found");
 }
 

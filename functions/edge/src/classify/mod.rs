@@ -51,9 +51,9 @@ pub struct Arguments {
     #[arg(short = 'k', long, env = "GLIMPSE_TOP_K", hide_env_values = true, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     top_k: Option<u16>,
-    /// Leave out labels with a lower score, 0 to 1; the best one stays
+    /// Leave predictions with a lower score out, 0 to 1; the label is the best one all the same
     #[arg(long, env = "GLIMPSE_MIN_SCORE", hide_env_values = true, value_name = "SCORE")]
-    #[arg(default_value_t = 0.0)]
+    #[arg(default_value_t = 0.0, value_parser = score)]
     min_score: f32,
     /// Write for each picture a PNG that shows where in it the label comes from
     #[arg(long, env = "GLIMPSE_EXPLAIN", hide_env_values = true, value_name = "DIR")]
@@ -69,6 +69,12 @@ pub struct Arguments {
     model: ModelArguments,
     #[command(flatten)]
     log: LogArguments,
+}
+
+/// As the API takes it.
+fn score(text: &str) -> Result<f32, String> {
+    let score = text.parse().ok().filter(|score| (0.0..=1.0).contains(score));
+    score.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 /// Classify all that is named.

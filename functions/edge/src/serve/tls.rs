@@ -37,8 +37,8 @@ impl TlsArguments {
         };
         let chain: Result<Vec<_>, pem::Error> =
             CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
-        let chain = chain.map_err(unusable(certificate))?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(unusable(key))?;
+        let chain = chain.map_err(pem("certificate", certificate))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(pem("private key", key))?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(unusable(certificate))?
@@ -47,6 +47,17 @@ impl TlsArguments {
         let mut config = config.map_err(unusable(certificate))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+/// What PEM files lack is said by rustls without saying what was looked for.
+fn pem(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> Error {
+    move |error| {
+        let reason = match error {
+            pem::Error::NoItemsFound => format!("it holds no {what} in PEM form"),
+            error => error.to_string(),
+        };
+        Error::Tls { path: path.to_owned(), reason }
     }
 }
 

@@ -37,6 +37,10 @@ fn one<'a>(argument: &'a OsStr, s3: &'a Bucket) -> Items<'a> {
     if path.is_dir() {
         return walk(path);
     }
+    let is_remote = |text: &str| text.starts_with("https://") || text.starts_with("http://");
+    if text.is_some_and(is_remote) && !path.exists() {
+        return Box::new(once(Err((argument.to_string_lossy().into_owned(), Failure::Remote))));
+    }
     // A file may have a name that looks like a glob.
     match text.filter(|text| text.contains(['*', '?', '['])) {
         Some(pattern) if !path.exists() => some(argument, matching(pattern)),
@@ -70,16 +74,21 @@ fn matching<'a>(pattern: &str) -> Items<'a> {
     }
 }
 
-/// The pictures in a folder and below, by name.
+/// The pictures in a folder and below, by name. None is no error: a folder may be empty for a while.
 fn walk<'a>(folder: &Path) -> Items<'a> {
-    Box::new(entries(folder).filter_map(|entry| match entry {
+    let items = entries(folder).filter_map(|entry| match entry {
         Ok(entry) if is_file(&entry) => Some(Ok(Source::File(entry.into_path()))),
         Ok(_) => None,
         Err(error) => {
             let path = error.path().map(PathBuf::from).unwrap_or_default();
             Some(Err(unreadable(&path, &error)))
         }
-    }))
+    });
+    let mut items = items.peekable();
+    if items.peek().is_none() {
+        tracing::warn!(folder = %folder.display(), "there are no pictures in the folder");
+    }
+    Box::new(items)
 }
 
 /// The pictures in a folder and below, by name; what cannot be read is left out.

@@ -45,12 +45,18 @@ pub enum Failure {
     /// No such file or object.
     #[error("there is no such file or object")]
     NotFound,
+    /// An address of the web.
+    #[error("it is no file: download it, or name an object as s3://bucket/key")]
+    Remote,
     /// A glob or prefix that nothing fits.
     #[error("nothing fits it")]
     NoMatch,
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
+    /// It has no bytes.
+    #[error("it is empty")]
+    Empty,
     /// Over the limit.
     #[error("it is larger than {limit} bytes (GLIMPSE_MAX_FILE_BYTES)")]
     TooLarge {
@@ -74,9 +80,10 @@ impl Failure {
     /// A stable code; the API's where the API has one.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::Remote => "not_found",
             Self::NoMatch => "no_match",
             Self::Unreadable(_) => "unreadable",
+            Self::Empty => "missing_image",
             Self::TooLarge { .. } => "payload_too_large",
             Self::Picture { code, .. } => code,
             Self::Internal => "internal",

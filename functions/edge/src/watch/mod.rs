@@ -9,6 +9,7 @@ mod settling;
 mod shelf;
 mod stamp;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -88,6 +89,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let stop = runtime.block_on(async { Stop::listen() })?;
     let folder = arguments.folder.canonicalize();
     let folder = folder.map_err(Error::path("watch the folder", &arguments.folder))?;
+    if !folder.is_dir() {
+        return Err(Error::path("watch the folder", folder)(ErrorKind::NotADirectory.into()));
+    }
     let journal = Journal::open(&arguments.output)?;
     let shelf = arguments.move_to.as_deref().map(|to| Shelf::new(to, &folder)).transpose()?;
     // Before the first look, so that what comes meanwhile is not missed.

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -27,16 +27,18 @@ impl Shelf {
     /// # Errors
     /// When it cannot be made, or is inside the `watched` folder: pictures would be seen again.
     pub fn new(to: &Path, watched: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(to).map_err(Error::path("make the folder", to))?;
-        let root = to.canonicalize().map_err(Error::path("use the folder", to))?;
-        if root.starts_with(watched) {
+        let absolute = path::absolute(to).map_err(Error::path("use the folder", to))?;
+        // Looked at before it is made: a folder that is refused is not left behind.
+        let existing = absolute.ancestors().find_map(|folder| folder.canonicalize().ok());
+        if existing.is_some_and(|folder| folder.starts_with(watched)) {
             return Err(Error::Invalid {
                 flag: "--move-to (GLIMPSE_MOVE_TO)",
                 value: to.display().to_string(),
                 expected: "a folder outside the watched one",
             });
         }
-        Ok(Self(root))
+        fs::create_dir_all(to).map_err(Error::path("make the folder", to))?;
+        Ok(Self(to.canonicalize().map_err(Error::path("use the folder", to))?))
     }
 
     /// Move a picture to its label's folder, or to the one of broken pictures.

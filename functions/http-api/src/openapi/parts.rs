@@ -10,7 +10,16 @@ pub(super) const PIXEL: &str = concat!(
 
 /// Every status of a problem, and its codes.
 pub(super) const PROBLEMS: [(u16, &[&str]); 10] = [
-    (400, &["invalid_json", "missing_image", "invalid_base64", "invalid_parameter", "incomplete_body"]),
+    (
+        400,
+        &[
+            "invalid_json",
+            "missing_image",
+            "invalid_base64",
+            "invalid_parameter",
+            "incomplete_body",
+        ],
+    ),
     (401, &["unauthorized"]),
     (404, &["not_found"]),
     (405, &["method_not_allowed"]),
@@ -121,6 +130,7 @@ mod tests {
             Problem::from(ClassifyError::UnsupportedFormat),
             Problem::from(ClassifyError::Corrupt { format: "PNG" }),
             Problem::NotFound,
+            Problem::NoUploads,
             Problem::UnknownModel { name: text(), version: text() },
             Problem::MethodNotAllowed,
             Problem::ModelUnavailable,

@@ -24,13 +24,13 @@ pub(super) fn paths() -> Map<String, Value> {
             "summary": "The bundle's description, and what the model can do",
             "responses": or_problem(json_answer("The model", "Model"), &[401, 500, 503])
         } },
-        "/openapi.json": page("openapi", "This document", "application/json", "object"),
-        "/docs": page("docs", "This document as a page", "text/html", "string"),
-        "/": page("page", "A web page to try it", "text/html", "string")
+        "/openapi.json": page("openapi", "This document", "application/json", "object", &[401]),
+        "/docs": page("docs", "This document as a page", "text/html", "string", &[401]),
+        "/": page("page", "A web page to try it", "text/html", "string", &[])
     }))
 }
 
-fn page(id: &str, summary: &str, media_type: &str, kind: &str) -> Value {
+fn page(id: &str, summary: &str, media_type: &str, kind: &str, statuses: &[u16]) -> Value {
     json!({ "get": {
         "operationId": id,
         "tags": ["service"],
@@ -38,6 +38,6 @@ fn page(id: &str, summary: &str, media_type: &str, kind: &str) -> Value {
         "responses": or_problem(json!({
             "description": summary,
             "content": { media_type: { "schema": { "type": kind } } }
-        }), &[401])
+        }), statuses)
     } })
 }

@@ -62,6 +62,11 @@ fn explain(path: &Path, error: &std::io::Error) -> LoadError {
     let what = path.display().to_string();
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::IsADirectory => LoadError::Missing { what },
+        ErrorKind::NotADirectory => {
+            let reason =
+                "a file is in the place of the folder; name the bundle's folder".to_owned();
+            LoadError::Unreachable { what, reason }
+        }
         _ => LoadError::Unreachable { what, reason: error.to_string() },
     }
 }
