@@ -33,6 +33,8 @@ STEPS = {
 # Where a step's name is not its module's: `list` would hide a built-in.
 MODULES = {"list": "versions"}
 
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements.txt"
+
 
 def main() -> int:
     """Run one step. Its module is imported alone: most steps need no PyTorch."""
@@ -44,13 +46,19 @@ def main() -> int:
             steps.add_parser(step, help=purpose)
         parser.parse_args()
         return 2
-    module = importlib.import_module(f"glimpse_models.{MODULES.get(name, name)}")
-    module.add_arguments(steps.add_parser(name, description=module.__doc__))
-    arguments = parser.parse_args()
     try:
-        module.run(arguments)
+        module = importlib.import_module(f"glimpse_models.{MODULES.get(name, name)}")
+        module.add_arguments(steps.add_parser(name, description=module.__doc__))
+        module.run(parser.parse_args())
     except Refused as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"{name}: the package {error.name} is not installed for {sys.executable}; in the folder models, "
+            f"once: {INSTALL}; then in each shell: . .venv/bin/activate",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
