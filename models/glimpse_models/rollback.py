@@ -1,4 +1,7 @@
-"""Make an earlier published version current: the one before, or any by name."""
+"""Make an earlier published version current: the one before, or any by name.
+
+The service does not read which is current: it takes the GLIMPSE_MODEL_URI that is printed.
+"""
 
 from __future__ import annotations
 
