@@ -21,33 +21,50 @@ from urllib.parse import quote
 BUCKET, KEY, VERSION, STATUS = range(4)
 
 
-def listed(bucket: str, listing: str) -> Iterator[list[str]]:
+class Refused(Exception):  # noqa: N818 -- it reads as what happened
+    """The input makes no manifest; says why, and what to give instead."""
+
+
+def listed(bucket: str, listing: bytes) -> Iterator[list[str]]:
     """The lines for `aws s3api list-objects-v2`; an empty bucket has no `Contents`, or no text."""
-    for found in json.loads(listing or "{}").get("Contents") or []:
-        if not found["Key"].endswith("/"):
-            yield [bucket, quote(found["Key"], safe="/")]
+    try:
+        keys = [found["Key"] for found in json.loads(listing or "{}").get("Contents") or []]
+        yield from ([bucket, quote(key, safe="/")] for key in keys if not key.endswith("/"))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Refused(
+            "standard input is no listing; give what aws s3api list-objects-v2 --output json prints"
+        ) from error
 
 
 def failed(report: Path) -> Iterator[list[str]]:
     """The lines for a report's failed tasks. Keys are encoded there as the manifest had them."""
-    with report.open(encoding="utf-8", newline="") as lines:
-        for row in csv.reader(lines):
-            if len(row) > STATUS and row[STATUS] == "failed":
-                yield [row[BUCKET], row[KEY], row[VERSION]] if row[VERSION] else row[:VERSION]
+    try:
+        with report.open(encoding="utf-8", newline="") as lines:
+            for row in csv.reader(lines):
+                if len(row) > STATUS and row[STATUS] == "failed":
+                    yield [row[BUCKET], row[KEY], row[VERSION]] if row[VERSION] else row[:VERSION]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise Refused(
+            f"{report} cannot be read: {why}; give the CSV files in the report's folder results"
+        ) from error
 
 
 def main(arguments: list[str]) -> int:
     """Write the manifest that is asked for."""
-    match arguments:
-        case ["list", bucket]:
-            lines = list(listed(bucket, sys.stdin.read()))
-        case ["failed", *reports] if reports:
-            lines = [line for report in reports for line in failed(Path(report))]
-        case _:
-            print(__doc__, file=sys.stderr)
-            return 2
-    if len({len(line) for line in lines}) > 1:
-        print("some objects have a version and some have none: make two jobs", file=sys.stderr)
+    try:
+        match arguments:
+            case ["list", bucket]:
+                lines = list(listed(bucket, sys.stdin.buffer.read()))
+            case ["failed", *reports] if reports:
+                lines = [line for report in reports for line in failed(Path(report))]
+            case _:
+                print(__doc__, file=sys.stderr)
+                return 2
+        if len({len(line) for line in lines}) > 1:
+            raise Refused("some objects have a version and some have none: make two jobs")
+    except Refused as error:
+        print(f"{arguments[0]}: {error}", file=sys.stderr)
         return 1
     csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
     return 0

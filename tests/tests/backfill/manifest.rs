@@ -65,13 +65,34 @@ on two lines""#;
     assert_eq!(of_failed(&[&first, &second]), "b,a%2Cb,v1\nb,d%20e,v3\n");
 }
 
+#[track_caller]
+fn refused(output: &Output, sentence: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(sentence) && said.lines().count() == 1, "{said}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let [good, binary] = ["good.csv", "binary.csv"].map(|name| folder.path().join(name));
+    std::fs::write(&good, "b,a,,failed,200,,\n").unwrap();
+    std::fs::write(&binary, b"PK\xff\xfe").unwrap();
+    for path in [folder.path(), &folder.path().join("none.csv"), &binary] {
+        let output = run(&["failed", good.to_str().unwrap(), path.to_str().unwrap()], "");
+        refused(&output, &format!("{} cannot be read", path.display()));
+    }
+    for listing in ["CONTENTS\ta.jpg", "[]", r#"{"Contents": [{"key": "a.jpg"}]}"#] {
+        refused(&run(&["list", "pictures"], listing), "standard input is no listing");
+    }
+}
+
 #[test]
 fn what_cannot_be_one_manifest_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.csv");
     std::fs::write(&report, "b,a,v1,failed,200,,\nb,c,,failed,200,,\n").unwrap();
-    let output = run(&["failed", report.to_str().unwrap()], "");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("make two jobs"));
+    refused(&run(&["failed", report.to_str().unwrap()], ""), "make two jobs");
     assert_eq!(run(&["failed"], "").status.code(), Some(2));
 }
