@@ -27,9 +27,17 @@ def run(arguments: argparse.Namespace) -> None:
         found = repository.get(f"{version}/bundle.json")
         if found is None:
             continue
-        manifest = json.loads(found[0])
         star = "*" if current is not None and current.version == version else " "
+        print(f"{star} {version}  {_about(found[0])}")
+
+
+def _about(stored: bytes) -> str:
+    """What `bundle.json` tells; one damaged version must not hide the others."""
+    try:
+        manifest = json.loads(stored)
         size = manifest["files"]["model.onnx"]["bytes"] / 1e6
         top1 = manifest.get("metrics", {}).get("int8_top1")
         quality = "not measured" if top1 is None else f"top-1 {top1:.4f}"
-        print(f"{star} {version}  {manifest['created_at']}  {size:.1f} MB  {quality}")
+        return f"{manifest['created_at']}  {size:.1f} MB  {quality}"
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return "its bundle.json is no bundle's; publish the model again as a new version"

@@ -144,6 +144,18 @@ def test_a_malformed_pointer_is_refused_and_can_be_made_anew(
     assert current(s3) == "1.0.0"
 
 
+@pytest.mark.parametrize("text", ["no JSON", "[]", '{"files": {}}', '{"files": {"model.onnx": 1}}'])
+def test_a_damaged_version_does_not_hide_the_others(
+    s3: dict[str, str], bundle: Path, text: str
+) -> None:
+    ok("publish", "--bundle", bundle, "--to", PLACE, **s3)
+    client(s3).put_object(Bucket="models", Key="colours/0.9.0/bundle.json", Body=text.encode())
+    damaged, whole = ok("list", "--of", PLACE, **s3).splitlines()
+    assert "0.9.0  its bundle.json is no bundle's" in damaged
+    assert "* 1.0.0" in whole
+    assert "top-1" in whole
+
+
 def test_a_write_that_meets_another_is_tried_again(s3: dict[str, str]) -> None:
     conflict = ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
     with mock.patch.dict("os.environ", s3):
