@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +71,23 @@ def run(arguments: argparse.Namespace) -> None:
             f"{arguments.run[-1]} is no training run; name one that went on from it, last"
         )
     name = f"{bundle.name} {bundle.version}"
-    if report[-1]["model"] != name:
+    last = _told(arguments.report, lambda: str(report[-1]["model"]))
+    if last != name:
         raise Refused(
-            f"{arguments.report} ends with {report[-1]['model']}, not {name}; run evaluate with this bundle last"
+            f"{arguments.report} ends with {last}, not {name}; run evaluate with this bundle last"
         )
-    manifest = read_manifest(arguments.bundle)
+    manifest, described = read_manifest(arguments.bundle), arguments.bundle / "bundle.json"
     explained = _read(arguments.faithfulness) if arguments.faithfulness else None
+    runs = " or ".join(str(folder / "run.json") for folder in arguments.run)
     parts = [
         f"# {name}",
-        _about(manifest, records, arguments.about_data),
-        _figures(report),
-        _scores(manifest),
-        _explanation(explained),
-        _weak_spots(report[-1]),
+        _told(f"{described} or {runs}", lambda: _about(manifest, records, arguments.about_data)),
+        _told(arguments.report, lambda: _figures(report)),
+        _told(described, lambda: _scores(manifest)),
+        _told(arguments.faithfulness, lambda: _explanation(explained)),
+        _told(arguments.report, lambda: _weak_spots(report[-1])),
         f"## Limits\n\n{arguments.limits}" if arguments.limits else "",
-        _making(records, arguments.made_by, bundle.sha256),
+        _told(runs, lambda: _making(records, arguments.made_by, bundle.sha256)),
     ]
     text = "\n\n".join(part for part in parts if part)
     arguments.out.write_text(f"{text}\n", encoding="utf-8")
@@ -196,4 +199,15 @@ def _read(path: Path) -> Any:
         raise Refused(
             f"{path} does not exist; train writes run.json, evaluate --out writes report.json"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    return _told(path, lambda: json.loads(path.read_text(encoding="utf-8")))
+
+
+def _told(by: object, tell: Callable[[], Any]) -> Any:
+    """What a record tells, unless it lacks some of it or has it in another form."""
+    try:
+        return tell()
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise Refused(
+            f"{by} is not what the steps write: {why}; give the file as it was written"
+        ) from error

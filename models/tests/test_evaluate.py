@@ -94,6 +94,39 @@ def test_the_card_tells_what_the_records_hold(
     assert "does not exist" in refused(*base, "--report", tmp_path / "none.json")
 
 
+def test_a_damaged_record_makes_no_card(trained: Path, bundle: Path, tmp_path: Path) -> None:
+    record = json.loads((trained / "run.json").read_text())
+    figures = dict.fromkeys(("loss", "top1", "top5", "ece_raw", "ece"), 0.5)
+    row = {"model": "colours 1.0.0", "kind": "bundle, int8", "images": 20, **figures}
+    row |= {"classes": [], "most_confused": []}
+    files = {name: tmp_path / name for name in ("run.json", "report.json", "faithfulness.json")}
+    base = ("card", "--bundle", bundle, "--run", tmp_path, "--out", tmp_path / "CARD.md")
+    base = (*base, "--report", files["report.json"])
+
+    def write(name: str, content: object) -> None:
+        files[name].write_text(json.dumps(content))
+
+    write("run.json", record)
+    write("report.json", [row])
+    ok(*base)
+    (tmp_path / "CARD.md").unlink()
+    for name, good, damaged in (
+        ("run.json", record, {**record, "hours": "two"}),
+        ("run.json", record, {**record, "hardware": None}),
+        ("run.json", record, {**record, "data": {"name": "colours"}}),
+        ("report.json", [row], []),
+        ("report.json", [row], [{**row, "loss": None}]),
+        ("report.json", [row], [{**row, "classes": [{"label": "red"}]}]),
+    ):
+        write(name, damaged)
+        assert f"{files[name]} is not what the steps write" in refused(*base), damaged
+        write(name, good)
+    files["faithfulness.json"].write_text("no JSON")
+    said = refused(*base, "--faithfulness", files["faithfulness.json"])
+    assert "faithfulness.json is not what the steps write" in said
+    assert not (tmp_path / "CARD.md").exists()
+
+
 def test_one_script_makes_bundle_and_card_of_finished_runs(
     trained: Path, tiny: Path, tmp_path: Path
 ) -> None:
