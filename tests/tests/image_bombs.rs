@@ -67,7 +67,7 @@ fn bombs() -> Vec<Bomb> {
             "TIFF, the same split over its tables",
             tiff_of(JPEG, &jpeg(16_000, 16_000), 1, 24),
         ),
-        too_large("TIFF, one JPEG many times", tiff_of(JPEG, &jpeg(1000, 1000), 60, 0)),
+        too_large("TIFF, one JPEG many times", tiff_of(JPEG, &jpeg(1000, 1000), 120, 0)),
         too_large("TIFF, progressive JPEG", tiff_of(JPEG, &progressive(8000, 6000), 1, 0)),
         too_large("TIFF, the same bytes many times", tiff_of(DEFLATE, &[0; 100_000], 6000, 0)),
         too_large("WebP, lossless", webp_lossless(16_383, 16_383)),

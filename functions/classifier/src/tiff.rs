@@ -40,10 +40,14 @@ pub(crate) fn check(encoded: &[u8], limits: &Limits) -> Result<(), ClassifyError
         let after = if chunks.tables.is_empty() { 0 } else { 2 };
         let whole = [tables, chunk.get(after..).unwrap_or_default()].concat();
         for frame in Frame::all(&whole) {
+            limits.check_pixels(frame.pixels())?;
             pixels += frame.pixels();
-            limits.check_pixels(pixels)?;
             limits.check_bytes(frame.decoded_bytes() + frame.kept_bytes())?;
         }
+    }
+    // Tiles at the edges reach beyond the picture.
+    if pixels > limits.max_pixels.saturating_mul(2) {
+        return Err(ClassifyError::ImageTooLarge { pixels, limit: limits.max_pixels });
     }
     Ok(())
 }
