@@ -1,7 +1,7 @@
 //! `glimpse classify` with pictures in S3.
 
 use glimpse_tests::edge::glimpse;
-use glimpse_tests::s3::S3Server;
+use glimpse_tests::s3::{Fault, S3Server};
 use image::ImageFormat;
 
 use super::classify::lines;
@@ -38,4 +38,28 @@ fn objects_and_prefixes_are_classified_like_files() {
     }
     let codes: Vec<_> = lines[21..].iter().map(|line| line["error"]["code"].clone()).collect();
     assert_eq!(codes, ["unsupported_image_format", "not_found", "no_match"]);
+}
+
+#[test]
+fn what_s3_or_the_sdk_says_is_told_in_one_line_of_words() {
+    let server = S3Server::start(&["tiles"]);
+    let bundle = toy::bundle(Graph::MeanColour);
+    let said = |endpoint: Option<&str>| {
+        let mut command = glimpse(bundle.path());
+        command.envs(server.environment());
+        if let Some(endpoint) = endpoint {
+            command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_ENDPOINT_URL_S3", endpoint);
+        }
+        let output = command.args(["classify", "s3://tiles/one.png"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        lines(&output.stdout)[0]["error"]["detail"].as_str().unwrap().to_owned()
+    };
+    let nobody = said(Some("http://127.0.0.1:9"));
+    assert!(
+        nobody.contains("Connection refused") && !nobody.contains("DispatchFailure"),
+        "{nobody}"
+    );
+    server.faults().plan("one.png", Fault::Archived, 1);
+    let archived = said(None);
+    assert!(archived.contains("InvalidObjectState: The object's storage class"), "{archived}");
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
-use glimpse_model_store::ModelStore;
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use glimpse_model_store::{ModelStore, reason};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -61,7 +61,7 @@ impl Bucket {
             Err(error) => {
                 let failure = match error.code() {
                     Some("NoSuchBucket") => Failure::NotFound,
-                    _ => Failure::Unreadable(DisplayErrorContext(&error).to_string()),
+                    _ => Failure::Unreadable(reason(&error)),
                 };
                 (vec![Err((format!("s3://{bucket}/{prefix}"), failure))], None)
             }
@@ -89,7 +89,7 @@ impl Bucket {
         let get = self.store.s3().await.get_object().bucket(bucket).key(key);
         let mut object = get.send().await.map_err(|error| match error.code() {
             Some("NoSuchKey" | "NoSuchBucket") => Failure::NotFound,
-            _ => Failure::Unreadable(DisplayErrorContext(&error).to_string()),
+            _ => Failure::Unreadable(reason(&error)),
         })?;
         let mut bytes = Vec::new();
         while let Some(part) = object.body.next().await {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::BytesMut;
@@ -14,6 +14,7 @@ use tokio::task;
 
 use super::content_range::ContentRange;
 use crate::error::LoadError;
+use crate::reason::{causes, reason};
 use crate::verify::{Hashed, Hasher};
 
 /// Large enough that a request's latency is small beside its transfer, small enough that hashing
@@ -106,7 +107,7 @@ impl Object<'_> {
                 .unreachable("access denied; without s3:ListBucket a missing object reads so too")
                 .into(),
             Some(416) => self.unreachable("it is empty").into(),
-            _ => self.unreachable(&DisplayErrorContext(error).to_string()).into(),
+            _ => self.unreachable(&reason(error)).into(),
         }
     }
 
@@ -214,7 +215,7 @@ async fn drain(
     filled: &mut usize,
 ) -> Result<(), String> {
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| DisplayErrorContext(&error).to_string())?;
+        let chunk = chunk.map_err(|error| causes(&error))?;
         let Some(space) = buffer.get_mut(*filled..*filled + chunk.len()) else {
             return Err("the body is longer than announced".to_owned());
         };
