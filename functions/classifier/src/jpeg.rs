@@ -1,6 +1,8 @@
 //! What a JPEG file says of itself, where its decoder does not ask: whether it is all there, since
 //! what is missing becomes grey, and what memory its frame takes. Format: ITU-T T.81, annex B.
 
+use std::iter::from_fn;
+
 const START: u8 = 0xd8;
 const END: u8 = 0xd9;
 const SCAN: u8 = 0xda;
@@ -19,20 +21,9 @@ pub(crate) struct Frame {
 impl Frame {
     /// The frame that is decoded: that before the first scan.
     pub(crate) fn first(encoded: &[u8]) -> Option<Self> {
-        let mut rest = encoded;
-        while let Some(marker) = next_marker(&mut rest) {
-            match marker {
-                SCAN | END => return None,
-                START => {}
-                _ => {
-                    if let Some(frame) = Self::read(marker, rest) {
-                        return Some(frame);
-                    }
-                    rest = behind(rest)?;
-                }
-            }
-        }
-        None
+        segments(encoded)
+            .take_while(|(marker, _)| !matches!(*marker, SCAN | END))
+            .find_map(|(marker, rest)| Self::read(marker, rest))
     }
 
     /// Whatever could be taken for a frame's header, wherever it stands.
@@ -84,24 +75,19 @@ impl Frame {
 pub(crate) fn is_complete(encoded: &[u8]) -> bool {
     // Nearly always. Should a truncated file end with these bytes, it was cut inside a segment before
     // the first scan (a thumbnail, for instance), and then the decoder itself refuses it.
-    encoded.ends_with(&[0xff, END]) || ends_inside(encoded)
+    encoded.ends_with(&[0xff, END]) || segments(encoded).any(|(marker, _)| marker == END)
 }
 
-/// Walk the markers, for files with something behind the end.
-fn ends_inside(encoded: &[u8]) -> bool {
-    let mut rest = encoded;
-    while let Some(marker) = next_marker(&mut rest) {
-        match marker {
-            END => return true,
-            // The beginning alone has no length.
-            START => {}
-            _ => match behind(rest) {
-                Some(behind) => rest = behind,
-                None => return false,
-            },
-        }
-    }
-    false
+/// The markers, each with all that comes behind it, until a segment that reaches beyond the file.
+fn segments(encoded: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut next = Some(encoded);
+    from_fn(move || {
+        let mut rest = next.take()?;
+        let marker = next_marker(&mut rest)?;
+        // Beginning and end alone have no length.
+        next = if matches!(marker, START | END) { Some(rest) } else { behind(rest) };
+        Some((marker, rest))
+    })
 }
 
 /// What comes after a segment that begins with its length.

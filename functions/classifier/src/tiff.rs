@@ -33,11 +33,13 @@ pub(crate) fn check(encoded: &[u8], limits: &Limits) -> Result<(), ClassifyError
     if !chunks.are_jpeg {
         return Ok(());
     }
+    // As the decoder joins them: where there are tables, their end and a chunk's beginning go.
+    let (tables, after) = match chunks.tables.split_last_chunk::<2>() {
+        Some((tables, _end)) => (tables, 2),
+        None => (&[][..], 0),
+    };
     let mut pixels = 0;
     for chunk in slices() {
-        // As the decoder joins them: an end and a beginning are left out.
-        let tables = chunks.tables.get(..chunks.tables.len().saturating_sub(2)).unwrap_or_default();
-        let after = if chunks.tables.is_empty() { 0 } else { 2 };
         let whole = [tables, chunk.get(after..).unwrap_or_default()].concat();
         for frame in Frame::all(&whole) {
             limits.check_pixels(frame.pixels())?;
