@@ -139,6 +139,7 @@ fn what_cannot_start_is_told_with_exit_code_2() {
         (&["classify", "--min-score", "NaN", "."], "from 0 to 1"),
         (&["watch", "./a.JPG", "--output", "out"], "not a directory"),
         (&["watch", ".", "--output", "out", "--move-to", "./new/sorted"], "outside the watched"),
+        (&["watch", "sub", "--output", "out", "--move-to", "./no/../sub/s"], "outside the watched"),
         (&["classify", "--model", none, "."], "does not exist"),
         (&["classify", "--model", "https://host/model", "."], "GLIMPSE_MODEL_URI"),
         (&["classify", "--explain", "out", "."], "explain"),

@@ -27,18 +27,26 @@ impl Shelf {
     /// # Errors
     /// When it cannot be made, or is inside the `watched` folder: pictures would be seen again.
     pub fn new(to: &Path, watched: &Path) -> Result<Self, Error> {
-        let absolute = path::absolute(to).map_err(Error::path("use the folder", to))?;
-        // Looked at before it is made: a folder that is refused is not left behind.
-        let existing = absolute.ancestors().find_map(|folder| folder.canonicalize().ok());
-        if existing.is_some_and(|folder| folder.starts_with(watched)) {
-            return Err(Error::Invalid {
+        let outside = |folder: &Path| {
+            if !folder.starts_with(watched) {
+                return Ok(());
+            }
+            Err(Error::Invalid {
                 flag: "--move-to (GLIMPSE_MOVE_TO)",
                 value: to.display().to_string(),
                 expected: "a folder outside the watched one",
-            });
+            })
+        };
+        let absolute = path::absolute(to).map_err(Error::path("use the folder", to))?;
+        // Looked at before it is made, so that what is refused is not left behind, and after: only
+        // then is it known where `..` behind a folder that is not there yet leads to.
+        if let Some(above) = absolute.ancestors().find_map(|above| above.canonicalize().ok()) {
+            outside(&above)?;
         }
         fs::create_dir_all(to).map_err(Error::path("make the folder", to))?;
-        Ok(Self(to.canonicalize().map_err(Error::path("use the folder", to))?))
+        let root = to.canonicalize().map_err(Error::path("use the folder", to))?;
+        outside(&root)?;
+        Ok(Self(root))
     }
 
     /// Move a picture to its label's folder, or to the one of broken pictures.
