@@ -21,13 +21,19 @@ fn objects_and_prefixes_are_classified_like_files() {
     }
     server.put("tiles", "many/readme.txt", b"words".to_vec());
     server.put("tiles", "many/99.png", b"words".to_vec());
+    server.put("tiles", "empty.png", Vec::new());
     let mut command = glimpse(bundle.path());
     command.envs(server.environment()).args(["classify", "s3://tiles/one.png"]);
-    command.args(["s3://tiles/many/", "s3://tiles/absent.png", "s3://tiles/none/"]);
+    command.args([
+        "s3://tiles/many/",
+        "s3://tiles/absent.png",
+        "s3://tiles/none/",
+        "s3://tiles/empty.png",
+    ]);
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let lines = lines(&output.stdout);
-    assert_eq!(lines.len(), 24, "{lines:?}");
+    assert_eq!(lines.len(), 25, "{lines:?}");
     assert_eq!(
         (&lines[0]["file"], &lines[0]["label"]),
         (&"s3://tiles/one.png".into(), &"red".into())
@@ -37,7 +43,7 @@ fn objects_and_prefixes_are_classified_like_files() {
         assert_eq!(line["label"], "green");
     }
     let codes: Vec<_> = lines[21..].iter().map(|line| line["error"]["code"].clone()).collect();
-    assert_eq!(codes, ["unsupported_image_format", "not_found", "no_match"]);
+    assert_eq!(codes, ["unsupported_image_format", "not_found", "no_match", "missing_image"]);
 }
 
 #[test]

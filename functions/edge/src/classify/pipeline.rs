@@ -149,7 +149,11 @@ impl Pipeline<'_> {
 }
 
 fn decode(model: &Classifier, bytes: Result<Vec<u8>, Failure>) -> Ready {
-    Ok(model.prepare(&bytes?)?)
+    let bytes = bytes?;
+    if bytes.is_empty() {
+        return Err(Failure::Empty);
+    }
+    Ok(model.prepare(&bytes)?)
 }
 
 fn tell(ready: &SyncSender<Ready>, outcome: Ready) {

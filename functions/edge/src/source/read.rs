@@ -38,14 +38,10 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Seen, Failure> {
 /// Read to the end, up to `limit` bytes.
 ///
 /// # Errors
-/// When it cannot be read, is empty or longer.
+/// When it cannot be read or is longer.
 pub fn read(from: impl Read, limit: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = from.take(limit.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|error| Failure::Unreadable(error.to_string()))?;
-    match bytes.len() as u64 {
-        0 => Err(Failure::Empty),
-        length if length > limit => Err(Failure::TooLarge { limit }),
-        _ => Ok(bytes),
-    }
+    if bytes.len() as u64 > limit { Err(Failure::TooLarge { limit }) } else { Ok(bytes) }
 }
