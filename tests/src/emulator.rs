@@ -1,5 +1,6 @@
 //! The function under AWS's Lambda runtime interface emulator.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
@@ -114,16 +115,32 @@ impl Emulator {
         }
     }
 
-    /// The emulator's process id; the function is its child.
+    /// The function's process id, between its start and its end.
     #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.process.id()
+    pub fn function(&self) -> Option<i32> {
+        // Go starts children from any of its threads.
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).ok()?;
+        threads.flatten().find_map(|thread| {
+            let children = fs::read_to_string(thread.path().join("children")).ok()?;
+            children.split_whitespace().next()?.parse().ok()
+        })
+    }
+
+    /// End the function. It leads a group of its own, and would notice only later that the emulator
+    /// has gone: what is measured meanwhile would be measured beside it.
+    fn end_function(&self) {
+        let Some(function) = self.function() else { return };
+        let _ = killpg(Pid::from_raw(function), Signal::SIGKILL);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.function() == Some(function) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // The function is the emulator's child, in the group that the emulator leads.
+        self.end_function();
         if let Ok(group) = i32::try_from(self.process.id()) {
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }

@@ -88,29 +88,12 @@ impl Running {
 
     /// Largest resident set of the function's process so far.
     pub fn peak_bytes(&self) -> Result<u64, Failure> {
-        let emulator = self.emulator.pid();
-        let children =
-            std::fs::read_to_string(format!("/proc/{emulator}/task/{emulator}/children"));
-        let function = match children.as_deref().map(str::trim) {
-            Ok(child) if !child.is_empty() => child.to_owned(),
-            // The Go runtime starts children from any of its threads.
-            _ => child_of(emulator)?,
-        };
+        let function = self.emulator.function().ok_or("the emulator has no child")?;
         let status = std::fs::read_to_string(format!("/proc/{function}/status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes = line.and_then(|line| line.split_whitespace().next());
         Ok(kilobytes.ok_or("no VmHWM")?.parse::<u64>()? * 1024)
     }
-}
-
-fn child_of(parent: u32) -> Result<String, Failure> {
-    for thread in std::fs::read_dir(format!("/proc/{parent}/task"))? {
-        let children = std::fs::read_to_string(thread?.path().join("children"))?;
-        if let Some(child) = children.split_whitespace().next() {
-            return Ok(child.to_owned());
-        }
-    }
-    Err("the emulator has no child".into())
 }
 
 /// The smallest function there can be, on the Lambda runtime API:
