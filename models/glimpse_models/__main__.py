@@ -17,6 +17,7 @@ STEPS = {
     "quantize": "float ONNX → int8 ONNX, calibrated with pictures",
     "bundle": "ONNX or weights → a bundle that the service loads",
     "calibrate": "the same bundle with a temperature, so that its scores are honest",
+    "fuse": "the same bundle with its graph fused, for shorter cold starts",
     "faithfulness": "do a bundle's class maps show what its answers rest on?",
     "overhead": "what a bundle's further outputs cost a run that does not ask for them",
     "card": "the model card of a bundle, from the records of train and evaluate",

@@ -103,6 +103,8 @@ def run(arguments: argparse.Namespace) -> None:
     seed, part = held_out(records, arguments.held_out, arguments.seed)
     data = open_data(arguments.data, seed, part) if arguments.data else None
     source = load(arguments.model)
+    if isinstance(source, onnx.ModelProto):
+        wrap.refuse_fused(source, arguments.model)
     labels = labels_for(arguments.labels, source, data)
     model = prepare(source, len(labels), arguments.normalise, arguments.side)
     if data is not None and arguments.float_model is None and wrap.is_quantized(model):

@@ -22,7 +22,7 @@ from glimpse_models.data import HELD_OUT, Split, open_data
 from glimpse_models.errors import Refused
 from glimpse_models.manifest import in_the_making, now, write_manifest
 from glimpse_models.metrics import Targets, calibration_error, softmax
-from glimpse_models.verify import verify
+from glimpse_models.verify import verify_before
 
 FEWEST = 100  # pictures that a temperature is fitted on
 COLDEST, HOTTEST = 0.05, 20.0
@@ -57,11 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     """The same model and labels under a new version, with a temperature."""
     from glimpse_models.evaluate import answers
 
-    old = verify(arguments.bundle)
-    if arguments.version == old.version or arguments.out.resolve() == old.folder.resolve():
-        raise Refused(
-            f"{old.name} {old.version} never changes; give another --version and another --out"
-        )
+    old = verify_before(arguments.bundle, arguments.version, arguments.out)
     data = open_data(arguments.data, arguments.seed, arguments.held_out)
     classifier = open_classifier(arguments.bundle)
     logits, _ = answers(classifier, data.validation, data.labels)

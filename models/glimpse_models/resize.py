@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Change the declared shapes; the weights stay as they are."""
     manifest = read_manifest(arguments.bundle)
-    model = onnx.load(arguments.bundle / "model.onnx")
+    source = arguments.bundle / "model.onnx"
+    model = onnx.load(source)
+    wrap.refuse_fused(model, source)
     wrap.resize(model, arguments.side)
     about = {
         "name": f"{manifest['name']}-{arguments.side}",

@@ -30,6 +30,7 @@ from glimpse_models.errors import Refused
 from glimpse_models.network import State
 from glimpse_models.preprocess import InputSpec
 from glimpse_models.verify import verify
+from glimpse_models.wrap import refuse_fused
 
 EPSILON = nn.BatchNorm2d(1).eps
 EXPECTED = "unfold takes bundles whose weights `export` wrote; train others with what made them"
@@ -68,6 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
 def constants(path: Path) -> State:
     """The weights and biases of convolutions and linear layers, as floats, by their modules' names."""
     model = onnx.load(path)
+    refuse_fused(model, path)
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in values:

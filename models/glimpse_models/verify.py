@@ -40,6 +40,16 @@ def verify(folder: Path) -> Verified:
     return Verified(folder, manifest["name"], manifest["version"], str(entry(path)["sha256"]))
 
 
+def verify_before(folder: Path, version: str, out: Path) -> Verified:
+    """The bundle that `out` will hold a further version of; refuses to change this one."""
+    old = verify(folder)
+    if version == old.version or out.resolve() == folder.resolve():
+        raise Refused(
+            f"{old.name} {old.version} never changes; give another --version and another --out"
+        )
+    return old
+
+
 def check(model: Path, classes: int) -> int:
     """Run the model as the service would; gives its input side."""
     session = open_session(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -45,6 +46,19 @@ RESHAPES = ("to_rows", "to_pixels")
 def is_quantized(model: onnx.ModelProto) -> bool:
     """Whether any of it is in int8."""
     return any(node.op_type in INT8 for node in model.graph.node)
+
+
+def is_fused(model: onnx.ModelProto) -> bool:
+    """Whether its convolutions are ONNX Runtime's own, which the step `fuse` leaves."""
+    return any(
+        (node.domain, node.op_type) == ("com.microsoft", "QLinearConv") for node in model.graph.node
+    )
+
+
+def refuse_fused(model: onnx.ModelProto, path: Path) -> None:
+    """Steps that change a model know ONNX's operators."""
+    if is_fused(model):
+        raise Refused(f"{path} is fused, which is for serving alone; give the model it was before")
 
 
 def is_wrapped(model: onnx.ModelProto) -> bool:
