@@ -102,7 +102,7 @@ bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 bench-outputs: $(VENV)/.stamp ## measure what explanation and embedding cost a request that asks for neither
 	cd models && ../$(VENV)/bin/python -m glimpse_models overhead --bundle default
 
-bench-lambda: onnxruntime emulator pictures target/venv-baseline/.stamp target/bundle-224 ## measure cold start, latency, memory
+bench-lambda: onnxruntime emulator pictures target/venv-baseline/.stamp target/bundle-224-fused ## measure cold start, latency, memory
 	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
 	$(CARGO) bench --locked --package glimpse-tests --bench lambda
 
@@ -113,6 +113,10 @@ bench-edge: onnxruntime pictures target/bundle-224 ## measure classify against t
 # The default bundle's weights at 224 pixels: the size that ResNet50 is known at.
 target/bundle-224: models/default/bundle.json $(VENV)/.stamp
 	cd models && ../$(VENV)/bin/python -m glimpse_models resize --bundle default --side 224 --resize 256 --out ../$@
+	@touch $@
+
+target/bundle-224-fused: target/bundle-224
+	cd models && ../$(VENV)/bin/python -m glimpse_models fuse --bundle ../$< --version fused --out ../$@
 	@touch $@
 
 $(VENV)/.stamp: models/requirements.txt models/requirements-dev.txt

@@ -125,7 +125,7 @@ pub fn verdict(what: &str, ours: Duration, other: Duration, target: f64) {
     bound(what, ours.as_secs_f64() / other.as_secs_f64(), target);
 }
 
-/// A ratio that is no target but explains one.
+/// A ratio without a target.
 pub fn note(what: &str, part: Duration, whole: Duration) {
     println!("  ratio {what:40} {:.2}", part.as_secs_f64() / whole.as_secs_f64());
 }

@@ -1,0 +1,89 @@
+//! From the start of a process to its first answer.
+
+use std::path::Path;
+
+use glimpse_tests::s3::S3Server;
+
+use crate::Failure;
+use crate::measure::{self, Floor, median, ms};
+use crate::peers::{Peer, Running};
+
+/// How many rounds there are at least.
+const ROUNDS: usize = 15;
+
+/// From the first invocation, which starts the process, to its answer.
+pub fn run(server: &S3Server, bundle: &Path, event: &str) -> Result<(), Failure> {
+    let folder = bundle.to_string_lossy();
+    let uri = server.publish(bundle, "models", "bench/1");
+    let mut peers = vec![
+        Peer::glimpse("glimpse, model in S3", &uri),
+        Peer::glimpse("glimpse, model in a folder", &folder),
+        Peer::python("Python handler, model in S3", &uri),
+        Peer::python("Python handler, model in a folder", &folder),
+        Peer::empty(),
+    ];
+    let fused = format!("{folder}-fused");
+    if Path::new(&fused).is_dir() {
+        let uri = server.publish(Path::new(&fused), "models", "bench/fused");
+        peers.push(Peer::glimpse("glimpse, fused model in S3", &uri));
+        peers.push(Peer::glimpse("glimpse, fused model in a folder", &fused));
+    }
+    let mut floors = Vec::new();
+    let mut times = vec![Vec::new(); peers.len()];
+    // What ran before leaves its mark on a start, such as memory that the machine still holds: each
+    // comes after each of the others equally often.
+    let orders = balanced_orders(peers.len() + 1);
+    let rounds = ROUNDS.next_multiple_of(orders.len());
+    for round in 0..rounds {
+        measure::progress("cold starts", round, rounds);
+        for &turn in &orders[round % orders.len()] {
+            if let Some(peer) = peers.get(turn) {
+                let running = Running::start(peer, server)?;
+                times[turn].push(measure::time(|| running.invoke(event))?);
+            } else {
+                floors.push(Floor::in_a_fresh_process(bundle)?);
+            }
+        }
+    }
+    let floor = median(floors.iter().map(Floor::total));
+    println!("\nCold start: process start to first answer, 500 x 375 JPEG, median of {rounds}");
+    println!("  {:36}{:>8.1} ms", "what cannot be avoided", ms(floor));
+    for (stage, of) in Floor::STAGES {
+        println!("    {stage:34}{:>8.1} ms", ms(median(floors.iter().map(of))));
+    }
+    let medians: Vec<_> = times.into_iter().map(median).collect();
+    for (peer, median) in peers.iter().zip(&medians) {
+        println!("  {:36}{:>8.1} ms", peer.name, ms(*median));
+    }
+    let [ours_s3, ours_folder, python_s3, python_folder, _, ref fused @ ..] = medians[..] else {
+        return Ok(());
+    };
+    measure::verdict("glimpse from S3 / unavoidable", ours_s3, floor, 1.35);
+    measure::verdict("glimpse from S3 / Python from S3", ours_s3, python_s3, 0.55);
+    measure::verdict("glimpse from S3 / Python from a folder", ours_s3, python_folder, 0.55);
+    measure::verdict("glimpse / Python, both from a folder", ours_folder, python_folder, 0.55);
+    if let [fused_s3, fused_folder] = *fused {
+        measure::note("fused / QDQ, both from S3", fused_s3, ours_s3);
+        measure::note("fused / QDQ, both from a folder", fused_folder, ours_folder);
+    }
+    Ok(())
+}
+
+/// Orders of `0..n` in which each comes after each of the others equally often: the rows of a Latin
+/// square balanced for carry-over, and the same backwards where `n` is odd.
+///
+/// Source: E. J. Williams, Experimental designs balanced for the estimation of residual effects of
+/// treatments, Australian Journal of Scientific Research 2 (1949).
+fn balanced_orders(n: usize) -> Vec<Vec<usize>> {
+    // 0, 1, n − 1, 2, n − 2, …: neighbours differ by each number once.
+    let zigzag =
+        |place: usize| if place % 2 == 1 { place.div_ceil(2) } else { (n - place / 2) % n };
+    let rows = (0..n).map(|row| (0..n).map(|place| (zigzag(place) + row) % n).collect());
+    let mut orders: Vec<Vec<usize>> = rows.collect();
+    if n % 2 == 1 {
+        let backwards: Vec<_> =
+            orders.iter().map(|row| row.iter().rev().copied().collect()).collect();
+        orders.extend(backwards);
+    }
+    orders
+}
