@@ -22,7 +22,7 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 
 test: ## set up and run all the tests
 	@rm -f target/skipped-tests.txt
-	@$(MAKE) --no-print-directory test-rust test-clients test-models test-scaling lint-template test-stack test-sam-local test-browser test-edge-package
+	@$(MAKE) --no-print-directory test-rust test-clients test-models test-scaling lint-template test-stack test-sam-local test-browser test-edge-package test-arm
 	@test ! -s target/skipped-tests.txt || { echo "skipped:"; cat target/skipped-tests.txt; }
 
 check: ## formatting, clippy with warnings denied, lock files
@@ -60,6 +60,9 @@ test-browser: onnxruntime emulator pictures ## the web page in Chromium; screens
 test-edge-package: onnxruntime pictures target/venv-edge/.stamp ## the edge package, installed on a bare Debian without a network
 	$(BINARIES)
 	cd infra/edge && ../../target/venv-edge/bin/python -m pytest
+
+test-arm: pictures $(VENV)/.stamp ## the default bundle on 64-bit ARM, under QEMU
+	cd models && ../$(VENV)/bin/python -m pytest -p no:cacheprovider ../tests/arm
 
 test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
 	@infra/tools/install
@@ -145,4 +148,4 @@ $(CLIENTS)/.stamp: tests/clients/requirements.txt
 	$(CLIENTS)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-clients openapi test-models test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test check test-rust test-arm test-clients openapi test-models test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
