@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use glimpse_http_api::{ApiConfig, ApiState, router, without_stage};
 use glimpse_model_store::{ModelStore, StoreConfig};
-use glimpse_telemetry::{emf, logs};
+use glimpse_telemetry::{emf, lambda, logs};
 use lambda_http::tower::ServiceBuilder;
 
 // Pictures are worked on by threads that may block; what is left for this one is waiting, and a
@@ -14,6 +14,9 @@ async fn main() -> ExitCode {
     glimpse_classifier::prepare_process();
     glimpse_classifier::use_one_heap();
     if let Err(error) = logs::start() {
+        return refuse(&error);
+    }
+    if let Err(error) = lambda::check() {
         return refuse(&error);
     }
     if let Err(error) = emf::start() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use glimpse_model_store::{ModelStore, StoreConfig};
 use glimpse_s3_events::{EventsConfig, Handler, Invocation, Worker};
-use glimpse_telemetry::{emf, logs};
+use glimpse_telemetry::{emf, lambda, logs};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -15,6 +15,9 @@ async fn main() -> ExitCode {
     glimpse_classifier::prepare_process();
     glimpse_classifier::use_one_heap();
     if let Err(error) = logs::start() {
+        return refuse(&error);
+    }
+    if let Err(error) = lambda::check() {
         return refuse(&error);
     }
     if let Err(error) = emf::start() {

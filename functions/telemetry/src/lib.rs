@@ -4,5 +4,6 @@
 //! reads; elsewhere any recorder of the `metrics` facade takes them. Without one they cost nothing.
 
 pub mod emf;
+pub mod lambda;
 pub mod logs;
 pub mod measure;

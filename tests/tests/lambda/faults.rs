@@ -1,8 +1,10 @@
 //! Faults of S3 and of the cache, seen by the function's caller.
 
+use std::process::Command;
+
 use glimpse_tests::emulator::Emulator;
-use glimpse_tests::event;
 use glimpse_tests::s3::Fault;
+use glimpse_tests::{event, workspace};
 use serde_json::json;
 
 use crate::common::answer::without_timing;
@@ -152,4 +154,15 @@ fn walk(folder: &std::path::Path, depth: usize) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
     folders.flat_map(|folder| walk(&folder, depth - 1)).collect()
+}
+
+#[test]
+fn started_by_hand_it_says_who_starts_it() {
+    for binary in [workspace::this_profiles_bootstrap(), workspace::s3_events()] {
+        let done = Command::new(binary).env_clear().output().unwrap();
+        assert_eq!(done.status.code(), Some(1));
+        let [out, err] = [done.stdout, done.stderr].map(|of| String::from_utf8(of).unwrap());
+        assert!(out.contains("AWS_LAMBDA_RUNTIME_API is not set: AWS Lambda starts this"), "{out}");
+        assert_eq!(err, "");
+    }
 }

@@ -1,0 +1,25 @@
+//! Whether the process was started by AWS Lambda: its runtime library panics elsewhere.
+
+/// What the runtime library reads of its environment.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
+const VARIABLES: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+];
+
+/// The environment is not that of a Lambda function.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0} is not set: AWS Lambda starts this program, or its emulator as in `make demo`; \
+     as a server of its own, start `glimpse serve`"
+)]
+pub struct NotOnLambda(&'static str);
+
+/// # Errors
+/// When a variable that Lambda sets is absent.
+pub fn check() -> Result<(), NotOnLambda> {
+    let absent = |name: &&&str| std::env::var_os(name).is_none();
+    VARIABLES.iter().find(absent).map_or(Ok(()), |name| Err(NotOnLambda(name)))
+}
