@@ -13,6 +13,7 @@ use glimpse_tests::s3::S3Server;
 use glimpse_tests::{event, gateway, workspace};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -152,9 +153,11 @@ fn stay(emulator: Arc<Emulator>) -> Result<(), Failure> {
         println!("\nor open {endpoint}/ in a browser. The function itself, without the gateway before it:\n");
         println!("  curl -d @events/http-api-v2.json {}\n", emulator.url());
         println!("Ctrl-C ends it.");
+        let mut terminated = signal(SignalKind::terminate())?;
         tokio::select! {
             () = gateway::serve(listener, emulator) => {}
             interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = terminated.recv() => {}
         }
         Ok(())
     })
