@@ -151,6 +151,11 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     let app = observed(router.layer(middleware::from_fn_with_state(Arc::new(gate), gate::pass)));
     let socket = listen::bind(arguments.listen).await?;
+    if arguments.bearer_token_file.is_none() && !arguments.listen.ip().is_loopback() {
+        tracing::warn!(
+            "whoever reaches this address may use it: --bearer-token-file asks for a token"
+        );
+    }
     if let Some(address) = arguments.metrics_listen {
         tokio::spawn(listen::plain(listen::bind(address).await?, metrics.routes()));
     }
