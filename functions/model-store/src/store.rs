@@ -136,7 +136,8 @@ impl ModelStore {
         let limit = state.config.load_deadline;
         let fresh = reload(&state.config, &state.client, current);
         let fresh = tokio::time::timeout(limit, fresh).await;
-        let Some(loaded) = fresh.unwrap_or(Err(LoadError::Deadline { limit }))? else {
+        let fresh = fresh.unwrap_or(Err(LoadError::Deadline { limit }));
+        let Some(loaded) = fresh.inspect_err(|_| measure::model_load_failed())? else {
             return Ok(Refreshed::Unchanged);
         };
         state.loaded.store(Some(Arc::new(loaded)));

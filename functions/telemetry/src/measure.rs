@@ -10,7 +10,7 @@ use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 pub const COLD_START: &str = "ColdStart";
 /// From the start of a load until the model was ready.
 pub const MODEL_LOAD_MS: &str = "ModelLoadMs";
-/// Loads that failed.
+/// Loads that failed, of a changed model too.
 pub const MODEL_LOAD_FAILURES: &str = "ModelLoadFailures";
 /// From encoded bytes to RGB.
 pub const DECODE_MS: &str = "DecodeMs";

@@ -75,6 +75,8 @@ fn a_bad_bundle_is_refused_and_the_old_one_keeps_serving() {
         let (running, address) = Running::serve(command.env("GLIMPSE_REFRESH_MS", "50"));
         replace(bad.path(), bundle.path());
         running.wait_for(refused);
+        let metrics = String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
+        assert!(metrics.contains("glimpse_model_load_failures_total "), "{metrics}");
         assert_eq!(version(address), "1");
         assert_eq!(ask(address, &post(&red())).json()["label"], "red");
         let good = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!("3"));
