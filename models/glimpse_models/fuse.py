@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         manifest["created_at"] = now()
         manifest["files"] = {**manifest["files"], "model.onnx": entry(fused)}
         manifest["provenance"] = {
-            **manifest["provenance"],
+            **manifest.get("provenance", {}),
             "fused_from": {"version": old.version, "sha256": old.sha256},
             "fused_by": f"onnxruntime {onnxruntime.__version__}",
         }
