@@ -16,9 +16,6 @@ async fn main() -> ExitCode {
     if let Err(error) = logs::start() {
         return refuse(&error);
     }
-    if let Err(error) = lambda::check() {
-        return refuse(&error);
-    }
     if let Err(error) = emf::start() {
         return refuse(&error);
     }
@@ -27,6 +24,9 @@ async fn main() -> ExitCode {
         (Err(error), _) => return refuse(&error),
         (_, Err(error)) => return refuse(&error),
     };
+    if let Err(error) = lambda::check() {
+        return refuse(&error);
+    }
     let store = ModelStore::new(store);
     // The load runs while the runtime starts; the first request waits for what is left of it.
     store.warm();

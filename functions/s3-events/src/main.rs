@@ -17,9 +17,6 @@ async fn main() -> ExitCode {
     if let Err(error) = logs::start() {
         return refuse(&error);
     }
-    if let Err(error) = lambda::check() {
-        return refuse(&error);
-    }
     if let Err(error) = emf::start() {
         return refuse(&error);
     }
@@ -31,6 +28,9 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
+    if let Err(error) = lambda::check() {
+        return refuse(&error);
+    }
     let store = ModelStore::new(store);
     // The load runs while the runtime starts; the first object waits for what is left of it.
     store.warm();

@@ -159,7 +159,9 @@ fn walk(folder: &std::path::Path, depth: usize) -> Vec<std::path::PathBuf> {
 #[test]
 fn started_by_hand_it_says_who_starts_it() {
     for binary in [workspace::this_profiles_bootstrap(), workspace::s3_events()] {
-        let done = Command::new(binary).env_clear().output().unwrap();
+        let mut command = Command::new(binary);
+        command.env_clear().env("GLIMPSE_MODEL_URI", "s3://models/resnet50/1");
+        let done = command.env("GLIMPSE_RESULTS_BUCKET", "results").output().unwrap();
         assert_eq!(done.status.code(), Some(1));
         let [out, err] = [done.stdout, done.stderr].map(|of| String::from_utf8(of).unwrap());
         assert!(out.contains("AWS_LAMBDA_RUNTIME_API is not set: AWS Lambda starts this"), "{out}");
