@@ -59,10 +59,10 @@ test-browser: onnxruntime emulator pictures ## the web page in Chromium; screens
 
 test-edge-package: onnxruntime pictures target/venv-edge/.stamp ## the edge package, installed on a bare Debian without a network
 	$(BINARIES)
-	cd infra/edge && ../../target/venv-edge/bin/python -m pytest
+	cd infra/edge && PYTHONPATH=../../tests ../../target/venv-edge/bin/python -m pytest -p skips
 
 test-arm: pictures $(VENV)/.stamp ## the default bundle on 64-bit ARM, under QEMU
-	cd models && ../$(VENV)/bin/python -m pytest -p no:cacheprovider ../tests/arm
+	cd models && PYTHONPATH=../tests ../$(VENV)/bin/python -m pytest -p skips -p no:cacheprovider ../tests/arm
 
 test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
 	@infra/tools/install

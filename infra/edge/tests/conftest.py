@@ -16,13 +16,6 @@ ARCH = platform.machine()
 VERSIONS = ("1.0.0", "1.1.0")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count what was skipped where the other tests count it."""
-    with (ROOT / "target/skipped-tests.txt").open("a") as skipped:
-        for report in terminalreporter.stats.get("skipped", []):
-            skipped.write(f"{report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}\n")
-
-
 @pytest.fixture(scope="session")
 def packages() -> Path:
     """A folder with the package in two versions, of the binary that cargo built last for tests."""

@@ -1,14 +1,14 @@
-"""Skipped tests are counted where the other tests count theirs."""
+"""A plugin for pytest (`-p skips`): skipped tests are counted where all others are, with the reason."""
 
 from pathlib import Path
 
 import pytest
 
-TARGET = Path(__file__).resolve().parents[2] / "target"
+SKIPPED = Path(__file__).resolve().parents[1] / "target/skipped-tests.txt"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A line each, with the reason."""
-    with (TARGET / "skipped-tests.txt").open("a") as skipped:
+    """A line each."""
+    with SKIPPED.open("a") as skipped:
         for report in terminalreporter.stats.get("skipped", []):
             skipped.write(f"{report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}\n")
