@@ -40,7 +40,7 @@ test-clients: onnxruntime emulator $(CLIENTS)/.stamp ## official clients, schema
 	$(CLIENTS)/bin/python -m pytest -p no:cacheprovider tests/clients
 
 openapi: ## write docs/openapi.json anew
-	$(CARGO) run --quiet --locked --package glimpse-http-api --example openapi
+	$(CARGO) run --quiet --locked --package glimpse-api --example openapi
 
 test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest

@@ -13,7 +13,7 @@ use common::api::{Api, request, store_config};
 use common::encode::{crc32, encode, textured};
 use common::toy;
 use glimpse_classifier::{ClassifyError, Limits, decode};
-use glimpse_http_api::ApiConfig;
+use glimpse_api::ApiConfig;
 use glimpse_model_store::ModelStore;
 use http::Method;
 use image::ImageFormat;

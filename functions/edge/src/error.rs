@@ -21,7 +21,7 @@ pub enum Error {
     Store(#[from] glimpse_model_store::ConfigError),
     /// A variable or flag of the API.
     #[error(transparent)]
-    Api(#[from] glimpse_http_api::ConfigError),
+    Api(#[from] glimpse_api::ConfigError),
     /// A flag or a variable with a value that clap cannot judge.
     #[error("{flag} is `{value}`; expected {expected}")]
     Invalid {

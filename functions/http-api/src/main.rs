@@ -1,8 +1,10 @@
 //! The Lambda function: configuration in, parts built, the Router handed to the runtime.
 
+mod event;
+
 use std::process::ExitCode;
 
-use glimpse_http_api::{ApiConfig, ApiState, router, without_stage};
+use glimpse_api::{ApiConfig, ApiState, router};
 use glimpse_model_store::{ModelStore, StoreConfig};
 use glimpse_telemetry::{emf, lambda, logs};
 use lambda_http::tower::ServiceBuilder;
@@ -31,7 +33,7 @@ async fn main() -> ExitCode {
     // The load runs while the runtime starts; the first request waits for what is left of it.
     store.warm();
     let router = router(ApiState::new(store, api).one_request_at_a_time());
-    let service = ServiceBuilder::new().map_request(without_stage).service(router);
+    let service = ServiceBuilder::new().map_request(event::without_stage).service(router);
     match lambda_http::run(service).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&*error),

@@ -1,6 +1,6 @@
 //! Every row of the error table, and the whole text of each in one snapshot.
 
-use glimpse_http_api::ApiConfig;
+use glimpse_api::ApiConfig;
 use glimpse_model_store::ModelStore;
 use glimpse_tests::workspace;
 use http::Method;

@@ -1,6 +1,6 @@
 //! `{"s3": {"bucket", "key"}}`: pictures that are in S3 already.
 
-use glimpse_http_api::ApiConfig;
+use glimpse_api::ApiConfig;
 use glimpse_tests::s3::Fault;
 use glimpse_tests::workspace;
 use serde_json::json;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use glimpse_http_api::ApiConfig;
+use glimpse_api::ApiConfig;
 use glimpse_model_store::{ModelSource, ModelStore, Sha256Digest, StoreConfig};
 use glimpse_tests::s3::S3Server;
 use glimpse_tests::workspace;

@@ -1,6 +1,6 @@
 //! What becomes of an object: a label, an error record, or a failure that is tried again.
 
-use glimpse_http_api::ApiConfig;
+use glimpse_api::ApiConfig;
 use glimpse_s3_events::HandlerError;
 use glimpse_tests::s3::Fault;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use glimpse_http_api::{ApiConfig, UploadsConfig};
+use glimpse_api::{ApiConfig, UploadsConfig};
 use serde_json::{Value, json};
 
 use crate::common::api::{Api, block_on};

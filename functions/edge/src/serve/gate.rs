@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use glimpse_http_api::Problem;
+use glimpse_api::Problem;
 use http::{HeaderValue, Method, header};
 use metrics::gauge;
 use tokio::sync::Semaphore;

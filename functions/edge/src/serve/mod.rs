@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::middleware;
 use clap::Args;
-use glimpse_http_api::{ApiConfig, ApiState, Batching, observed, routes};
+use glimpse_api::{ApiConfig, ApiState, Batching, observed, routes};
 use glimpse_model_store::ModelStore;
 use tokio::runtime::Runtime;
 

@@ -94,7 +94,7 @@ impl Failure {
 impl From<ClassifyError> for Failure {
     fn from(error: ClassifyError) -> Self {
         let detail = error.to_string();
-        Self::Picture { code: glimpse_http_api::Problem::from(error).code(), detail }
+        Self::Picture { code: glimpse_api::Problem::from(error).code(), detail }
     }
 }
 

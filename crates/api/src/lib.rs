@@ -10,7 +10,6 @@ mod config;
 mod docs_page;
 mod html;
 mod inference;
-mod lambda;
 mod members;
 mod model;
 mod object;
@@ -34,7 +33,6 @@ use http::{Method, StatusCode};
 
 pub use batching::Batching;
 pub use config::{ApiConfig, ConfigError, UploadsConfig};
-pub use lambda::without_stage;
 pub use problem::Problem;
 pub use state::ApiState;
 pub use telemetry::RequestId;

@@ -1,10 +1,9 @@
 //! From the requests that `lambda_http` makes of events to those that the router takes.
 
 use axum::body::Body;
+use glimpse_api::RequestId;
 use http::Uri;
 use lambda_http::{RequestExt as _, request::RequestContext};
-
-use crate::telemetry::RequestId;
 
 /// The router's request: the path without the API's stage, and Lambda's request id.
 pub fn without_stage(request: lambda_http::Request) -> http::Request<Body> {
