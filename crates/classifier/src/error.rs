@@ -179,3 +179,28 @@ pub enum ClassifyError {
         output: &'static str,
     },
 }
+
+impl ClassifyError {
+    /// The stable code of the error, the same in HTTP answers, result objects, records and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnsupportedFormat | Self::UnsupportedVariant { .. } => "unsupported_image_format",
+            Self::ImageTooLarge { .. } | Self::TooMuchMemory { .. } => "image_too_large",
+            Self::Corrupt { .. } => "corrupt_image",
+            Self::InvalidPixels { .. }
+            | Self::NoClassMaps
+            | Self::NoEmbedding
+            | Self::NotAmongTheBest { .. } => "invalid_parameter",
+            Self::Overlay(_) | Self::Inference(_) | Self::NotFinite | Self::OutputShape { .. } => {
+                "internal"
+            }
+        }
+    }
+
+    /// Whether the picture itself is at fault: trying again with the same one cannot help.
+    #[must_use]
+    pub fn is_bad_picture(&self) -> bool {
+        matches!(self.code(), "unsupported_image_format" | "image_too_large" | "corrupt_image")
+    }
+}

@@ -1,6 +1,6 @@
 //! The result object: what came of one object and one model, and nothing that differs the next time.
 
-use glimpse_classifier::{ClassifyError, Manifest, Prediction, Ranked};
+use glimpse_classifier::{Manifest, Prediction, Ranked};
 use serde::{Deserialize, Serialize};
 
 use crate::object::Object;
@@ -121,16 +121,5 @@ impl Content {
             Self::Labels { .. } => None,
             Self::Error { error } => Some(error.code),
         }
-    }
-}
-
-/// The code of a picture's own fault; `None` where it is not the picture's.
-pub(crate) fn code_of(error: &ClassifyError) -> Option<&'static str> {
-    use ClassifyError as E;
-    match error {
-        E::UnsupportedFormat | E::UnsupportedVariant { .. } => Some("unsupported_image_format"),
-        E::ImageTooLarge { .. } | E::TooMuchMemory { .. } => Some("image_too_large"),
-        E::Corrupt { .. } => Some("corrupt_image"),
-        _ => None,
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::EventsConfig;
 use crate::object::Object;
-use crate::record::{Content, Model, Record, Source, code_of};
+use crate::record::{Content, Model, Record, Source};
 use crate::results::{self, Existing, Put};
 use crate::source::{self, Fetched};
 
@@ -199,13 +199,11 @@ impl Worker {
                 measure::prediction(timing.decode, timing.preprocess, timing.infer);
                 Ok(prediction.into())
             }
-            Ok(Err(error)) => match code_of(&error) {
-                Some(code) => Ok(Content::refused(code, &error)),
-                None => {
-                    tracing::error!(%error, source = ?std::error::Error::source(&error), "inference failed");
-                    Err(Failure::Model)
-                }
-            },
+            Ok(Err(error)) if error.is_bad_picture() => Ok(Content::refused(error.code(), &error)),
+            Ok(Err(error)) => {
+                tracing::error!(%error, source = ?std::error::Error::source(&error), "inference failed");
+                Err(Failure::Model)
+            }
             Err(error) => {
                 tracing::error!(%error, "a classification did not end");
                 Err(Failure::Internal)

@@ -66,7 +66,7 @@ pub enum Failure {
     /// Read, but no picture that can be classified.
     #[error("{detail}")]
     Picture {
-        /// The API's code.
+        /// The classifier's code.
         code: &'static str,
         /// What the classifier says.
         detail: String,
@@ -93,8 +93,7 @@ impl Failure {
 
 impl From<ClassifyError> for Failure {
     fn from(error: ClassifyError) -> Self {
-        let detail = error.to_string();
-        Self::Picture { code: glimpse_api::Problem::from(error).code(), detail }
+        Self::Picture { code: error.code(), detail: error.to_string() }
     }
 }
 
