@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
-use glimpse_classifier::{Classifier, Options};
 use glimpse_api::{ApiConfig, ApiState, router};
+use glimpse_classifier::{Classifier, Options};
 use glimpse_model_store::{ModelSource, ModelStore, StoreConfig};
 use glimpse_tests::workspace;
 use http::{Method, Request, header};

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use glimpse_classifier::{Limits, decode};
 use glimpse_api::ApiConfig;
+use glimpse_classifier::{Limits, decode};
 use glimpse_model_store::{ModelStore, StoreConfig};
 use image::{DynamicImage, ImageFormat};
 use proptest::collection::vec;
