@@ -138,6 +138,11 @@ target/venv-edge/.stamp: infra/edge/requirements.txt
 	target/venv-edge/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
+target/venv-pictures/.stamp: tests/pictures/requirements.txt
+	$(PYTHON) -m venv target/venv-pictures
+	target/venv-pictures/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
 target/venv-baseline/.stamp: tests/baseline/requirements.txt
 	$(PYTHON) -m venv target/venv-baseline
 	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
