@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,28 @@ def short_form(loader: Loader, suffix: str, node: yaml.Node) -> Node:
 Loader.add_multi_constructor("!", short_form)
 
 
-def load(path: Path = TEMPLATE) -> dict[str, Node]:
-    """The whole template."""
+def parse(path: Path = TEMPLATE) -> dict[str, Node]:
+    """The template as it is written."""
     template: dict[str, Node] = yaml.load(path.read_text(encoding="utf-8"), Loader)
     return template
+
+
+def load(path: Path = TEMPLATE) -> dict[str, Node]:
+    """The template with `Globals` merged into each function, as SAM does it."""
+    template = copy.deepcopy(parse(path))
+    shared = template.pop("Globals", {}).get("Function", {})
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"] = merged(shared, resource["Properties"])
+    return template
+
+
+def merged(shared: Node, own: Node) -> Node:
+    """Mappings are merged key by key; any other value of its own replaces the shared one."""
+    if not (isinstance(shared, dict) and isinstance(own, dict)):
+        return own
+    both = {key: merged(shared[key], own[key]) for key in shared.keys() & own.keys()}
+    return copy.deepcopy(shared) | own | both
 
 
 def of_type(template: dict[str, Node], kind: str) -> dict[str, Node]:

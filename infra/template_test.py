@@ -7,6 +7,7 @@ What SAM's transform makes of it is looked at as well.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import unittest
 from collections.abc import Iterator
 from typing import Any
 
-from template import TEMPLATE, Node, load, of_type
+from template import TEMPLATE, Node, load, of_type, parse
 
 # SAM's translator asks boto3 for it, and needs nothing of AWS.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -44,7 +45,7 @@ def references(node: Node) -> Iterator[str]:
 
 def translated(**parameters: str) -> dict[str, Any]:
     """The resources that CloudFormation is given, as SAM's transform writes them."""
-    template = load()
+    template = copy.deepcopy(parse())
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
             if key in resource["Properties"]:
