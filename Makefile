@@ -15,20 +15,30 @@ BINARIES := $(CARGO) build --workspace --bins --locked
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
+TESTS := test-rust test-clients test-models test-scaling lint-template test-stack test-sam-local test-browser \
+	test-edge-package test-arm
+
 demo: onnxruntime emulator pictures ## classify real pictures through the Lambda runtime, the model in S3 (ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
-	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
-	@target/release/demo $(if $(ONCE),--once)
+	$(CARGO) build --profile demo --locked --package glimpse-http-api --package glimpse-tests --bins
+	@target/demo/demo $(if $(ONCE),--once)
 
 test: ## set up and run all the tests
-	@rm -f target/skipped-tests.txt
-	@$(MAKE) --no-print-directory test-rust test-clients test-models test-scaling lint-template test-stack test-sam-local test-browser test-edge-package test-arm
-	@test ! -s target/skipped-tests.txt || { echo "skipped:"; cat target/skipped-tests.txt; }
+	@MAKE="$(MAKE)" infra/run-tests $(TESTS)
 
-check: ## formatting, clippy with warnings denied, lock files
+check: deny docs ## formatting, clippy and docs with warnings denied, licences and advisories, lock files
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	infra/check-locks
+
+docs: ## the crates' documentation in target/doc, with warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+deny: ## licences, sources and known vulnerabilities of the Rust dependencies
+	@infra/check-dependencies
+
+circles: ## import circles inside the Rust crates and the Python package
+	@$(PYTHON) infra/check_circles.py
 
 test-rust: onnxruntime emulator pictures $(VENV)/.stamp ## unit, contract, end-to-end, faults, parity
 	$(BINARIES)
@@ -40,15 +50,16 @@ test-clients: onnxruntime emulator $(CLIENTS)/.stamp ## official clients, schema
 	$(CLIENTS)/bin/python -m pytest -p no:cacheprovider tests/clients
 
 openapi: ## write docs/openapi.json anew
-	$(CARGO) run --quiet --locked --package glimpse-api --example openapi
+	$(CARGO) build --workspace --locked --example openapi
+	target/debug/examples/openapi
 
 test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest
 	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
 
 test-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types, style, fresh tables and plots
-	cd infra/scaling && ../../$(VENV)/bin/python -m pytest
-	cd infra/scaling && ../../$(VENV)/bin/mypy && ../../$(VENV)/bin/ruff check . ../backfill && ../../$(VENV)/bin/ruff format --check . ../backfill
+	cd docs/scaling && ../../$(VENV)/bin/python -m pytest && ../../$(VENV)/bin/mypy
+	$(VENV)/bin/ruff check docs infra && $(VENV)/bin/ruff format --check docs infra
 
 lint-template: ## the SAM template: schemas, security rules, least privilege
 	@infra/lint-template
@@ -95,7 +106,7 @@ default-model: $(VENV)/.stamp ## finished training runs as models/default and it
 	PYTHON=$(abspath $(VENV))/bin/python VERSION=$(VERSION) SIDE=$(SIDE) models/make-bundle $(DATA) models/default $(RUN)
 
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
-	cd infra/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
+	cd docs/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
 
 bench: bench-stages bench-outputs bench-lambda bench-edge ## measure: the engine's stages, the function against its baselines, the edge
 
@@ -123,34 +134,17 @@ target/bundle-224-fused: target/bundle-224
 	@touch $@
 
 $(VENV)/.stamp: models/requirements.txt models/requirements-dev.txt
-	@echo "installing PyTorch and the tools of models/; the first time takes minutes …"
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r models/requirements.txt -r models/requirements-dev.txt
+	@infra/tools/install-models $(@D)
 	@touch $@
 
 target/venv-stack/.stamp: tests/stack/requirements.txt
-	$(PYTHON) -m venv target/venv-stack
-	target/venv-stack/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
-	@touch $@
-
 target/venv-edge/.stamp: infra/edge/requirements.txt
-	$(PYTHON) -m venv target/venv-edge
-	target/venv-edge/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
-	@touch $@
-
 target/venv-pictures/.stamp: tests/pictures/requirements.txt
-	$(PYTHON) -m venv target/venv-pictures
-	target/venv-pictures/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
-	@touch $@
-
 target/venv-baseline/.stamp: tests/baseline/requirements.txt
-	$(PYTHON) -m venv target/venv-baseline
-	target/venv-baseline/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
-	@touch $@
-
 $(CLIENTS)/.stamp: tests/clients/requirements.txt
-	$(PYTHON) -m venv $(CLIENTS)
-	$(CLIENTS)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+
+target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp target/venv-baseline/.stamp $(CLIENTS)/.stamp:
+	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test check test-rust test-arm test-clients openapi test-models test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test check docs deny circles test-rust test-arm test-clients openapi test-models test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

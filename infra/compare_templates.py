@@ -21,8 +21,8 @@ from template import Node, parse
 
 # SAM's translator asks boto3 for a region and sends nothing.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-from samtranslator.parser.parser import Parser  # noqa: E402
-from samtranslator.translator.translator import Translator  # noqa: E402
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
 PARAMETERS = ({}, {"Architecture": "arm64"}, {"DeploymentType": "AllAtOnce"}, {"Access": "jwt"})
 

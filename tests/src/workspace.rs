@@ -46,29 +46,30 @@ pub fn bootstrap(profile: &str) -> PathBuf {
     )
 }
 
-/// The function's binary of the profile that this crate was compiled with.
+/// The HTTP function's binary, of the profile that the caller was built with.
 #[must_use]
 pub fn this_profiles_bootstrap() -> PathBuf {
-    bootstrap(if cfg!(debug_assertions) { "debug" } else { "release" })
+    beside_caller("bootstrap", "cargo build -p glimpse-http-api")
 }
 
-/// The binary of the function behind S3, of the profile that this crate was compiled with.
+/// The binary of the function behind S3, of the profile that the caller was built with.
 #[must_use]
 pub fn s3_events() -> PathBuf {
-    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    existing(
-        root().join("target").join(profile).join("s3-events"),
-        "cargo build -p glimpse-s3-events",
-    )
+    beside_caller("s3-events", "cargo build -p glimpse-s3-events")
 }
 
-/// The edge's binary, built beside whatever calls this: `target/<profile>/glimpse`.
+/// The edge's binary, of the profile that the caller was built with.
 #[must_use]
 pub fn glimpse() -> PathBuf {
+    beside_caller("glimpse", "cargo build -p glimpse-edge")
+}
+
+/// A binary in `target/<profile>`, where the caller lies in it or in one of its folders.
+fn beside_caller(name: &str, remedy: &str) -> PathBuf {
     let caller = std::env::current_exe().unwrap_or_default();
-    let beside = caller.ancestors().skip(1).take(2).map(|folder| folder.join("glimpse"));
+    let beside = caller.ancestors().skip(1).take(2).map(|folder| folder.join(name));
     let built = beside.into_iter().find(|path| path.is_file());
-    existing(built.unwrap_or_else(|| "glimpse".into()), "cargo build -p glimpse-edge")
+    existing(built.unwrap_or_else(|| name.into()), remedy)
 }
 
 fn existing(path: PathBuf, remedy: &str) -> PathBuf {
