@@ -251,7 +251,7 @@ impl From<ClassifyError> for Problem {
     fn from(error: ClassifyError) -> Self {
         use ClassifyError as E;
         match error {
-            E::UnsupportedFormat | E::UnsupportedVariant { .. } => {
+            E::UnsupportedFormat | E::FormatNotAccepted { .. } | E::UnsupportedVariant { .. } => {
                 Self::UnsupportedImageFormat(error)
             }
             E::ImageTooLarge { .. } | E::TooMuchMemory { .. } => Self::ImageTooLarge(error),

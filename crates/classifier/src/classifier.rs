@@ -1,19 +1,18 @@
-//! The main path, and what it answers.
+//! The main path: an encoded picture to a prediction.
 
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use crate::bundle::Manifest;
-use crate::decode::decode;
+use crate::decode::{Header, Limits, Request, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
 use crate::explain::{self, Explanation};
 use crate::labels::Labels;
-use crate::limits::Limits;
 use crate::options::Options;
 use crate::outputs::{Outputs, Row};
-use crate::overlay::Ground;
+use crate::overlay::OverlayBase;
 use crate::preprocess;
 use crate::rank::{self, Ranked};
 use crate::runtime::Runtime;
@@ -63,7 +62,16 @@ pub struct Timing {
 /// A picture at the input size, and what it took to get there: [`Classifier::prepare`] makes it.
 pub struct Prepared {
     pixels: Vec<u8>,
+    header: Header,
     timing: Timing,
+}
+
+impl Prepared {
+    /// What the file's header says: its format, and how many frames or pages it has.
+    #[must_use]
+    pub fn header(&self) -> Header {
+        self.header
+    }
 }
 
 impl Classifier {
@@ -79,7 +87,7 @@ impl Classifier {
         model: impl AsRef<[u8]> + Send,
         limits: Limits,
     ) -> Result<Self, LoadError> {
-        let session = Session::consuming(runtime, model, manifest.input, labels.len())?;
+        let session = Session::streaming(runtime, model, manifest.input, labels.len())?;
         Ok(Self { manifest, labels, session, limits })
     }
 
@@ -98,13 +106,13 @@ impl Classifier {
     /// Whether the model can explain its labels: it has class maps.
     #[must_use]
     pub fn explains(&self) -> bool {
-        self.session.offers().class_maps
+        self.session.optional_outputs().class_maps
     }
 
     /// Length of the model's embeddings, if it gives them.
     #[must_use]
     pub fn embedding_dimension(&self) -> Option<usize> {
-        self.session.offers().embedding
+        self.session.optional_outputs().embedding
     }
 
     /// Whether this model can do what `options` ask for; classifying checks it too.
@@ -160,7 +168,11 @@ impl Classifier {
         let (outputs, infer) = timed(|| self.run(pixels, n, options));
         let timing = Timing { infer: share(infer, n), ..Timing::default() };
         let each = pixels.chunks_exact(self.manifest.input.bytes());
-        outputs?.rows().zip(each).map(|(row, one)| self.tell(&row, one, options, timing)).collect()
+        outputs?
+            .rows()
+            .zip(each)
+            .map(|(row, one)| self.to_prediction(&row, one, options, timing))
+            .collect()
     }
 
     /// Decode one encoded picture and fit it to the model's input: the part of
@@ -169,10 +181,16 @@ impl Classifier {
     /// # Errors
     /// When the picture is refused or broken.
     pub fn prepare(&self, encoded: &[u8]) -> Result<Prepared, ClassifyError> {
-        let (picture, decode) = timed(|| decode(encoded, &self.limits));
+        let input = &self.manifest.input;
+        let (picture, decode) = timed(|| {
+            let source = Source::open(encoded, Request::default(), &self.limits)?;
+            let needed = preprocess::needed(&source.header(), input);
+            source.decode(needed)
+        });
         let picture = picture?;
-        let (pixels, preprocess) = timed(|| preprocess::fit(&picture, &self.manifest.input));
-        Ok(Prepared { pixels, timing: Timing { decode, preprocess, ..Timing::default() } })
+        let (pixels, preprocess) = timed(|| preprocess::fit(&picture, input));
+        let timing = Timing { decode, preprocess, ..Timing::default() };
+        Ok(Prepared { pixels, header: picture.header, timing })
     }
 
     fn run(&self, pixels: &[u8], n: usize, options: &Options) -> Result<Outputs, ClassifyError> {
@@ -183,7 +201,7 @@ impl Classifier {
     fn infer(&self, fitted: &Prepared, options: &Options) -> Result<Prediction, ClassifyError> {
         let (outputs, infer) = timed(|| self.run(&fitted.pixels, 1, options));
         let timing = Timing { infer, ..fitted.timing };
-        self.tell(&outputs?.first(), &fitted.pixels, options, timing)
+        self.to_prediction(&outputs?.first(), &fitted.pixels, options, timing)
     }
 
     /// Classify pictures of [`Classifier::prepare`] in one run of the session: one result each, in
@@ -212,7 +230,7 @@ impl Classifier {
                 self.check(options)?;
                 let timing = Timing { infer, ..one.timing };
                 match rows.next() {
-                    Some(row) => self.tell(&row, &one.pixels, options, timing),
+                    Some(row) => self.to_prediction(&row, &one.pixels, options, timing),
                     None => self.infer(one, options),
                 }
             })
@@ -234,8 +252,8 @@ impl Classifier {
         prepared.into_iter().filter_map(own).collect()
     }
 
-    /// What the run's outputs say of one picture, `pixels` at the input size.
-    fn tell(
+    /// The prediction from one picture's outputs; `pixels` are at the input size.
+    fn to_prediction(
         &self,
         row: &Row<'_>,
         pixels: &[u8],
@@ -245,8 +263,8 @@ impl Classifier {
         let scores = rank::softmax(row.logits, self.manifest.temperature());
         let mut predictions = rank::top_k(&scores, &self.labels, options.top_k);
         let Manifest { input, class_maps: cells, .. } = &self.manifest;
-        let ground = Ground { pixels, input, cells: *cells };
-        let explain = |wanted| explain::explain(row, &predictions, wanted, &ground);
+        let base = OverlayBase { pixels, input, cells: *cells };
+        let explain = |wanted| explain::explain(row, &predictions, wanted, &base);
         let explanations = options.explain.as_ref().map(explain).transpose()?.unwrap_or_default();
         let top = predictions[0].clone();
         predictions.retain(|ranked| ranked.score >= options.min_score);

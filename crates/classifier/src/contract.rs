@@ -1,4 +1,4 @@
-//! Whether a graph's inputs and outputs are what the bundle format says.
+//! Checks a graph's inputs and outputs against the bundle format.
 
 use ort::session::Session;
 use ort::value::{Outlet, TensorElementType, ValueType};
@@ -6,24 +6,27 @@ use ort::value::{Outlet, TensorElementType, ValueType};
 use crate::bundle::InputSpec;
 use crate::error::LoadError;
 
-/// What a model gives besides logits.
+/// The outputs that a model has besides logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Offers {
+pub(crate) struct OptionalOutputs {
     /// Whether there are class activation maps.
     pub(crate) class_maps: bool,
     /// The length of its embeddings.
     pub(crate) embedding: Option<usize>,
 }
 
-/// Refuse what is not of the contract; tell what the model offers.
+/// Refuse a graph that breaks the contract; return its optional outputs.
 pub(crate) fn check(
     session: &Session,
     input: InputSpec,
     classes: usize,
-) -> Result<Offers, LoadError> {
+) -> Result<OptionalOutputs, LoadError> {
     check_input(session.inputs(), input)?;
     check_logits(session.outputs(), classes)?;
-    Ok(Offers { class_maps: has_class_maps(session)?, embedding: embedding(session.outputs())? })
+    Ok(OptionalOutputs {
+        class_maps: has_class_maps(session)?,
+        embedding: embedding(session.outputs())?,
+    })
 }
 
 fn check_input(inputs: &[Outlet], spec: InputSpec) -> Result<(), LoadError> {

@@ -107,6 +107,14 @@ pub enum ClassifyError {
     /// Not one of the formats that are decoded.
     #[error("the image format is not recognised; send JPEG, PNG, WebP, GIF, BMP or TIFF")]
     UnsupportedFormat,
+    /// A format that this service is configured not to accept.
+    #[error("{format} images are not accepted here; send one of {accepted}")]
+    FormatNotAccepted {
+        /// The format's name.
+        format: &'static str,
+        /// The names of the accepted ones.
+        accepted: String,
+    },
     /// A recognised format in a variant that the decoder does not know.
     #[error("this variant of {format} is not supported; re-encode the image as JPEG or PNG")]
     UnsupportedVariant {
@@ -185,7 +193,9 @@ impl ClassifyError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::UnsupportedFormat | Self::UnsupportedVariant { .. } => "unsupported_image_format",
+            Self::UnsupportedFormat
+            | Self::FormatNotAccepted { .. }
+            | Self::UnsupportedVariant { .. } => "unsupported_image_format",
             Self::ImageTooLarge { .. } | Self::TooMuchMemory { .. } => "image_too_large",
             Self::Corrupt { .. } => "corrupt_image",
             Self::InvalidPixels { .. }

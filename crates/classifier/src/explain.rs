@@ -1,16 +1,18 @@
-//! Why a label: its class activation map, exact for a linear layer behind global average pooling.
+//! Explains labels by class activation maps.
 //!
-//! The linear layer is applied to every place of the last feature map instead of to their mean
-//! (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016). With the
-//! bias at every place, the map's mean is the logit.
+//! The map is exact for a linear layer behind global average pooling: the layer is applied to every
+//! position of the last feature map instead of to their mean (Zhou et al., "Learning Deep Features
+//! for Discriminative Localization", CVPR 2016). With the bias added at every position, the map's
+//! mean is the logit.
 
+use crate::activation_map::ClassActivationMap;
 use crate::error::ClassifyError;
 use crate::options::{Class, Explain};
 use crate::outputs::Row;
-use crate::overlay::{self, Ground};
+use crate::overlay::{self, OverlayBase};
 use crate::rank::Ranked;
 
-/// A label and where in the picture it comes from.
+/// A label and its class activation map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// Human-readable, from `labels.txt`.
@@ -19,84 +21,26 @@ pub struct Explanation {
     pub index: usize,
     /// The class's logit as the model gave it, before the bundle's temperature.
     pub logit: f32,
-    /// What each place of the picture adds to the logit.
-    pub map: ClassMap,
-    /// A PNG file: the picture as the model saw it, at the input size, with the map laid over it.
-    /// Only where [`Explain::overlay`] asked for it.
+    /// What each position of the picture adds to the logit.
+    pub map: ClassActivationMap,
+    /// A PNG file of the input size: the picture as the model sees it, blended with the map. Present
+    /// when [`Explain::overlay`] asked for it.
     pub overlay: Option<Vec<u8>>,
-}
-
-/// A class activation map `[height, width]`, row-major, in units of the logit.
-///
-/// Its mean is the logit, but for the rounding of a quantized model's pooled features. It covers
-/// the model's input, the centre crop of the picture; [`Manifest::class_maps`] says where its cells
-/// look.
-///
-/// [`Manifest::class_maps`]: crate::Manifest::class_maps
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClassMap {
-    width: usize,
-    raw: Vec<f32>,
-}
-
-impl ClassMap {
-    /// `raw` holds full rows, at least one, of finite values.
-    pub(crate) fn new(width: usize, raw: Vec<f32>) -> Self {
-        Self { width, raw }
-    }
-
-    /// Places in a row.
-    #[must_use]
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Rows.
-    #[must_use]
-    pub fn height(&self) -> usize {
-        self.raw.len() / self.width
-    }
-
-    /// The exact values.
-    #[must_use]
-    pub fn raw(&self) -> &[f32] {
-        &self.raw
-    }
-
-    /// The lowest exact value.
-    #[must_use]
-    pub fn minimum(&self) -> f32 {
-        self.raw.iter().copied().fold(f32::INFINITY, f32::min)
-    }
-
-    /// The highest exact value.
-    #[must_use]
-    pub fn maximum(&self) -> f32 {
-        self.raw.iter().copied().fold(f32::NEG_INFINITY, f32::max)
-    }
-
-    /// The map in 0…1: `(raw − minimum) / (maximum − minimum)`, and 0 everywhere when it is flat.
-    #[must_use]
-    pub fn scaled(&self) -> Vec<f32> {
-        let (minimum, range) = (self.minimum(), self.maximum() - self.minimum());
-        let scale = |raw: &f32| if range > 0.0 { (raw - minimum) / range } else { 0.0 };
-        self.raw.iter().map(scale).collect()
-    }
 }
 
 /// Explain the wanted classes, in the order of `wanted`; `ranked` are the picture's best.
 ///
-/// `row` must hold class maps.
+/// `row` must hold class activation maps.
 pub(crate) fn explain(
     row: &Row<'_>,
     ranked: &[Ranked],
     wanted: &Explain,
-    ground: &Ground<'_>,
+    base: &OverlayBase<'_>,
 ) -> Result<Vec<Explanation>, ClassifyError> {
     let one = |ranked: &Ranked| {
-        let (width, raw) = row.class_map(ranked.index).ok_or(ClassifyError::NoClassMaps)?;
-        let map = ClassMap::new(width, raw.to_vec());
-        let overlay = wanted.overlay.then(|| overlay::png(ground, &map)).transpose()?;
+        let (width, raw) = row.activation_map(ranked.index).ok_or(ClassifyError::NoClassMaps)?;
+        let map = ClassActivationMap::new(width, raw.to_vec());
+        let overlay = wanted.overlay.then(|| overlay::png(base, &map)).transpose()?;
         let (label, index) = (ranked.label.clone(), ranked.index);
         Ok(Explanation { label, index, logit: row.logits[index], map, overlay })
     };
@@ -138,16 +82,16 @@ mod tests {
     }
 
     fn explained(classes: Vec<Class>, overlay: bool) -> Result<Vec<Explanation>, ClassifyError> {
-        // Three classes over two rows of three places.
+        // Three classes over two rows of three positions.
         let maps: Vec<f32> = (0..18_u8).map(f32::from).collect();
         let row = Row {
             logits: &[2.5, 8.5, 14.5],
-            class_maps: Some(MapRow { values: &maps, width: 3, places: 6 }),
+            class_maps: Some(MapRow { values: &maps, width: 3, positions: 6 }),
             embedding: None,
         };
         let best = [ranked("c", 2), ranked("b", 1)];
-        let ground = Ground { pixels: &[127; 48], input: &INPUT, cells: None };
-        explain(&row, &best, &Explain { classes, overlay }, &ground)
+        let base = OverlayBase { pixels: &[127; 48], input: &INPUT, cells: None };
+        explain(&row, &best, &Explain { classes, overlay }, &base)
     }
 
     #[test]
@@ -172,13 +116,5 @@ mod tests {
                 "{error:?}"
             );
         }
-    }
-
-    #[test]
-    fn scaling_is_undone_by_minimum_and_maximum() {
-        let map = ClassMap::new(2, vec![-3.0, 1.0, 0.0, 5.0]);
-        assert_eq!(map.scaled(), [0.0, 0.5, 0.375, 1.0]);
-        assert_eq!((map.minimum(), map.maximum()), (-3.0, 5.0));
-        assert_eq!(ClassMap::new(1, vec![7.0, 7.0]).scaled(), [0.0, 0.0]);
     }
 }

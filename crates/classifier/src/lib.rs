@@ -19,8 +19,8 @@
 //! # }
 //! ```
 //!
-//! An answer can say more: where in the picture a label comes from, how unlike the training
-//! pictures this one is, and a vector to find similar pictures by.
+//! On request a prediction has class activation maps, an energy score (how unlike the training
+//! pictures this one is) and an embedding (a vector to find similar pictures by).
 //!
 //! ```no_run
 //! use glimpse_classifier::{Classifier, Explain, Options};
@@ -36,6 +36,7 @@
 //! # }
 //! ```
 
+mod activation_map;
 mod bundle;
 mod classifier;
 mod contract;
@@ -43,9 +44,7 @@ mod decode;
 mod embedding;
 mod error;
 mod explain;
-mod jpeg;
 mod labels;
-mod limits;
 mod options;
 mod outputs;
 mod overlay;
@@ -55,18 +54,18 @@ mod rank;
 mod runtime;
 mod session;
 mod stream;
-mod tiff;
-mod webp;
 
+pub use activation_map::ClassActivationMap;
 pub use bundle::{
     Calibration, Cells, FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION,
 };
 pub use classifier::{Classifier, Prediction, Prepared, Timing};
-pub use decode::{Picture, decode};
+pub use decode::{
+    Cost, Format, FormatSet, Header, Limits, Picture, Request, Scale, Source, UnknownFormat, decode,
+};
 pub use error::{BundleError, ClassifyError, LoadError, OpenError};
-pub use explain::{ClassMap, Explanation};
+pub use explain::Explanation;
 pub use labels::Labels;
-pub use limits::Limits;
 pub use options::{Class, Explain, Options};
 pub use preprocess::fit;
 pub use process::{prepare_process, use_one_heap};

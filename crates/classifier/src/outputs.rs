@@ -1,4 +1,4 @@
-//! What one run of the session gives, and the part of it that belongs to one picture.
+//! The outputs of one run of the session, and the part that belongs to one picture.
 
 use crate::error::ClassifyError;
 
@@ -8,7 +8,7 @@ pub(crate) struct Outputs {
     classes: usize,
     /// `[n × classes]`.
     logits: Vec<f32>,
-    /// `[n × classes × places]`.
+    /// `[n × classes × positions]`.
     class_maps: Option<Maps>,
     /// `[n × dimension]`.
     embedding: Option<Vec<f32>>,
@@ -17,7 +17,7 @@ pub(crate) struct Outputs {
 struct Maps {
     values: Vec<f32>,
     width: usize,
-    places: usize,
+    positions: usize,
 }
 
 /// The outputs for one picture.
@@ -27,11 +27,11 @@ pub(crate) struct Row<'a> {
     pub(crate) embedding: Option<&'a [f32]>,
 }
 
-/// The maps `[classes × places]` of one picture; places are row-major, `width` in a row.
+/// The maps `[classes × positions]` of one picture; positions are row-major, `width` in a row.
 pub(crate) struct MapRow<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) width: usize,
-    pub(crate) places: usize,
+    pub(crate) positions: usize,
 }
 
 impl Outputs {
@@ -42,7 +42,7 @@ impl Outputs {
         Ok(Self { n, classes, logits, class_maps: None, embedding: None })
     }
 
-    /// `shape` must be `[n, classes, height, width]` with at least one place.
+    /// `shape` must be `[n, classes, height, width]` with at least one position.
     pub(crate) fn with_class_maps(
         mut self,
         shape: &[i64],
@@ -51,14 +51,14 @@ impl Outputs {
         let wrong = ClassifyError::OutputShape { output: "class_maps" };
         let sides: Vec<usize> = shape.iter().filter_map(|&side| side.try_into().ok()).collect();
         let &[n, classes, height, width] = sides.as_slice() else { return Err(wrong) };
-        let places = height * width;
+        let positions = height * width;
         if (n, classes) != (self.n, self.classes)
-            || places == 0
-            || values.len() != n * classes * places
+            || positions == 0
+            || values.len() != n * classes * positions
         {
             return Err(wrong);
         }
-        self.class_maps = Some(Maps { values, width, places });
+        self.class_maps = Some(Maps { values, width, positions });
         Ok(self)
     }
 
@@ -96,7 +96,7 @@ impl Outputs {
             class_maps: maps.map(|maps| MapRow {
                 values: part(&maps.values, self.n, picture),
                 width: maps.width,
-                places: maps.places,
+                positions: maps.positions,
             }),
             embedding: self.embedding.as_deref().map(|values| part(values, self.n, picture)),
         }
@@ -110,10 +110,10 @@ fn part(values: &[f32], n: usize, picture: usize) -> &[f32] {
 }
 
 impl Row<'_> {
-    /// Width and values of a class's map, if there are maps.
-    pub(crate) fn class_map(&self, class: usize) -> Option<(usize, &[f32])> {
-        let MapRow { values, width, places } = self.class_maps.as_ref()?;
-        Some((*width, values.get(class * places..(class + 1) * places)?))
+    /// Width and values of a class's activation map, if the run made maps.
+    pub(crate) fn activation_map(&self, class: usize) -> Option<(usize, &[f32])> {
+        let MapRow { values, width, positions } = self.class_maps.as_ref()?;
+        Some((*width, values.get(class * positions..(class + 1) * positions)?))
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
         let second = outputs.rows().nth(1).unwrap();
         assert_eq!(second.logits, [3.0, 4.0]);
         assert_eq!(second.embedding.unwrap(), [3.0, 4.0, 5.0]);
-        let (width, values) = second.class_map(1).unwrap();
+        let (width, values) = second.activation_map(1).unwrap();
         assert_eq!((width, values), (3, &[18.0, 19.0, 20.0, 21.0, 22.0, 23.0][..]));
         assert_eq!(outputs.first().logits, [1.0, 2.0]);
         assert_eq!(outputs.rows().count(), 2);

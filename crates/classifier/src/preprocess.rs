@@ -11,19 +11,28 @@ use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 
 use crate::bundle::InputSpec;
-use crate::decode::Picture;
+use crate::decode::{Header, Picture, Scale};
 
 /// The picture at the input size: uint8 RGB `[height, width, 3]`.
 #[must_use]
 pub fn fit(picture: &Picture, input: &InputSpec) -> Vec<u8> {
     let (width, height) = picture.pixels.dimensions();
-    let turned = swaps_sides(picture.orientation);
+    let turned = swaps_sides(picture.header.orientation);
     let upright = if turned { (height, width) } else { (width, height) };
-    let window = Window::new(upright, input).as_stored(picture.orientation, upright);
+    let window = Window::new(upright, input).as_stored(picture.header.orientation, upright);
     let (to_width, to_height) =
         if turned { (input.height, input.width) } else { (input.width, input.height) };
     let small = resample(&picture.pixels, &window, (to_width, to_height), turned);
-    upright_pixels(small, to_width, to_height, picture.orientation)
+    upright_pixels(small, to_width, to_height, picture.header.orientation)
+}
+
+/// How many pixels of a picture [`fit`] needs: twice those that it resizes to, so that a decoder's
+/// own reduction is not seen.
+#[must_use]
+pub fn needed(header: &Header, input: &InputSpec) -> Scale {
+    let (width, height) = (header.width.max(1), header.height.max(1));
+    let (across, down) = resized((width, height), input.resize_shorter_side);
+    Scale::AtLeast { width: across.saturating_mul(2), height: down.saturating_mul(2) }
 }
 
 /// The part of the picture that the crop keeps, in pixels of the picture.
@@ -168,6 +177,12 @@ fn upright_pixels(small: Vec<u8>, width: u32, height: u32, orientation: Orientat
 mod tests {
     use super::*;
     use crate::bundle::Interpolation;
+    use crate::decode::Format;
+
+    fn picture(pixels: RgbImage) -> Picture {
+        let header = Header::new(Format::Png, pixels.dimensions());
+        Picture { pixels, header }
+    }
 
     fn spec(width: u32, height: u32, shorter: u32) -> InputSpec {
         let interpolation = Interpolation::BilinearAntialias;
@@ -185,6 +200,13 @@ mod tests {
         assert_eq!(crop_offset(256, 224), 16);
     }
 
+    #[test]
+    fn twice_the_resized_sides_are_needed() {
+        let header = Header::new(Format::Jpeg, (4000, 3000));
+        let scale = needed(&header, &spec(224, 224, 256));
+        assert_eq!(scale, Scale::AtLeast { width: 682, height: 512 });
+    }
+
     /// Odd spare pixels make the centre crop lopsided, which is where mirrored windows go wrong.
     #[test]
     fn turning_the_small_picture_equals_turning_the_large_one() {
@@ -194,11 +216,12 @@ mod tests {
         });
         for exif in 1..=8 {
             let orientation = Orientation::from_exif(exif).unwrap();
-            let stored = Picture { pixels: pixels.clone(), orientation };
+            let header = Header::new(Format::Png, pixels.dimensions());
+            let stored =
+                Picture { pixels: pixels.clone(), header: Header { orientation, ..header } };
             let mut upright = DynamicImage::ImageRgb8(pixels.clone());
             upright.apply_orientation(orientation);
-            let upright =
-                Picture { pixels: upright.into_rgb8(), orientation: Orientation::NoTransforms };
+            let upright = picture(upright.into_rgb8());
             let (late, early) = (fit(&stored, &input), fit(&upright, &input));
             assert_eq!(late.len(), input.bytes());
             let worst = late.iter().zip(&early).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
@@ -211,7 +234,7 @@ mod tests {
         let input = spec(64, 64, 64);
         for (width, height) in [(1, 1), (1, 5000), (5000, 1), (63, 64), (64, 64), (65, 1000)] {
             let pixels = RgbImage::from_pixel(width, height, image::Rgb([200, 100, 50]));
-            let small = fit(&Picture { pixels, orientation: Orientation::NoTransforms }, &input);
+            let small = fit(&picture(pixels), &input);
             assert_eq!(small.len(), input.bytes());
             assert!(small.chunks(3).all(|p| p == [200, 100, 50]), "{width}x{height}");
         }

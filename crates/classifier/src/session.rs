@@ -1,4 +1,4 @@
-//! The ONNX Runtime session: pixels in, logits and what else is wanted out.
+//! The ONNX Runtime session: takes pixels, returns logits and the other wanted outputs.
 
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session as OrtSession};
@@ -6,7 +6,7 @@ use ort::value::TensorRef;
 use parking_lot::FairMutex;
 
 use crate::bundle::InputSpec;
-use crate::contract::{self, Offers};
+use crate::contract::{self, OptionalOutputs};
 use crate::error::{ClassifyError, LoadError};
 use crate::outputs::Outputs;
 use crate::process;
@@ -18,7 +18,7 @@ pub struct Session {
     inner: FairMutex<Inner>,
     input: InputSpec,
     classes: usize,
-    offers: Offers,
+    optional: OptionalOutputs,
 }
 
 struct Inner {
@@ -49,12 +49,14 @@ impl Session {
         Self::check(session, input, classes)
     }
 
-    /// The same, and `model` is dropped as soon as ONNX Runtime has read it, where there is `/proc`:
-    /// at its peak, the load then needs less memory by the size of the model.
+    /// Load `model` like [`Session::new`], and drop it as soon as ONNX Runtime has read it.
+    ///
+    /// This lowers the load's peak memory by the size of the model where `/proc` is mounted;
+    /// elsewhere the bytes stay until the session is complete.
     ///
     /// # Errors
     /// As [`Session::new`].
-    pub fn consuming(
+    pub fn streaming(
         runtime: &Runtime,
         model: impl AsRef<[u8]> + Send,
         input: InputSpec,
@@ -70,9 +72,9 @@ impl Session {
         classes: usize,
     ) -> Result<Self, LoadError> {
         let session = session.map_err(LoadError::Session)?;
-        let offers = contract::check(&session, input, classes)?;
+        let optional = contract::check(&session, input, classes)?;
         let plain = selecting(Wanted::default()).map_err(LoadError::Session)?;
-        Ok(Self { inner: FairMutex::new(Inner { session, plain }), input, classes, offers })
+        Ok(Self { inner: FairMutex::new(Inner { session, plain }), input, classes, optional })
     }
 
     /// Logits `[n × classes]` of `n` pictures; `pixels` is uint8 RGB `[n, height, width, 3]`.
@@ -123,7 +125,7 @@ impl Session {
             let (shape, values) = output("class_maps")?;
             given = given.with_class_maps(&shape, values)?;
         }
-        if let (true, Some(dimension)) = (wanted.embedding, self.offers.embedding) {
+        if let (true, Some(dimension)) = (wanted.embedding, self.optional.embedding) {
             given = given.with_embedding(output("embedding")?.1, dimension)?;
         }
         Ok(given)
@@ -135,9 +137,9 @@ impl Session {
         self.classes
     }
 
-    /// What the model gives besides logits.
-    pub(crate) fn offers(&self) -> Offers {
-        self.offers
+    /// The outputs that the model has besides logits.
+    pub(crate) fn optional_outputs(&self) -> OptionalOutputs {
+        self.optional
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) async fn reload(
     // Pinned to what was seen: no older bundle from the cache, and none that comes meanwhile.
     let ready = prepare(&StoreConfig { pin: Some(digest), ..config.clone() }, client).await?;
     let tried = ready.loaded.classifier.clone();
-    blocking(move || try_out(&tried)).await?;
+    blocking(move || warm_up(&tried)).await?;
     Ok(Some(ready.into_service()))
 }
 
@@ -140,7 +140,7 @@ async fn describe(
 }
 
 /// A model that fails on a grey picture would fail on every one.
-fn try_out(classifier: &Classifier) -> Result<(), LoadError> {
+fn warm_up(classifier: &Classifier) -> Result<(), LoadError> {
     let grey = vec![127; classifier.manifest().input.bytes()];
     let tried = classifier.classify_pixels(&grey, 1, &Options::default());
     tried.map(drop).map_err(|error| LoadError::Trial(Arc::new(error)))

@@ -70,7 +70,7 @@ fn exif_orientation_is_applied() {
             let file = with_orientation(&file, format, orientation);
             let decoded = decode(&file, &Limits::default()).unwrap();
             let expected = image::metadata::Orientation::from_exif(orientation).unwrap();
-            assert_eq!(decoded.orientation, expected, "{format:?} {name}");
+            assert_eq!(decoded.header.orientation, expected, "{format:?} {name}");
             is("red", name, file);
         }
     }

@@ -21,7 +21,7 @@ impl Bundle {
     }
 
     fn consume(&self, model: Vec<u8>) -> Result<Session, LoadError> {
-        Session::consuming(&self.runtime, model, self.manifest.input, 200)
+        Session::streaming(&self.runtime, model, self.manifest.input, 200)
     }
 }
 

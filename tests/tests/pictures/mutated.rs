@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use glimpse_api::ApiConfig;
-use glimpse_classifier::{Limits, decode};
+use glimpse_classifier::{FormatSet, Limits, decode};
 use glimpse_model_store::{ModelStore, StoreConfig};
 use image::{DynamicImage, ImageFormat};
 use proptest::collection::vec;
@@ -15,7 +15,8 @@ use crate::common::encode::{FORMATS, encode, textured};
 use crate::common::toy;
 
 /// Small ones, so that a header that lies costs little time.
-const LIMITS: Limits = Limits { max_pixels: 1_000_000, max_decoded_bytes: 16 << 20 };
+const LIMITS: Limits =
+    Limits { max_pixels: 1_000_000, max_decoded_bytes: 16 << 20, formats: FormatSet::ALL };
 
 static TOY: LazyLock<Api> = LazyLock::new(|| {
     let folder = toy::bundle(toy::Graph::MeanColour);

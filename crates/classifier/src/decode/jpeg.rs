@@ -3,13 +3,53 @@
 
 use std::iter::from_fn;
 
+use image::RgbImage;
+
+use super::cost::Cost;
+use super::format::Format;
+use super::limits::Limits;
+use super::picture::{Header, Scale};
+use super::stock::{self, Stock};
+use super::{Decoder, corrupt};
+use crate::error::ClassifyError;
+
 const START: u8 = 0xd8;
 const END: u8 = 0xd9;
 const SCAN: u8 = 0xda;
 
+/// A JPEG file whose header was read.
+pub(super) struct Jpeg<'a> {
+    encoded: &'a [u8],
+    stock: Stock<'a>,
+}
+
+/// Read the header of a JPEG file.
+pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<Jpeg<'a>, ClassifyError> {
+    Ok(Jpeg { encoded, stock: stock::open(Format::Jpeg, encoded, limits)? })
+}
+
+impl Decoder for Jpeg<'_> {
+    fn header(&self) -> Header {
+        self.stock.header()
+    }
+
+    fn cost(&self, scale: Scale) -> Cost {
+        let cost = self.stock.cost(scale);
+        let kept = Frame::first(self.encoded).map_or(0, Frame::kept_bytes);
+        Cost { peak_bytes: cost.peak_bytes.saturating_add(kept), ..cost }
+    }
+
+    fn decode(self: Box<Self>, scale: Scale) -> Result<RgbImage, ClassifyError> {
+        if !is_complete(self.encoded) {
+            return Err(corrupt(Format::Jpeg));
+        }
+        Box::new(self.stock).decode(scale)
+    }
+}
+
 /// What a frame's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(super) struct Frame {
     width: u16,
     height: u16,
     components: u8,
@@ -20,14 +60,14 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// The frame that is decoded: that before the first scan.
-    pub(crate) fn first(encoded: &[u8]) -> Option<Self> {
+    pub(super) fn first(encoded: &[u8]) -> Option<Self> {
         segments(encoded)
             .take_while(|(marker, _)| !matches!(*marker, SCAN | END))
             .find_map(|(marker, rest)| Self::read(marker, rest))
     }
 
     /// Whatever could be taken for a frame's header, wherever it stands.
-    pub(crate) fn all(encoded: &[u8]) -> impl Iterator<Item = Self> {
+    pub(super) fn all(encoded: &[u8]) -> impl Iterator<Item = Self> {
         let markers = encoded.windows(2).enumerate().filter(|(_, pair)| pair[0] == 0xff);
         markers.filter_map(|(at, pair)| Self::read(pair[1], encoded.get(at + 2..)?))
     }
@@ -53,17 +93,17 @@ impl Frame {
         })
     }
 
-    pub(crate) fn pixels(self) -> u64 {
+    pub(super) fn pixels(self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
 
     /// Decoded as it is, without another colour space.
-    pub(crate) fn decoded_bytes(self) -> u64 {
+    pub(super) fn decoded_bytes(self) -> u64 {
         self.pixels() * u64::from(self.components)
     }
 
     /// What its decoder keeps until the last of several scans: each coefficient, in two bytes.
-    pub(crate) fn kept_bytes(self) -> u64 {
+    pub(super) fn kept_bytes(self) -> u64 {
         let (coefficients, pixels) = self.coefficients;
         if self.progressive { 2 * self.pixels() * coefficients / pixels } else { 0 }
     }
@@ -72,7 +112,7 @@ impl Frame {
 /// Whether the end-of-image marker comes after the last scan (ITU-T T.81, annex B).
 ///
 /// A label for half a picture would be a wrong answer, so a truncated one is refused, as Pillow does.
-pub(crate) fn is_complete(encoded: &[u8]) -> bool {
+pub(super) fn is_complete(encoded: &[u8]) -> bool {
     // Nearly always. Should a truncated file end with these bytes, it was cut inside a segment before
     // the first scan (a thumbnail, for instance), and then the decoder itself refuses it.
     encoded.ends_with(&[0xff, END]) || segments(encoded).any(|(marker, _)| marker == END)

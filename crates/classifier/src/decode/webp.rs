@@ -3,18 +3,31 @@
 //! It allocates as much metadata as a chunk's length says, and decodes a lossy frame of any size
 //! before it compares that with the canvas. Container: RFC 9649, section 2.
 
+use super::corrupt;
+use super::format::Format;
+use super::limits::Limits;
+use super::stock::{self, Stock};
+use crate::error::ClassifyError;
+
 /// Bytes of an animation frame's own header, before its chunks.
 const FRAME_HEADER: usize = 16;
 /// Names that the decoder knows; what begins with another one may be what follows a picture.
 const KNOWN: [&[u8; 4]; 9] =
     [b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP "];
 
+/// Read the header of a WebP file.
+pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<Stock<'a>, ClassifyError> {
+    let pixels = largest_frame(encoded).ok_or(corrupt(Format::WebP))?;
+    limits.check_pixels(pixels)?;
+    stock::open(Format::WebP, encoded, limits)
+}
+
 /// The pixels of the largest frame; `None` when a chunk is longer than the file.
-pub(crate) fn largest_frame(encoded: &[u8]) -> Option<u64> {
+fn largest_frame(encoded: &[u8]) -> Option<u64> {
     largest(encoded.get(12..)?, false)
 }
 
-/// A frame in a frame is none, to the decoder as well: so this calls itself once at the most.
+/// Frames cannot nest, so recursion depth is at most one.
 fn largest(mut chunks: &[u8], in_a_frame: bool) -> Option<u64> {
     let mut pixels = 0;
     while let Some((name, rest)) = chunks.split_first_chunk::<4>() {

@@ -10,17 +10,25 @@ use tiff::TiffError;
 use tiff::decoder::Decoder;
 use tiff::tags::{CompressionMethod, Tag};
 
+use super::format::Format;
+use super::jpeg::Frame;
+use super::limits::Limits;
+use super::stock::{self, Stock};
 use crate::error::ClassifyError;
-use crate::jpeg::Frame;
-use crate::limits::Limits;
 
 /// More strips or tiles than any picture has that was not made to take long.
 const MAX_CHUNKS: usize = 50_000;
 
+/// Read the header of a TIFF file.
+pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<Stock<'a>, ClassifyError> {
+    check(encoded, limits)?;
+    stock::open(Format::Tiff, encoded, limits)
+}
+
 /// Hold the first picture's strips or tiles, all of them together, to the limits.
 ///
 /// Faults of the header are left to the decoder, which names them.
-pub(crate) fn check(encoded: &[u8], limits: &Limits) -> Result<(), ClassifyError> {
+fn check(encoded: &[u8], limits: &Limits) -> Result<(), ClassifyError> {
     let Ok(mut decoder) = Decoder::new(Cursor::new(encoded)) else { return Ok(()) };
     let chunks = Chunks::of(&mut decoder).map_err(|_| ClassifyError::Corrupt { format: "TIFF" })?;
     if chunks.places.len() > MAX_CHUNKS {

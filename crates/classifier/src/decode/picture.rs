@@ -1,0 +1,73 @@
+//! What a decoder says of a file before decoding it, and what it gives.
+
+use image::RgbImage;
+use image::metadata::Orientation;
+
+use super::format::Format;
+
+/// What a file's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The file's format.
+    pub format: Format,
+    /// Width of the picture as stored, in pixels, before its orientation is applied.
+    pub width: u32,
+    /// Height as stored.
+    pub height: u32,
+    /// How the stored picture is to be turned.
+    pub orientation: Orientation,
+    /// Frames of an animation or pictures of a sequence, of which the first is decoded; else 1.
+    pub frames: u32,
+    /// Pages of a TIFF, of which [`Request::page`] is decoded; else 1.
+    pub pages: u32,
+}
+
+impl Header {
+    /// The header of a single upright picture.
+    #[must_use]
+    pub fn new(format: Format, (width, height): (u32, u32)) -> Self {
+        let orientation = Orientation::NoTransforms;
+        Self { format, width, height, orientation, frames: 1, pages: 1 }
+    }
+
+    /// Width × height.
+    #[must_use]
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+/// Which picture of a file is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Request {
+    /// The page of a TIFF, from 0. Files of other formats have page 0 alone.
+    pub page: u32,
+}
+
+/// How large a picture is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Every pixel of the file.
+    Full,
+    /// A decoder that can give fewer pixels for less work may do so, as long as neither side, as
+    /// stored, becomes shorter than this.
+    AtLeast {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+}
+
+/// A decoded picture: RGB as stored, and the header that it had.
+///
+/// It is turned by `header.orientation` only after it was made small ([`crate::fit`]): turning 12
+/// megapixels costs more than classifying them.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Pixels as stored in the file, or fewer where the [`Scale`] allowed it; alpha is already over
+    /// white.
+    pub pixels: RgbImage,
+    /// What the file's header says.
+    pub header: Header,
+}
