@@ -103,7 +103,7 @@ imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PI
 	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))
 
 default-model: $(VENV)/.stamp ## finished training runs as models/default and its card (DATA=folder RUN="folders, in order" VERSION=1.2.3 SIDE=pixels)
-	PYTHON=$(abspath $(VENV))/bin/python VERSION=$(VERSION) SIDE=$(SIDE) models/make-bundle $(DATA) models/default $(RUN)
+	cd models && ../$(VENV)/bin/python -m glimpse_models build --data $(abspath $(DATA)) --name resnet50-tiny-imagenet --version $(VERSION) $(if $(SIDE),--side $(SIDE)) --runs $(abspath $(RUN)) --out default
 
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
 	cd docs/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
@@ -116,7 +116,7 @@ bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 bench-outputs: $(VENV)/.stamp ## measure what explanation and embedding cost a request that asks for neither
 	cd models && ../$(VENV)/bin/python -m glimpse_models overhead --bundle default
 
-bench-lambda: onnxruntime emulator pictures target/venv-baseline/.stamp target/bundle-224-fused ## measure cold start, latency, memory
+bench-lambda: onnxruntime emulator pictures target/venv-baseline/.stamp target/bundle-224-optimized ## measure cold start, latency, memory
 	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
 	$(CARGO) bench --locked --package glimpse-tests --bench lambda
 
@@ -129,8 +129,8 @@ target/bundle-224: models/default/bundle.json $(VENV)/.stamp
 	cd models && ../$(VENV)/bin/python -m glimpse_models resize --bundle default --side 224 --resize 256 --out ../$@
 	@touch $@
 
-target/bundle-224-fused: target/bundle-224
-	cd models && ../$(VENV)/bin/python -m glimpse_models fuse --bundle ../$< --version fused --out ../$@
+target/bundle-224-optimized: target/bundle-224
+	cd models && ../$(VENV)/bin/python -m glimpse_models optimize --bundle ../$< --version optimized --out ../$@
 	@touch $@
 
 $(VENV)/.stamp: models/requirements.txt models/requirements-dev.txt

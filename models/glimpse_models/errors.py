@@ -1,5 +1,5 @@
-"""What the tools refuse, in a sentence that says what to do."""
+"""The one error that the command line shows to its user without a traceback."""
 
 
-class Refused(Exception):  # noqa: N818 -- it reads as what happened: "bundle: refused"
-    """The input cannot become a bundle that serves, or a step would undo what must stay."""
+class UserError(Exception):
+    """A request that cannot be met; the message says what is wrong and what to do."""

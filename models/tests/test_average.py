@@ -9,8 +9,8 @@ import pytest
 import torch
 from conftest import RECIPE, ok, refused
 
-from glimpse_models import network
-from glimpse_models.classifiers import open_classifier
+from glimpse_models.measure.classifiers import open_classifier
+from glimpse_models.train import network
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +23,9 @@ def further(trained: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory)
 
 def test_it_is_the_mean(trained: Path, further: Path, tiny: Path, tmp_path: Path) -> None:
     files = (further / "weights.pt", trained / "weights.pt")
-    ok("average", "--weights", *files, "--parts", "0.75", "0.25", "--out", tmp_path / "mean")
-    found = network.read(tmp_path / "mean" / "weights.pt")
-    one, other = (network.read(file) for file in files)
+    ok("average", "--weights", *files, "--shares", "0.75", "0.25", "--out", tmp_path / "mean")
+    found = network.read_weights(tmp_path / "mean" / "weights.pt")
+    one, other = (network.read_weights(file) for file in files)
     assert found.about() == one.about()
     moved = 0
     for name, value in found.state.items():
@@ -57,7 +57,7 @@ def test_bundle_and_card_tell_of_it(
     last = provenance["runs"][-1]
     both = [f"{folder.name}/weights.pt" for folder in (further, trained)]
     assert last["training_command"] == (
-        f"python -m glimpse_models average --weights {' '.join(both)} --out mean"
+        f"glimpse-models average --weights {' '.join(both)} --out mean"
     )
     assert last["weights"] == ", ".join(both)
     ok(
@@ -71,15 +71,17 @@ def test_bundle_and_card_tell_of_it(
 def test_average_refuses(trained: Path, bundle: Path, tiny: Path, tmp_path: Path) -> None:
     weights, out = trained / "weights.pt", ("--out", tmp_path / "mean")
     assert "two files" in refused("average", "--weights", weights, *out)
-    twice = ("average", "--weights", weights, weights, *out, "--parts")
-    assert "no shares" in refused(*twice, "0.5")
-    assert "no shares" in refused(*twice, "0.5", "0.6")
-    assert "no shares" in refused(*twice, "1.5", "-0.5")
+    twice = ("average", "--weights", weights, weights, *out, "--shares")
+    assert "--shares" in refused(*twice, "0.5")
+    assert "--shares" in refused(*twice, "0.5", "0.6")
+    assert "--shares" in refused(*twice, "1.5", "-0.5")
     other = tmp_path / "other.pt"
     torch.save({"model": network.build(3, "resnet34").state_dict()}, other)
     assert "another network" in refused("average", "--weights", weights, other, *out)
     assert "run.json" in refused("average", "--weights", other, weights, *out)
-    ok("unfold", "--bundle", bundle, "--data", tiny, "--out", tmp_path / "unfolded")
-    unfolded = tmp_path / "unfolded" / "weights.pt"
-    assert "no training run" in refused("average", "--weights", unfolded, weights, *out)
+    ok("to-checkpoint", "--bundle", bundle, "--data", tiny, "--out", tmp_path / "restored")
+    restored = tmp_path / "restored" / "weights.pt"
+    assert "not come from a training run" in refused(
+        "average", "--weights", restored, weights, *out
+    )
     assert not (tmp_path / "mean").exists()

@@ -19,11 +19,11 @@ from conftest import glimpse, ok, refused
 from onnx import TensorProto, helper, numpy_helper
 from torchvision.models import resnet18, resnext50_32x4d
 
-from glimpse_models import bundle as bundle_step
-from glimpse_models.classifiers import open_classifier
-from glimpse_models.data import open_data
-from glimpse_models.errors import Refused
-from glimpse_models.verify import verify
+from glimpse_models.bundle.verify import verify
+from glimpse_models.data.dataset import open_data
+from glimpse_models.errors import UserError
+from glimpse_models.measure.classifiers import open_classifier
+from glimpse_models.pipeline import bundle as bundle_step
 
 CHANCE = np.random.default_rng(5)
 WEIGHTS = CHANCE.normal(0, 1, (3, 4)).astype(np.float32)
@@ -68,7 +68,7 @@ def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["int8", "float"])
-def test_class_maps_are_exact_and_cost_plain_runs_nothing(
+def test_class_activation_maps_are_exact_and_cost_plain_runs_nothing(
     bundle: Path, float_model: Path, int8_model: Path, tmp_path: Path, kind: str
 ) -> None:
     plain, folder = int8_model, bundle
@@ -119,7 +119,7 @@ def test_the_embedding_is_what_the_linear_layer_sees(
     assert np.abs(found @ matrix.T + bias - logits).max() < tolerance
 
 
-def test_further_outputs_leave_the_int8_graph_fused(
+def test_further_outputs_leave_the_int8_graph_optimized(
     bundle: Path, int8_model: Path, tmp_path: Path
 ) -> None:
     def operators(model: Path) -> Counter[str]:
@@ -195,10 +195,10 @@ def test_a_malformed_record_of_a_run_is_refused(
     base = ("bundle", "--model", float_model, "--name", "n", "--version", "1")
     base = (*base, "--out", tmp_path / "out", "--run", tmp_path)
     path.write_text(json.dumps({**json.loads((trained / "run.json").read_text()), **change}))
-    assert f"{path} is no record of a run" in refused(*base)
+    assert f"{path} is not the record of a run" in refused(*base)
     for text in (b"", b"[]", b"\xff"):
         path.write_bytes(text)
-        assert f"{path} is no record of a run" in refused(*base)
+        assert f"{path} is not the record of a run" in refused(*base)
 
 
 def test_a_quantized_model_does_not_pass_for_its_float_one(
@@ -267,7 +267,7 @@ def test_a_bundle_cut_off_between_its_files_is_no_bundle(
     with mock.patch.object(Path, "replace", cut):
         words = (*base, "--name", "n", "--version", "2", "--out", tmp_path / "out")
         assert glimpse(*words).code == 130
-    with pytest.raises(Refused, match="not the file that"):
+    with pytest.raises(UserError, match="not the file that"):
         verify(tmp_path / "out")
 
 
@@ -307,8 +307,8 @@ def test_the_trained_resize_is_served_at_the_trained_side(
     assert served(float_model) == 48
 
 
-def test_a_dense_head_has_no_class_maps(tmp_path: Path) -> None:
-    from glimpse_models import network
+def test_a_dense_head_has_no_class_activation_maps(tmp_path: Path) -> None:
+    from glimpse_models.train import network
 
     model = network.build(3, "resnet18", "dense")
     torch.save(model.state_dict(), tmp_path / "dense.pt")
@@ -352,9 +352,9 @@ def test_a_malformed_description_is_refused(
     shutil.copytree(bundle, tmp_path / "bundle")
     (tmp_path / "bundle" / "bundle.json").write_text(text)
     base = ("--bundle", tmp_path / "bundle")
-    assert "is no bundle's" in refused("publish", *base, "--to", "s3://models/x")
-    assert "is no bundle's" in refused("resize", *base, "--out", tmp_path / "out")
-    assert "is no bundle's" in refused("evaluate", "--data", tiny, tmp_path / "bundle")
+    assert "does not describe a bundle" in refused("publish", *base, "--to", "s3://models/x")
+    assert "does not describe a bundle" in refused("resize", *base, "--out", tmp_path / "out")
+    assert "does not describe a bundle" in refused("evaluate", "--data", tiny, tmp_path / "bundle")
 
 
 def test_resize_makes_the_same_model_for_another_side(bundle: Path, tmp_path: Path) -> None:
@@ -526,7 +526,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, labels: Path) -> None:
     odd = {**resnet18(num_classes=4).state_dict(), "layer1.0.attention.weight": torch.ones(1)}
     torch.save(odd, tmp_path / "odd.pt")
     said = refused(*base, "--side", "32", "--model", tmp_path / "odd.pt")
-    assert "no resnet18's" in said
+    assert "not fit a resnet18" in said
     model = plain(tmp_path / "plain.onnx")
     unnamed = (
         "bundle",

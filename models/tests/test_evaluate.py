@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, ok, refused
+from conftest import ok, refused
 
-from glimpse_models import metrics
-from glimpse_models.schedule import rate_at
+from glimpse_models.measure import metrics
+from glimpse_models.train.schedule import rate_at
 
 
 def test_figures_by_hand() -> None:
@@ -84,7 +80,7 @@ def test_the_card_tells_what_the_records_hold(
     ok(*base, "--report", tmp_path / "report.json", "--limits", "Four colours only.")
     card = (tmp_path / "CARD.md").read_text()
     assert "# colours 1.0.0" in card
-    assert "Not calibrated" in card
+    assert "fitted on 20 validation pictures" in card
     assert "Quantization changes top-1 by" in card
     assert json.loads((trained / "run.json").read_text())["command"] in card
     assert "Four colours only." in card
@@ -98,7 +94,7 @@ def test_a_damaged_record_makes_no_card(trained: Path, bundle: Path, tmp_path: P
     record = json.loads((trained / "run.json").read_text())
     figures = dict.fromkeys(("loss", "top1", "top5", "ece_raw", "ece"), 0.5)
     row = {"model": "colours 1.0.0", "kind": "bundle, int8", "images": 20, **figures}
-    row |= {"classes": [], "most_confused": []}
+    row |= {"classes": [], "most_conoptimized": []}
     files = {name: tmp_path / name for name in ("run.json", "report.json", "faithfulness.json")}
     base = ("card", "--bundle", bundle, "--run", tmp_path, "--out", tmp_path / "CARD.md")
     base = (*base, "--report", files["report.json"])
@@ -127,70 +123,6 @@ def test_a_damaged_record_makes_no_card(trained: Path, bundle: Path, tmp_path: P
     assert not (tmp_path / "CARD.md").exists()
 
 
-def test_one_script_makes_bundle_and_card_of_finished_runs(
-    trained: Path, tiny: Path, tmp_path: Path
-) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    shutil.copytree(trained, first)
-    shutil.copytree(trained, second)
-    record = json.loads((trained / "run.json").read_text())
-    recipe = {**record["recipe"], "weights": "first/weights.pt"}
-    later = {**record, "command": "the second command", "recipe": recipe}
-    (second / "run.json").write_text(json.dumps(later))
-    done = subprocess.run(
-        [ROOT / "make-bundle", tiny, tmp_path / "out" / "made", first, second],
-        env={
-            **os.environ,
-            **{"PYTHON": sys.executable, "NAME": "made", "VERSION": "2.0.0"},
-            **{"CALIBRATION": "32", "CHECK": "8", "SIDE": "64"},
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    manifest = json.loads((tmp_path / "out" / "made" / "bundle.json").read_text())
-    assert (manifest["version"], manifest["input"]["width"]) == ("2.0.0", 64)
-    assert manifest["metrics"]["images"] == 20
-    assert len(manifest["provenance"]["runs"]) == 2
-    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
-    assert record["command"] in card
-    assert "the second command" in card
-    assert f"models/make-bundle {tiny.name} out/made first second" in card
-    assert f"Together: 4 epochs, {2 * record['hours']:.2f} hours" in card
-    assert "## Explanation" in card
-    assert str(tmp_path) not in card, "no path of this machine in a public record"
-
-
-def test_the_script_tells_each_step_where_what_the_last_run_held_out_is_on_record(
-    folders: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.json").touch()
-    python = tmp_path / "python"
-    python.write_text('#!/bin/sh\necho "$@"\n')
-    python.chmod(0o755)
-
-    def make_bundle(run: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [ROOT / "make-bundle", folders, tmp_path / "out" / "made", run],
-            env={**os.environ, "PYTHON": str(python), "VERSION": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    missing = make_bundle(tmp_path / "none")
-    assert missing.returncode == 1
-    assert missing.stderr.count("\n") == 1
-    assert "none/run.json does not exist" in missing.stderr
-    done = make_bundle(tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    steps = {line.split()[2]: line for line in done.stdout.splitlines()}
-    told = [step for step, line in steps.items() if f" --run {tmp_path / 'run'}" in line]
-    assert told == ["quantize", "bundle", "faithfulness", "card"]
-
-
 def test_weights_can_be_tried_at_another_side(
     trained: Path, float_model: Path, tiny: Path, tmp_path: Path
 ) -> None:
@@ -214,7 +146,7 @@ def test_weights_without_a_side_are_asked_for_one(
 
 
 def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path: Path) -> None:
-    assert "no bundle folder" in refused("evaluate", "--data", tiny, tmp_path / "x.txt")
+    assert "not a bundle folder" in refused("evaluate", "--data", tiny, tmp_path / "x.txt")
     assert "does not exist" in refused("evaluate", "--data", tiny, tmp_path / "x.onnx")
     said = refused("evaluate", "--data", tiny, "--resize", "32", float_model)
     assert "must cover the crop" in said

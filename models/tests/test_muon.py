@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from glimpse_models.muon import PLAIN_RATE, Muon, orthogonal
+from glimpse_models.train.muon import PLAIN_RATE, Muon, orthogonal
 
 
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float32])

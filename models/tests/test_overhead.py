@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from conftest import ok, refused
 
-from glimpse_models.classifiers import open_session
-from glimpse_models.overhead import logits_only
+from glimpse_models.graph.io import open_session
+from glimpse_models.research.overhead import logits_only
 
 
 def test_the_plain_model_has_logits_and_nothing_else(bundle: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 from conftest import draw, ok, refused
 from PIL import Image, ImageOps
 
-from glimpse_models import fixtures, pictures
-from glimpse_models.preprocess import InputSpec, fit, to_rgb
-from glimpse_models.reference import copies
+from glimpse_models.data.preprocess import InputSpec, fit, to_rgb
+from glimpse_models.research import fixtures, pictures
+from glimpse_models.research.reference import near_copies
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_reference_prints_a_line_a_picture(bundle: Path, tmp_path: Path) -> 
 def test_copies_differ_by_a_level_in_two_of_five_values() -> None:
     chance = np.random.default_rng(3)
     pixels = chance.integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    moved = copies(pixels, 3, chance).astype(int) - pixels
+    moved = near_copies(pixels, 3, chance).astype(int) - pixels
     assert moved.min() == -1
     assert moved.max() == 1
     assert np.mean(moved != 0) == pytest.approx(0.4, abs=0.02)

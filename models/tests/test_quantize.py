@@ -13,11 +13,13 @@ import pytest
 from conftest import glimpse, ok, refused
 from onnx import TensorProto, numpy_helper
 
-from glimpse_models import quantize
-from glimpse_models.classifiers import Classifier, open_classifier
-from glimpse_models.data import Split, open_data
-from glimpse_models.errors import Refused
-from glimpse_models.quantize import Check, Quantizer
+from glimpse_models.data.dataset import open_data
+from glimpse_models.data.splits import Split
+from glimpse_models.errors import UserError
+from glimpse_models.graph.quantize import Quantizer
+from glimpse_models.measure.classifiers import Classifier, open_classifier
+from glimpse_models.pipeline import quantize
+from glimpse_models.pipeline.quantize import Check
 
 
 def weights_of(path: Path) -> dict[str, np.ndarray]:
@@ -88,9 +90,9 @@ def test_calibration_leaves_alone_what_the_run_held_out(
     float_model: Path, folders: Path, tmp_path: Path
 ) -> None:
     base = ("quantize", "--model", float_model, "--data", folders, "--out", tmp_path / "int8.onnx")
-    with mock.patch.object(Quantizer, "calibrated", side_effect=Refused("enough")) as calibrated:
+    with mock.patch.object(quantize, "batches_of", side_effect=UserError("enough")) as read:
         refused(*base, "--held-out", "0.5", "--seed", "3", "--check", "0")
-    used = set(calibrated.call_args.args[-1].files)
+    used = set(read.call_args.args[0])
     assert used == set(open_data(folders, 3, 0.5).train.files)
 
 
@@ -107,13 +109,14 @@ def test_pictures_are_those_of_the_run_and_as_it_will_be_served(
     def seen(*words: object) -> tuple[set[int], set[Path]]:
         """The resizes and the pictures of calibration and check."""
         with (
-            mock.patch.object(Quantizer, "calibrated") as calibrated,
-            mock.patch.object(quantize, "Check", side_effect=Refused("enough")) as checked,
+            mock.patch.object(Quantizer, "calibrated"),
+            mock.patch.object(quantize, "batches_of", return_value=[]) as read,
+            mock.patch.object(quantize, "Check", side_effect=UserError("enough")) as checked,
         ):
             assert "enough" in refused(*base, *words)
-        spec, calibration = calibrated.call_args.args[2:]
+        calibration, spec = read.call_args.args
         model, check, _ = checked.call_args.args
-        return {spec.resize, model.spec.resize}, {*calibration.files, *check.files}
+        return {spec.resize, model.spec.resize}, {*calibration, *check.files}
 
     resizes, files = seen(float_model)
     assert resizes == {57}
@@ -160,14 +163,40 @@ def test_folders_that_are_no_classes_of_the_model_are_not_its_targets(
     assert Check(always(0), split, folders=4).drop(always(1)) == 0, "neither is right"
 
 
-def test_too_few_pictures_to_check_on_are_told(
+def test_a_quarter_of_few_pictures_checks_the_result(
     float_model: Path, folders: Path, tmp_path: Path
 ) -> None:
     base = ("quantize", "--model", float_model, "--data", folders / "red")
-    done = glimpse(*base, "--out", tmp_path / "int8.onnx", "--pictures", "8000")
+    said = ok(*base, "--out", tmp_path / "int8.onnx", "--max-drop", "1")
+    assert "drop of top-1 on 5 training pictures" in said
+    assert "15 calibration pictures" in said
+    options = quantize.QuantizeOptions(Path("m"), Path("d"), Path("o"))
+    pictures = Split(tuple(Path(f"{row}.png") for row in range(2000)), (0,) * 2000)
+    for count, expected in (
+        (324, (243, 81)),
+        (1200, (512, 688)),
+        (2000, (512, 1000)),
+        (12, (12, 0)),
+    ):
+        some = pictures.take(list(range(count)))
+        calibration, check = quantize.divide(some, options, 1)
+        assert (len(calibration), len(check)) == expected
+        assert not set(calibration.files) & set(check.files)
+
+
+def test_too_few_pictures_to_check_on_are_reported(
+    float_model: Path, folders: Path, tmp_path: Path
+) -> None:
+    for row in range(8):
+        (tmp_path / "few").mkdir(exist_ok=True)
+        (tmp_path / "few" / f"{row}.jpg").symlink_to(
+            folders / "red" / f"{row:02}.{'png' if row % 5 == 0 else 'jpg'}"
+        )
+    base = ("quantize", "--model", float_model, "--data", tmp_path / "few")
+    done = glimpse(*base, "--out", tmp_path / "int8.onnx")
     assert done.code == 0
     assert "the drop of top-1 is not measured" in done.err
-    said = refused(*base, "--out", tmp_path / "x.onnx", "--pictures", "8000", "--sensitivity")
-    assert "fewer --pictures" in said
+    said = refused(*base, "--out", tmp_path / "x.onnx", "--sensitivity")
+    assert "a folder with more" in said
     said = refused(*base, "--out", tmp_path / "x.onnx", "--check", "0", "--sensitivity")
     assert "--check above 0" in said

@@ -12,9 +12,9 @@ from conftest import CLASSES, draw, ok, refused
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from glimpse_models import calibrate, metrics
-from glimpse_models.classifiers import open_classifier
-from glimpse_models.data import Split
+from glimpse_models.data.splits import Split
+from glimpse_models.measure import metrics, temperature
+from glimpse_models.measure.classifiers import open_classifier
 
 SIDE, SPOT = 32, 8
 
@@ -32,7 +32,7 @@ def answers(count: int, too_sure: float) -> tuple[np.ndarray, Split]:
 @pytest.mark.parametrize("too_sure", [0.5, 1.0, 3.0])
 def test_the_true_temperature_is_found(too_sure: float) -> None:
     logits, split = answers(6000, too_sure)
-    found = calibrate.calibration(logits, split)
+    found = temperature.calibrate_logits(logits, split)
     assert found is not None
     assert found.temperature == pytest.approx(too_sure, rel=0.06)
     assert found.ece_after < 0.03
@@ -42,16 +42,33 @@ def test_the_true_temperature_is_found(too_sure: float) -> None:
 
 def test_answers_that_are_always_right_do_not_run_away() -> None:
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
-    assert calibrate.fit(logits, np.array([0, 1, 2, 0])) == pytest.approx(calibrate.COLDEST)
+    found = temperature.fit_temperature(logits, np.array([0, 1, 2, 0]))
+    assert temperature.COLDEST < found < 1, "surer than the logits, but not without limit"
+    few, many = (
+        temperature.fit_temperature(np.tile(logits, (times, 1)), np.tile([0, 1, 2, 0], times))
+        for times in (5, 500)
+    )
+    assert many < few, "more pictures that are all right say more"
+
+
+def test_few_pictures_all_fit_and_are_measured_in_folds() -> None:
+    logits, split = answers(100, 3.0)
+    found = temperature.calibrate_logits(logits, split)
+    assert found is not None
+    assert found.images == 100
+    assert found.temperature == pytest.approx(3.0, rel=0.35)
+    assert found.ece_after < found.ece_before
+    assert temperature.unfitted(split) == list(range(100))
+    assert temperature.calibrate_logits(logits[:19], split.take(list(range(19)))) is None
 
 
 def test_a_picture_fits_or_measures_but_never_both() -> None:
     _, split = answers(500, 1)
-    fitting, others = calibrate.halves(split)
+    fitting, others = temperature.halves(split)
     assert sorted(fitting + others) == list(range(500))
     assert 200 < len(fitting) < 300
     part = split.sample(100, 1)
-    again, _ = calibrate.halves(part)
+    again, _ = temperature.halves(part)
     assert {part.files[row] for row in again} < {split.files[row] for row in fitting}
 
 
@@ -165,4 +182,4 @@ def test_maps_that_show_the_reason_are_faithful(spotted: tuple[Path, Path], tmp_
         *("bundle", "--model", tmp_path / "spots.onnx", "--labels", tmp_path / "labels.txt"),
         *("--name", "spots", "--version", "2", "--no-class-maps", "--out", tmp_path / "plain"),
     )
-    assert "no class maps" in refused(*base, "--bundle", tmp_path / "plain")
+    assert "no class activation maps" in refused(*base, "--bundle", tmp_path / "plain")

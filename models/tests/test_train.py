@@ -19,9 +19,11 @@ import torch
 from conftest import CLASSES, RECIPE, ROOT, glimpse, ok, refused
 from PIL import Image
 
-from glimpse_models import augment, journal, learner, train
-from glimpse_models.data import DataSet, Split, open_data, training_pictures
-from glimpse_models.errors import Refused
+from glimpse_models.data.dataset import open_data, training_pictures
+from glimpse_models.data.splits import DataSet, Split
+from glimpse_models.errors import UserError
+from glimpse_models.train import augment, learner, run
+from glimpse_models.train.record import short
 
 SMALL = (*RECIPE, "--augment", "crop")
 MODERN = (*RECIPE, "--augment", "modern", "--ema", "0.9", "--save-every", "2")
@@ -49,8 +51,8 @@ def test_a_run_leaves_weights_log_record_and_curves(trained: Path, tiny: Path) -
 
 
 def test_no_path_of_this_machine_gets_into_a_record_with_an_equals_sign_either() -> None:
-    assert journal.short("--data=/home/someone/pictures/pets") == "--data=pictures/pets"
-    assert journal.short("--augment=crop") == "--augment=crop"
+    assert short("--data=/home/someone/pictures/pets") == "--data=pictures/pets"
+    assert short("--augment=crop") == "--augment=crop"
 
 
 def test_tiny_imagenet_is_decoded_once_beside_the_data_set(trained: Path, tiny: Path) -> None:
@@ -85,14 +87,14 @@ def test_a_run_cut_off_at_any_save_goes_on_to_the_same_weights(
     tiny: Path, modern: Path, tmp_path: Path, saves: int
 ) -> None:
     left = iter(range(saves))
-    save = train._save
+    save = run.save
 
     def cut(state: object, path: Path) -> None:
         if next(left, None) is None:
             raise KeyboardInterrupt
         save(state, path)
 
-    with mock.patch.object(train, "_save", cut):
+    with mock.patch.object(run, "save", cut):
         assert glimpse("train", "--data", tiny, *MODERN, "--out", tmp_path).code == 130
     assert "going on at step" in ok("train", "--data", tiny, *MODERN, "--out", tmp_path)
     assert_same(modern, tmp_path)
@@ -109,7 +111,7 @@ def modern(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 FAULTS = """
 import resource, sys
 import torch
-from glimpse_models.__main__ import main
+from glimpse_models.cli.main import main
 
 def faults_of_a_block():
     # Of the last of some: the heap settles first.
@@ -185,7 +187,7 @@ def wait_for_saves(path: Path, count: int) -> None:
 def test_a_finished_run_stays_as_it_is(trained: Path, tiny: Path) -> None:
     before = weights(trained)
     commit = json.loads((trained / "run.json").read_text())["git_commit"]
-    with mock.patch.object(journal, "git_commit", return_value="a later commit"):
+    with mock.patch.object(run, "git_commit", return_value="a later commit"):
         out = ok("train", "--data", tiny, "--out", trained, *SMALL)
     assert "epoch" not in out
     assert json.loads((trained / "run.json").read_text())["git_commit"] == commit
@@ -212,7 +214,7 @@ def test_a_checkpoint_that_does_not_know_a_new_option_goes_on_without_it(
         del state["recipe"][option]
     torch.save(state, tmp_path / "checkpoint.pt")
     base = ("train", "--data", tiny, "--out", tmp_path, *SMALL)
-    assert "with hide 0;" in refused(*base, "--hide", "0.3")
+    assert "with hide_and_seek 0;" in refused(*base, "--hide-and-seek", "0.3")
     assert "going on at step 8 of 8" in ok(*base)
 
 
@@ -262,7 +264,7 @@ def test_a_folder_of_classes_trains_the_origins_way(folders: Path, tmp_path: Pat
             "--batch",
             "16",
             "--augment",
-            "origin",
+            "legacy",
         ),
         *(
             "--optimiser",
@@ -324,7 +326,7 @@ def test_weights_of_another_run_with_a_frozen_backbone(
 def test_first_stages_stay_and_epochs_end_where_they_are_told(
     tiny: Path, trained: Path, tmp_path: Path
 ) -> None:
-    options = (*SMALL, "--epoch-steps", "3", "--freeze-stages", "2", "--hide", "0.3")
+    options = (*SMALL, "--epoch-steps", "3", "--freeze-stages", "2", "--hide-and-seek", "0.3")
     options = (*options, "--weights", trained / "weights.pt", "--optimiser", "muon")
     ok("train", "--data", tiny, "--out", tmp_path, *options)
     epochs = json.loads((tmp_path / "run.json").read_text())["epochs"]
@@ -338,7 +340,7 @@ def test_first_stages_stay_and_epochs_end_where_they_are_told(
 
 def test_hidden_cells_take_the_mean_colour() -> None:
     pictures = torch.rand(400, 3, 60, 60, generator=torch.Generator().manual_seed(1))
-    hidden = augment.hide(pictures, 0.3, np.random.default_rng(2))
+    hidden = augment.hide_and_seek(pictures, 0.3, np.random.default_rng(2))
     mean = pictures.mean((2, 3), keepdim=True).expand_as(pictures)
     kept = (hidden == pictures).all(1)
     assert torch.equal(hidden, torch.where(kept[:, None], pictures, mean))
@@ -384,7 +386,7 @@ def test_patience_ends_a_run_and_keeps_the_best(tiny: Path, tmp_path: Path) -> N
         (("--epochs", "0"), "--epochs 1 or more"),
         (("--freeze-epochs", "1"), "give --weights too"),
         (("--freeze-stages", "1"), "give --weights too"),
-        (("--hide", "1"), "below 1"),
+        (("--hide-and-seek", "1"), "below 1"),
         (("--epoch-steps", "-1"), "0 (all) or more"),
         (("--weights", "missing.pt"), "does not exist"),
     ],
@@ -422,9 +424,9 @@ def test_the_origins_augmentation_moves_pictures_and_repeats_their_edges() -> No
     picture = Image.fromarray(pixels)
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        first, second = (augment.one(picture, "origin", 40) for _ in range(2))
+        first, second = (augment.augment(picture, "legacy", 40) for _ in range(2))
         torch.manual_seed(4)
-        assert torch.equal(augment.one(picture, "origin", 40), first)
+        assert torch.equal(augment.augment(picture, "legacy", 40), first)
     assert not torch.equal(first, second)
     assert first[1].min() >= 60, "nothing black comes in from outside"
     assert (first[1] < 130).any(), "the patch is still in the picture"
@@ -447,7 +449,7 @@ def test_folders_for_training_and_validation_are_taken_as_they_are(
     assert training_pictures(tmp_path, 1) == data.train
     (tmp_path / "val").rename(tmp_path / "validation")
     for open_it in (open_data, lambda root: training_pictures(root, 1)):
-        with pytest.raises(Refused, match="validation pictures val"):
+        with pytest.raises(UserError, match="no folder for the other split"):
             open_it(tmp_path)
     (tmp_path / "validation").rename(tmp_path / "val")
     (tmp_path / "val" / "red").rename(tmp_path / "val" / "green")

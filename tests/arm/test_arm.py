@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glimpse_models.classifiers import bundle_spec, open_session, read_input
-from glimpse_models.fuse import fuse
+from glimpse_models.bundle.manifest import read_manifest, spec_of
+from glimpse_models.graph.io import open_session
+from glimpse_models.graph.optimize import optimize_graph
+from glimpse_models.measure.classifiers import read_input
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -55,16 +57,16 @@ def arm() -> Path:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The bundle's model, and the same fused on this processor."""
-    source, fused = BUNDLE / "model.onnx", tmp_path_factory.mktemp("fused") / "model.onnx"
-    fuse(source, fused)
-    return [source, fused]
+    """The bundle's model, and the same optimized on this processor."""
+    source, optimized = BUNDLE / "model.onnx", tmp_path_factory.mktemp("optimized") / "model.onnx"
+    optimize_graph(source, optimized)
+    return [source, optimized]
 
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
     """Real pictures as the service sees them."""
-    spec = bundle_spec(BUNDLE)
+    spec = spec_of(read_manifest(BUNDLE))
     return np.stack([read_input(ROOT / "target/pictures" / name, spec) for name in PICTURES])
 
 
@@ -81,13 +83,13 @@ def here(models: list[Path], pixels: np.ndarray) -> Outputs:
 def test_arm_answers_as_this_processor_does(
     name: str, arm: Path, models: list[Path], pixels: np.ndarray, here: Outputs, tmp_path: Path
 ) -> None:
-    plain, fused = on_arm(PROCESSORS[name], arm, models, pixels, tmp_path)
+    plain, optimized = on_arm(PROCESSORS[name], arm, models, pixels, tmp_path)
     assert plain["logits"].argmax(axis=1).tolist() == here["logits"].argmax(axis=1).tolist()
     for output, found in here.items():
         # Sums of integers are exact everywhere; rounding to them may go the other way.
         near = 0.02 * np.abs(found).max()
         assert np.allclose(plain[output], found, rtol=0, atol=near), output
-        assert np.array_equal(fused[output], plain[output]), f"{output} of the fused graph"
+        assert np.array_equal(optimized[output], plain[output]), f"{output} of the optimized graph"
 
 
 def on_arm(

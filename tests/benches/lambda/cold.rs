@@ -22,11 +22,11 @@ pub fn run(server: &S3Server, bundle: &Path, event: &str) -> Result<(), Failure>
         Peer::python("Python handler, model in a folder", &folder),
         Peer::empty(),
     ];
-    let fused = format!("{folder}-fused");
-    if Path::new(&fused).is_dir() {
-        let uri = server.publish(Path::new(&fused), "models", "bench/fused");
-        peers.push(Peer::glimpse("glimpse, fused model in S3", &uri));
-        peers.push(Peer::glimpse("glimpse, fused model in a folder", &fused));
+    let optimized = format!("{folder}-optimized");
+    if Path::new(&optimized).is_dir() {
+        let uri = server.publish(Path::new(&optimized), "models", "bench/optimized");
+        peers.push(Peer::glimpse("glimpse, optimized model in S3", &uri));
+        peers.push(Peer::glimpse("glimpse, optimized model in a folder", &optimized));
     }
     let mut floors = Vec::new();
     let mut times = vec![Vec::new(); peers.len()];
@@ -55,16 +55,16 @@ pub fn run(server: &S3Server, bundle: &Path, event: &str) -> Result<(), Failure>
     for (peer, median) in peers.iter().zip(&medians) {
         println!("  {:36}{:>8.1} ms", peer.name, ms(*median));
     }
-    let [ours_s3, ours_folder, python_s3, python_folder, _, ref fused @ ..] = medians[..] else {
+    let [ours_s3, ours_folder, python_s3, python_folder, _, ref optimized @ ..] = medians[..] else {
         return Ok(());
     };
     measure::verdict("glimpse from S3 / unavoidable", ours_s3, floor, 1.35);
     measure::verdict("glimpse from S3 / Python from S3", ours_s3, python_s3, 0.55);
     measure::verdict("glimpse from S3 / Python from a folder", ours_s3, python_folder, 0.55);
     measure::verdict("glimpse / Python, both from a folder", ours_folder, python_folder, 0.55);
-    if let [fused_s3, fused_folder] = *fused {
-        measure::note("fused / QDQ, both from S3", fused_s3, ours_s3);
-        measure::note("fused / QDQ, both from a folder", fused_folder, ours_folder);
+    if let [optimized_s3, optimized_folder] = *optimized {
+        measure::note("optimized / QDQ, both from S3", optimized_s3, ours_s3);
+        measure::note("optimized / QDQ, both from a folder", optimized_folder, ours_folder);
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub fn python() -> Option<PathBuf> {
 pub fn fixtures(python: &Path) -> PathBuf {
     let folder = folder().join("fixtures");
     let out = folder.display().to_string();
-    once("fixtures", &modules(&["fixtures", "pictures", "preprocess"]), || {
+    once("fixtures", &modules(&["research/fixtures", "research/pictures", "data/preprocess"]), || {
         run(python, &["-m", "glimpse_models", "fixtures", "--out", &out]);
     });
     folder
@@ -50,7 +50,7 @@ pub fn crops(python: &Path) -> PathBuf {
 /// The reference's answers for the pictures in `pictures`, one JSON line each.
 pub fn reference(python: &Path, bundle: &Path, pictures: &Path) -> String {
     let answers = folder().join("reference.ndjson");
-    let mut made_of = modules(&["reference", "preprocess"]);
+    let mut made_of = modules(&["research/reference", "data/preprocess"]);
     made_of.push(bundle.join("bundle.json"));
     made_of.push(workspace::root().join("tests/parity/crops.py"));
     let (bundle, pictures) = (bundle.display().to_string(), pictures.display().to_string());

@@ -1,0 +1,1 @@
+"""The format of a bundle: `bundle.json`, verification, provenance and the model card."""

@@ -1,0 +1,84 @@
+"""From a folder of pictures to a bundle and its model card, with every default chosen.
+
+Trains (or takes finished runs), exports, quantizes, bundles, measures, writes the card, verifies, and
+publishes where --to says so. Killed, it goes on with its training when given the same command again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from glimpse_models.cli.options import add_data, add_endpoint, read_options
+from glimpse_models.pipeline.build import BuildOptions, build
+from glimpse_models.pipeline.defaults import PRETRAINED, SCRATCH
+from glimpse_models.train.recipe import BACKBONES
+from glimpse_models.train.record import command_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What must be given, and what may be."""
+    default = BuildOptions
+    add_data(parser)
+    parser.add_argument("--name", required=True, help="as in /v2/models/NAME")
+    parser.add_argument("--version", required=True, help="a new model is a new version")
+    parser.add_argument("--to", metavar="s3://BUCKET/PREFIX", help="publish it there")
+    add_endpoint(parser)
+    parser.add_argument("--work", type=Path, help="folder for all files (default: NAME-VERSION)")
+    parser.add_argument(
+        "--out", type=Path, help="the bundle's folder, the card beside it (default: WORK/bundle)"
+    )
+    training = parser.add_argument_group("training")
+    training.add_argument(
+        "--runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="do not train: take these finished runs, which went on from one another, in order",
+    )
+    training.add_argument(
+        "--weights",
+        help="imagenet, none or a file of weights (default: imagenet where it can be downloaded, else none)",
+    )
+    training.add_argument(
+        "--backbone",
+        choices=BACKBONES,
+        help=f"(default: {PRETRAINED[0]}, or {SCRATCH[0]} from scratch)",
+    )
+    training.add_argument(
+        "--side",
+        type=int,
+        help=f"in pixels (default: {PRETRAINED[1]}, or {SCRATCH[1]} from scratch)",
+    )
+    training.add_argument("--epochs", type=int, help="(default: by the number of pictures)")
+    training.add_argument(
+        "--held-out",
+        type=float,
+        metavar="PART",
+        help=f"for validation, where the data set has no such split (default: {default.held_out})",
+    )
+    training.add_argument("--seed", type=int, help=f"(default: {default.seed})")
+    training.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
+    training.add_argument("--workers", type=int, help="processes that decode pictures (default: 0)")
+    training.add_argument("--threads", type=int, help="of PyTorch (default: all cores)")
+    rest = parser.add_argument_group("quantization and card")
+    rest.add_argument(
+        "--pictures", type=int, help=f"calibration pictures, at most (default: {default.pictures})"
+    )
+    rest.add_argument(
+        "--check",
+        type=int,
+        help=f"training pictures to measure the drop on, at most (default: {default.check})",
+    )
+    rest.add_argument("--about-data", help="where the pictures come from, and their terms")
+    rest.add_argument(
+        "--limits", help="what the model must not be used for, or is known to get wrong"
+    )
+    rest.add_argument("--license", help="SPDX expression or a sentence")
+
+
+def run(arguments: argparse.Namespace, words: list[str]) -> None:
+    """Build."""
+    given = vars(arguments)
+    command = command_line(words, arguments.data, *given.get("runs", []))
+    build(read_options(BuildOptions, arguments, command=command))

@@ -1,0 +1,81 @@
+"""From parsed words to the typed options of a step, and option groups that steps share.
+
+Parsers leave out what was not given, so that defaults are in one place: the option classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any, TypeVar
+
+from glimpse_models.bundle.provenance import RunOptions
+from glimpse_models.data.dataset import HELD_OUT
+
+Options = TypeVar("Options")
+
+
+def read_options(kind: type[Options], arguments: argparse.Namespace, **more: Any) -> Options:
+    """The options of class `kind`, by the names of its fields; `more` are those not given by name."""
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    given = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(arguments).items()
+        if name in names and name not in more
+    }
+    return kind(**given, **more)
+
+
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """A bundle to work on."""
+    parser.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
+
+
+def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """A data set."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=required,
+        help="one folder per class, train/ and val/ of these, or tiny-imagenet-200",
+    )
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """Which pictures are held out."""
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        metavar="PART",
+        help=f"for validation, where the data set has no such split (default: {HELD_OUT})",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="of the choice of held-out pictures and all draws (default: 1)"
+    )
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Which pictures a run held out, and how it prepared them."""
+    parser.add_argument(
+        "--run", type=Path, help="the folder of the training run, which records the next two"
+    )
+    parser.add_argument(
+        "--held-out", type=float, help=f"as in train (default: as the --run, or {HELD_OUT})"
+    )
+    parser.add_argument(
+        "--seed", type=int, help="as in train, and of all draws (default: as the --run, or 1)"
+    )
+
+
+def run_options(arguments: argparse.Namespace) -> RunOptions:
+    """What `add_run` added."""
+    given = vars(arguments)
+    return RunOptions(given.get("run"), given.get("held_out"), given.get("seed"))
+
+
+def add_endpoint(parser: argparse.ArgumentParser) -> None:
+    """Which S3 server."""
+    parser.add_argument(
+        "--endpoint", help="an S3 server other than AWS (default: AWS_ENDPOINT_URL_S3)"
+    )

@@ -1,0 +1,140 @@
+"""Train a classifier from scratch or from weights, on a CPU or a GPU, resumable after a kill.
+
+OUT gets checkpoint.pt (every --save-every steps and every epoch), log.csv, run.json, curves.png and
+at the end weights.pt. The same command again goes on from the checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from glimpse_models.cli.options import add_data, add_split, read_options
+from glimpse_models.train.recipe import (
+    BACKBONES,
+    HEADS,
+    OPTIMISERS,
+    PRESETS,
+    SCHEDULES,
+    RecipeOptions,
+)
+from glimpse_models.train.record import command_line
+from glimpse_models.train.train import TrainOptions, train
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of the run and of its recipe."""
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder")
+    add_split(parser)
+    parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
+    parser.add_argument("--workers", type=int, help="processes that decode pictures (default: 0)")
+    parser.add_argument(
+        "--threads", type=int, help="of PyTorch; fewer than the cores where other work runs too"
+    )
+    parser.add_argument(
+        "--until", type=int, metavar="STEP", help="end after this step of the schedule"
+    )
+    parser.add_argument(
+        "--save-every", type=int, metavar="STEPS", help=f"(default: {TrainOptions.save_every})"
+    )
+    add_recipe(parser)
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """The options that a recipe is made of."""
+    default = RecipeOptions()
+    length = parser.add_argument_group("length and size")
+    length.add_argument("--epochs", type=int, help=f"(default: {default.epochs})")
+    length.add_argument(
+        "--side", type=int, help="input side in pixels (default: the last of --sides, or 224)"
+    )
+    length.add_argument(
+        "--sides",
+        type=int,
+        nargs="+",
+        help="progressive resizing: each epoch's side, instead of --epochs",
+    )
+    length.add_argument(
+        "--resize", type=int, help="shorter side before the crop in validation (default: the side)"
+    )
+    length.add_argument(
+        "--batch", type=int, help="(default: 128; 32 for fewer than 2,560 training pictures)"
+    )
+    length.add_argument(
+        "--epoch-steps",
+        type=int,
+        help="batches per epoch, drawn anew each time, where a whole one is too long (default: all)",
+    )
+    network = parser.add_argument_group("network")
+    network.add_argument("--backbone", choices=BACKBONES, help=f"(default: {default.backbone})")
+    network.add_argument(
+        "--head",
+        choices=HEADS,
+        help=f"dense: Dense(1024, ReLU) → Dense(classes), without class activation maps (default: {default.head})",
+    )
+    network.add_argument(
+        "--weights",
+        help=f"none, imagenet (torchvision's) or a file of weights (default: {default.weights})",
+    )
+    network.add_argument("--freeze-epochs", type=int, help="first epochs that train the head alone")
+    network.add_argument(
+        "--freeze-stages",
+        type=int,
+        choices=range(5),
+        help="stem and first stages that keep their weights and batch norms; faster, for fine-tuning",
+    )
+    rule = parser.add_argument_group("optimisation")
+    rule.add_argument(
+        "--augment",
+        choices=PRESETS,
+        help="modern: crop, TrivialAugment, mixup or cutmix; legacy: rotation, shifts, shear, zoom, flip; "
+        f"crop: random resized crop and flip (default: {default.augment})",
+    )
+    rule.add_argument(
+        "--hide-and-seek",
+        type=float,
+        metavar="PART",
+        help="of the picture's cells, hidden at random, for truer class activation maps, as 0.3",
+    )
+    rule.add_argument(
+        "--optimiser",
+        choices=OPTIMISERS,
+        help=f"muon: for few epochs from scratch in large batches (default: {default.optimiser})",
+    )
+    rule.add_argument("--schedule", choices=SCHEDULES, help=f"(default: {default.schedule})")
+    rule.add_argument(
+        "--peak-rate",
+        type=float,
+        help="learning rate (default: sgd 0.15 for a batch of 128, adam 1e-4, adamw 1e-3, muon 0.05)",
+    )
+    rule.add_argument(
+        "--weight-decay", type=float, help="(default: sgd 5e-5, adam 0, adamw 0.05, muon 1e-4)"
+    )
+    rule.add_argument("--label-smoothing", type=float, help=f"(default: {default.label_smoothing})")
+    rule.add_argument(
+        "--class-weights",
+        choices=("none", "balanced"),
+        help=f"(default: {default.class_weights})",
+    )
+    rule.add_argument(
+        "--ema",
+        type=float,
+        metavar="DECAY",
+        help="keep and serve a moving average of the weights, as 0.999",
+    )
+    rule.add_argument(
+        "--patience",
+        type=int,
+        help="stop after so many epochs without a better top-1; keep the best",
+    )
+    rule.add_argument(
+        "--precision", choices=("bf16", "fp32"), help=f"(default: {default.precision})"
+    )
+
+
+def run(arguments: argparse.Namespace, words: list[str]) -> None:
+    """Train."""
+    recipe = read_options(RecipeOptions, arguments)
+    command = command_line(words, arguments.data, arguments.out)
+    train(read_options(TrainOptions, arguments, recipe=recipe, command=command))

@@ -1,0 +1,1 @@
+"""Pictures on disk: data sets, labels, and the preprocessing that serving applies."""

@@ -1,0 +1,132 @@
+"""Opens a data set on disk, in one of the layouts that people have.
+
+Tiny-ImageNet's own, a training and a validation folder with one folder per class in each, and one
+folder of class folders, from which a part is held out.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from glimpse_models.data import tiny_imagenet
+from glimpse_models.data.files import (
+    ENDINGS,
+    TRAIN_NAMES,
+    VALIDATION_NAMES,
+    LeftOut,
+    folders_in,
+    pictures_below,
+    split_folders,
+)
+from glimpse_models.data.splits import DataSet, Split
+from glimpse_models.errors import UserError
+
+# Of a folder without a split of its own.
+HELD_OUT = 0.1
+
+
+def open_data(root: Path, seed: int = 1, held_out: float = HELD_OUT) -> DataSet:
+    """The data set below `root`, in whichever layout it is; the same seed holds out the same part."""
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder; give a data set's folder to --data")
+    if tiny_imagenet.is_layout_of(root):
+        return tiny_imagenet.open_tiny_imagenet(root)
+    left_out = LeftOut()
+    training, validation = (split_folders(root, names) for names in (TRAIN_NAMES, VALIDATION_NAMES))
+    if training and validation:
+        data = _two_folders(root, training, validation, left_out)
+    else:
+        data = _one_folder(root, seed, held_out, left_out)
+    if said := str(left_out):
+        print(f"{root}: not taken as pictures: {said}", file=sys.stderr)
+    return replace(data, left_out=said)
+
+
+def training_pictures(root: Path, seed: int, held_out: float = HELD_OUT) -> Split:
+    """Training pictures of a data set, or all of a folder without classes, with targets of -1."""
+    try:
+        return open_data(root, seed, held_out).train
+    except UserError:
+        if root.is_dir() and _named_splits(root):  # of its pictures, not all are for training
+            raise
+        files = pictures_below(root) if root.is_dir() else []
+    if not files:
+        raise UserError(f"no pictures below {root}; name a folder with some hundred typical ones")
+    return Split(tuple(files), (-1,) * len(files))
+
+
+def _one_folder(root: Path, seed: int, held_out: float, left_out: LeftOut) -> DataSet:
+    if found := _named_splits(root):
+        raise UserError(
+            f"{found[0]} holds class folders, but {root} has no folder for the other split; name the training pictures' "
+            f"folder train and the validation pictures' folder val, or give {found[0]} alone"
+        )
+    labels = _classes(root)
+    train: list[tuple[Path, int]] = []
+    validation: list[tuple[Path, int]] = []
+    for index, name in enumerate(labels):
+        files = _class_files(root / name, left_out)
+        order = np.random.default_rng((seed, index)).permutation(len(files))
+        count = max(1, round(len(files) * held_out))
+        if len(files) < 2:
+            raise UserError(f"{root / name} holds {len(files)} pictures; a class needs two or more")
+        validation += [(files[row], index) for row in sorted(order[:count])]
+        train += [(files[row], index) for row in sorted(order[count:])]
+    drawn = {"held_out": held_out, "seed": seed}
+    return DataSet(root.resolve().name, labels, Split.of(train), Split.of(validation), drawn)
+
+
+def _two_folders(
+    root: Path, training: list[Path], validation: list[Path], left_out: LeftOut
+) -> DataSet:
+    """Each split's folder holds one folder per class, the same classes in both."""
+    train, held_out = _only(root, training), _only(root, validation)
+    labels = _classes(train)
+    if labels != (found := _classes(held_out)):
+        odd = sorted(set(labels) ^ set(found))
+        raise UserError(
+            f"{train.name}/ and {held_out.name}/ of {root} differ in the classes {', '.join(odd[:5])}"
+        )
+
+    def split(folder: Path) -> Split:
+        files = [_class_files(folder / label, left_out) for label in labels]
+        return Split.of([(path, index) for index, paths in enumerate(files) for path in paths])
+
+    return DataSet(root.resolve().name, labels, split(train), split(held_out))
+
+
+def _only(root: Path, folders: list[Path]) -> Path:
+    """The one folder of a split; beside a validation folder, one named for tests stays unseen."""
+    chosen = [path for path in folders if not path.name.lower().startswith("test")] or folders
+    if len(chosen) > 1:
+        raise UserError(
+            f"{root} has the folders {', '.join(path.name for path in chosen)} for one split; keep one of them"
+        )
+    return chosen[0]
+
+
+def _named_splits(root: Path) -> list[Path]:
+    """Folders that are splits by their names and hold class folders."""
+    named = split_folders(root, (*TRAIN_NAMES, *VALIDATION_NAMES))
+    return [path for path in named if folders_in(path)]
+
+
+def _classes(root: Path) -> tuple[str, ...]:
+    names = tuple(path.name for path in folders_in(root))
+    if len(names) < 2:
+        raise UserError(
+            f"{root} holds {len(names)} class folders; it needs two or more, each with the pictures "
+            "of one class (or a Tiny-ImageNet folder, with wnids.txt)"
+        )
+    return names
+
+
+def _class_files(folder: Path, left_out: LeftOut) -> list[Path]:
+    files = pictures_below(folder, left_out)
+    if not files:
+        raise UserError(f"{folder} holds no pictures ({', '.join(sorted(ENDINGS))})")
+    return files

@@ -1,0 +1,1 @@
+"""ONNX graphs: export, the serving input, quantization, optimization, further outputs."""

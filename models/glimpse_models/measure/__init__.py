@@ -1,0 +1,1 @@
+"""Classifiers of every kind behind one interface, and what is measured of them."""

@@ -1,0 +1,129 @@
+"""Any classifier that the steps make, behind one interface: uint8 pictures in, logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glimpse_models.bundle.manifest import read_manifest, spec_of
+from glimpse_models.data.labels import read_labels
+from glimpse_models.data.preprocess import InputSpec, fit, open_picture
+from glimpse_models.errors import UserError
+from glimpse_models.graph.io import load_onnx, open_session
+from glimpse_models.graph.wrap import is_quantized
+
+Pixels = npt.NDArray[np.uint8]
+Logits = npt.NDArray[np.float32]
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """`logits` takes uint8 `[N, side, side, 3]` and gives float32 `[N, classes]`.
+
+    Scores are the softmax of the logits divided by `temperature`. Labels are empty where the file
+    holds none.
+    """
+
+    name: str
+    kind: str
+    spec: InputSpec
+    logits: Callable[[Pixels], Logits]
+    temperature: float = 1.0
+    labels: tuple[str, ...] = ()
+    quantized: bool = False
+
+
+def open_classifier(
+    path: Path, resize: int | None = None, threads: int = 0, side: int | None = None
+) -> Classifier:
+    """A bundle's folder, an ONNX file with the serving input, or PyTorch weights.
+
+    `side` is another input side than the one trained for, which only weights can take.
+    """
+    if path.suffix in (".pt", ".pth"):
+        return _weights(path, resize, side)
+    if side is not None:
+        raise UserError(f"{path} has its input side in its graph; give weights (.pt) with --side")
+    if path.is_dir():
+        return _bundle(path, threads)
+    if path.suffix == ".onnx":
+        return _onnx(path, path.name, resize, threads)
+    raise UserError(f"{path} is not a bundle folder, an .onnx file or a .pt file of weights")
+
+
+def batches_of(files: tuple[Path, ...] | list[Path], spec: InputSpec) -> Iterator[Pixels]:
+    """The pictures as the service would see them, `[BATCH, side, side, 3]`."""
+    for start in range(0, len(files), BATCH):
+        yield np.stack([read_input(path, spec) for path in files[start : start + BATCH]])
+
+
+def read_input(path: Path, spec: InputSpec) -> Pixels:
+    """One picture from a file, as the service would see it."""
+    return fit(open_picture(path), spec)
+
+
+def served(content: bytes, name: str, spec: InputSpec, quantized: bool) -> Classifier:
+    """A model as the service will run it, before there is a bundle."""
+    kind = "bundle, int8" if quantized else "bundle, float ONNX"
+    session = open_session(content)
+    return Classifier(name, kind, spec, _logits_of(session), quantized=quantized)
+
+
+def _bundle(path: Path, threads: int) -> Classifier:
+    manifest = read_manifest(path)
+    name = f"{manifest['name']} {manifest['version']}"
+    found = _onnx(path / "model.onnx", name, spec_of(manifest).resize, threads)
+    return replace(
+        found,
+        kind=f"bundle, {found.kind}",
+        spec=spec_of(manifest),
+        temperature=manifest.get("calibration", {}).get("temperature", 1.0),
+        labels=read_labels(path / "labels.txt"),
+    )
+
+
+def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier:
+    quantized = is_quantized(load_onnx(path))
+    session = open_session(path, threads)
+    image = session.get_inputs()[0]
+    if image.name != "image" or image.type != "tensor(uint8)":
+        raise UserError(
+            f"{path} takes {image.name} {image.type}, not image, uint8 [N, H, W, 3]; bundle it first"
+        )
+    side = image.shape[1]
+    kind = "int8" if quantized else "float ONNX"
+    spec = InputSpec(side, resize or side)
+    return Classifier(name, kind, spec, _logits_of(session), quantized=quantized)
+
+
+def _logits_of(session: Any) -> Callable[[Pixels], Logits]:
+    def logits(pixels: Pixels) -> Logits:
+        found: Logits = session.run(["logits"], {"image": pixels})[0]
+        return found
+
+    return logits
+
+
+def _weights(path: Path, resize: int | None, asked: int | None) -> Classifier:
+    import torch
+
+    from glimpse_models.train import network
+
+    trained = network.read_weights(path)
+    model = trained.model()
+    side = trained.input_side(asked)
+
+    def logits(pixels: Pixels) -> Logits:
+        with torch.inference_mode():
+            found: Logits = model(network.serving_input(pixels)).numpy()
+        return found
+
+    spec = InputSpec(side, resize or (None if asked else trained.resize) or side)
+    return Classifier(path.name, "float PyTorch", spec, logits, labels=trained.labels)

@@ -1,0 +1,213 @@
+"""Measure classifiers on validation pictures: loss, top-1, top-5, calibration, and each class.
+
+Takes PyTorch weights, ONNX files and bundles side by side; ONNX runs through ONNX Runtime. The
+calibration error is that of the half of the pictures that no temperature was fitted on, or of all
+where there are fewer than 200.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from glimpse_models.data.dataset import HELD_OUT, open_data
+from glimpse_models.data.labels import refuse_other_order
+from glimpse_models.data.splits import Split
+from glimpse_models.errors import UserError
+from glimpse_models.measure.classifiers import Classifier, Logits, batches_of, open_classifier
+from glimpse_models.measure.metrics import Quality, measure
+from glimpse_models.measure.temperature import unfitted
+
+WORST = 10  # classes named in the report
+
+
+@dataclass(frozen=True)
+class Row:
+    """One classifier's line of the table."""
+
+    classifier: Classifier
+    quality: Quality
+    ms_per_picture: float
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Classifiers, and the pictures to measure them on."""
+
+    data: Path
+    models: tuple[Path, ...]
+    held_out: float = HELD_OUT
+    seed: int = 1
+    limit: int | None = None
+    resize: int | None = None
+    side: int | None = None
+    out: Path | None = None
+
+
+def evaluate(options: EvaluateOptions) -> None:
+    """Print the table; with `out` write the rest."""
+    data = open_data(options.data, options.seed, options.held_out)
+    split = data.validation
+    if options.limit:
+        split = split.sample(options.limit, options.seed)
+    classifiers = [
+        open_classifier(path, options.resize, side=options.side) for path in options.models
+    ]
+    rows = [evaluate_one(classifier, split, data.labels) for classifier in classifiers]
+    print(f"{data.name}, {len(split)} validation pictures")
+    print(table(rows))
+    if options.out:
+        write_report(rows, data.labels, options.out)
+        print(f"each class: {options.out / 'report.json'}")
+
+
+def evaluate_one(classifier: Classifier, split: Split, labels: tuple[str, ...]) -> Row:
+    """Run every picture of the split; time is that of the model alone, in batches."""
+    return row_of(classifier, answers(classifier, split, labels), split)
+
+
+def row_of(classifier: Classifier, answered: tuple[Logits, float], split: Split) -> Row:
+    """The figures of what `answers` gave."""
+    logits, seconds = answered
+    targets = np.array(split.targets, dtype=np.int64)
+    quality = measure(logits, targets, classifier.temperature, unfitted(split))
+    return Row(classifier, quality, 1000 * seconds / len(split))
+
+
+def answers(classifier: Classifier, split: Split, labels: tuple[str, ...]) -> tuple[Logits, float]:
+    """`logits_of` a classifier that knows the classes of the data set."""
+    refuse_other_order(classifier.name, classifier.labels, labels)
+    logits, seconds = logits_of(classifier, split)
+    if logits.shape[1] != len(labels):
+        raise UserError(
+            f"{classifier.name} knows {logits.shape[1]} classes, the data set {len(labels)}; give the data set it was made for"
+        )
+    return logits, seconds
+
+
+def logits_of(classifier: Classifier, split: Split) -> tuple[Logits, float]:
+    """`[N, C]`, and the seconds that the model took."""
+    found: list[Logits] = []
+    seconds = 0.0
+    with tqdm(
+        total=len(split), desc=classifier.name, unit="picture", disable=None, file=sys.stderr
+    ) as bar:
+        for pixels in batches_of(split.files, classifier.spec):
+            started = time.perf_counter()
+            found.append(classifier.logits(pixels))
+            seconds += time.perf_counter() - started
+            bar.update(len(pixels))
+    return np.concatenate(found), seconds
+
+
+def table(rows: list[Row]) -> str:
+    """One line per classifier."""
+    head = (
+        "model",
+        "kind",
+        "loss",
+        "top-1",
+        "top-5",
+        "ECE",
+        "raw ECE",
+        "precision",
+        "recall",
+        "ms/picture",
+    )
+    lines = [head] + [
+        (
+            row.classifier.name,
+            row.classifier.kind,
+            f"{row.quality.loss:.4f}",
+            f"{row.quality.top1:.4f}",
+            f"{row.quality.top5:.4f}",
+            f"{row.quality.ece:.4f}",
+            f"{row.quality.ece_raw:.4f}",
+            f"{row.quality.precision.mean():.4f}",
+            f"{row.quality.recall.mean():.4f}",
+            f"{row.ms_per_picture:.2f}",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if at < 2 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def write_report(rows: list[Row], labels: tuple[str, ...], out: Path) -> None:
+    """`report.json` with every class, and `confusion-N.png` for each classifier in its order."""
+    out.mkdir(parents=True, exist_ok=True)
+    report = []
+    for number, row in enumerate(rows, 1):
+        image = f"confusion-{number}.png"
+        draw_confusion(row, labels, out / image)
+        report.append({**describe(row, labels), "confusion": image})
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    (out / "report.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def describe(row: Row, labels: tuple[str, ...]) -> dict[str, Any]:
+    """The figures, the classes from worst to best recall, and what is most often confused."""
+    quality = row.quality
+    order = np.argsort(quality.recall, kind="stable")
+    classes = [
+        {
+            "label": labels[index],
+            "images": int(quality.confusion[index].sum()),
+            "precision": round(float(quality.precision[index]), 4),
+            "recall": round(float(quality.recall[index]), 4),
+        }
+        for index in order
+    ]
+    errors = quality.confusion - np.diag(np.diag(quality.confusion))
+    worst = np.argsort(-errors, axis=None, kind="stable")[:WORST]
+    pairs = [np.unravel_index(flat, errors.shape) for flat in worst]
+    confused = [
+        {"true": labels[true], "taken_for": labels[taken], "images": int(errors[true, taken])}
+        for true, taken in pairs
+        if errors[true, taken]
+    ]
+    return {
+        "model": row.classifier.name,
+        "kind": row.classifier.kind,
+        "temperature": row.classifier.temperature,
+        **quality.summary(),
+        "most_confused": confused,
+        "classes": classes,
+    }
+
+
+def draw_confusion(row: Row, labels: tuple[str, ...], path: Path) -> None:
+    """True classes downwards, predicted ones across; named where there is room for names."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    counts = row.quality.confusion
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = pyplot.subplots(figsize=(9, 8), layout="constrained")
+    shown = axes.imshow(shares, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+    figure.colorbar(shown, label="share of the true class")
+    axes.set(
+        title=f"{row.classifier.name}: top-1 {row.quality.top1:.4f}",
+        xlabel="predicted",
+        ylabel="true",
+    )
+    if len(labels) <= 40:
+        axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
+        axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

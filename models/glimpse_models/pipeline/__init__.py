@@ -1,0 +1,1 @@
+"""Steps that combine the other rooms, each one function of typed options."""

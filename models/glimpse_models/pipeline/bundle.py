@@ -1,0 +1,258 @@
+"""Make a bundle of an ONNX classifier or of weights: prepare, measure, write once.
+
+Plain float models get the serving input.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+
+from glimpse_models.bundle.manifest import Content, Manifest, input_entry, write_bundle
+from glimpse_models.bundle.names import check_name, check_version
+from glimpse_models.bundle.provenance import (
+    held_out,
+    license_of,
+    of_command,
+    of_runs,
+    resize_at,
+)
+from glimpse_models.bundle.verify import check_model
+from glimpse_models.data.dataset import open_data
+from glimpse_models.data.labels import check_labels, read_labels
+from glimpse_models.data.normalization import IMAGENET, Normalization
+from glimpse_models.data.preprocess import InputSpec
+from glimpse_models.data.splits import DataSet
+from glimpse_models.errors import UserError
+from glimpse_models.graph import class_maps, outputs, wrap
+from glimpse_models.graph.io import input_side, load_onnx, output_names
+from glimpse_models.measure.classifiers import Classifier, open_classifier, served
+from glimpse_models.measure.evaluate import (
+    Row,
+    answers,
+    evaluate_one,
+    row_of,
+    table,
+    write_report,
+)
+from glimpse_models.measure.temperature import calibrate_logits
+from glimpse_models.train.record import Record, read_runs
+
+if TYPE_CHECKING:
+    from glimpse_models.train.network import Trained
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """What to bundle, under which name, and what to measure and record."""
+
+    model: Path
+    out: Path
+    name: str
+    version: str
+    labels: Path | None = None
+    data: Path | None = None
+    held_out: float | None = None
+    float_model: Path | None = None
+    report: Path | None = None
+    side: int | None = None
+    resize: int | None = None
+    normalization: Normalization = IMAGENET
+    class_maps: bool = True
+    runs: tuple[Path, ...] = ()
+    command: str | None = None
+    seed: int | None = None
+    license: str | None = None
+
+
+def bundle(options: BundleOptions) -> None:
+    """Prepare the model, measure it where there is a data set, write the three files."""
+    check_name(options.name)
+    check_version(options.version)
+    records = read_runs(options.runs)
+    seed, part = held_out(records, options.held_out, options.seed)
+    data = open_data(options.data, seed, part) if options.data else None
+    source = load(options.model)
+    if isinstance(source, onnx.ModelProto):
+        wrap.refuse_optimized(source, options.model)
+    labels = labels_for(options.labels, source, data)
+    model = prepare(source, len(labels), options.normalization, options.side)
+    if data is not None and options.float_model is None and wrap.is_quantized(model):
+        raise UserError(
+            f"{options.model} is quantized, and the record needs the accuracy before that too; "
+            "give the float model with --float-model, or leave --data out"
+        )
+    add_outputs(model, maps=options.class_maps)
+    trained_on = records[-1]["data"]["name"] if records else data.name if data else None
+    about = {
+        "name": options.name,
+        "version": options.version,
+        "provenance": of_runs(records) if records else of_command(options.command, seed),
+        "license": options.license or license_of(trained_on),
+    }
+    resize = options.resize or trained_resize(model, source, records)
+    ready = ready_to_serve(model, labels, resize)
+    measured: Manifest = {}
+    if data is not None:
+        name = f"{options.name} {options.version}"
+        rows, measured = measure(ready.classifier(name), data, options.float_model)
+        if options.report:
+            write_report(rows, labels, options.report)
+            print(table(rows))
+    sha256 = write_bundle(options.out, ready.content, {**about, **ready.described, **measured})
+    print(
+        f"{options.out}: {options.name} {options.version}, {len(labels)} classes, bundle.json {sha256}"
+    )
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model that a run has shown to serve, with what follows from its graph."""
+
+    content: Content
+    spec: InputSpec
+    described: Manifest
+    quantized: bool
+
+    def classifier(self, name: str) -> Classifier:
+        """As the service will run it."""
+        return served(self.content.model, name, self.spec, self.quantized)
+
+
+def ready_to_serve(
+    model: onnx.ModelProto, labels: tuple[str, ...], resize: int | None = None
+) -> Ready:
+    """Run the model as the service would."""
+    check_labels(labels)
+    content = Content.of(model.SerializeToString(), labels)
+    side = check_model(content.model, len(labels))
+    spec = InputSpec(side, resize or side)
+    described = {"input": input_entry(spec), **cells_of_maps(model)}
+    return Ready(content, spec, described, wrap.is_quantized(model))
+
+
+def cells_of_maps(model: onnx.ModelProto) -> Manifest:
+    """The centres of the class activation maps' cells, in pixels of the input."""
+    if class_maps.OUTPUT not in output_names(model):
+        return {}
+    found = class_maps.cell_centres(model)
+    return {"class_maps": {"stride": found[0], "first": found[1]}} if found else {}
+
+
+def add_outputs(model: onnx.ModelProto, maps: bool = True) -> None:
+    """Add class activation maps and embedding where the network allows them; else say why not."""
+    there = output_names(model)  # a bundle's own model has them
+    if maps and class_maps.OUTPUT not in there and (why := outputs.add_class_maps(model)):
+        print(f"no class activation maps: {why}", file=sys.stderr)
+    if "embedding" not in there and (why := outputs.add_embedding(model)):
+        print(f"no embedding: {why}", file=sys.stderr)
+
+
+def load(path: Path) -> onnx.ModelProto | Trained:
+    """An ONNX model, or weights (.pt)."""
+    if path.suffix not in (".pt", ".pth"):
+        return load_onnx(path)
+    from glimpse_models.train import network
+
+    return network.read_weights(path)
+
+
+def labels_for(
+    given: Path | None, source: onnx.ModelProto | Trained, data: DataSet | None
+) -> tuple[str, ...]:
+    """From the file, else from the weights, else from the data set."""
+    if given is not None:
+        return read_labels(given)
+    if not isinstance(source, onnx.ModelProto) and source.labels:
+        return source.labels
+    if data is None:
+        raise UserError("the classes have no names; give --labels FILE, one label per line")
+    return data.labels
+
+
+def prepare(
+    source: onnx.ModelProto | Trained,
+    classes: int,
+    normalization: Normalization = IMAGENET,
+    side: int | None = None,
+) -> onnx.ModelProto:
+    """The model with the serving input, whatever it was."""
+    if not isinstance(source, onnx.ModelProto):
+        from glimpse_models.graph.export import export_weights
+
+        if source.classes != classes:
+            raise UserError(
+                f"the weights have {source.classes} classes, but there are {classes} labels; give the labels they were trained with"
+            )
+        return export_weights(source, side)
+    if wrap.is_wrapped(source):
+        return source
+    return wrap.wrap(source, classes, normalization, side)
+
+
+def trained_resize(
+    model: onnx.ModelProto, source: onnx.ModelProto | Trained, records: list[Record]
+) -> int | None:
+    """The resize of the weights or of their last run, where the model serves at their side."""
+    side = input_side(model)
+    if isinstance(source, onnx.ModelProto):
+        return resize_at(records, side)
+    return source.resize if source.side == side else None
+
+
+def measure(
+    served: Classifier, data: DataSet, float_model: Path | None
+) -> tuple[list[Row], Manifest]:
+    """Measure the model to serve, and the float model before it, on all validation pictures.
+
+    The same answers calibrate the scores. Gives the rows of a report, the served one last, and the
+    entries for `bundle.json`.
+    """
+    split = data.validation
+    rows = []
+    if float_model is not None:
+        before = _before_quantization(float_model, served)
+        rows.append(evaluate_one(before, split, data.labels))
+    answered = answers(served, split, data.labels)
+    calibrated = calibrate_logits(answered[0], split)
+    if calibrated is not None:
+        served = dataclasses.replace(served, temperature=calibrated.temperature)
+        print(calibrated)
+    else:
+        print("no temperature: too few validation pictures to fit one", file=sys.stderr)
+    rows.append(row_of(served, answered, split))
+    found = rows[-1].quality
+    entries: Manifest = {
+        "metrics": {
+            "dataset": f"{data.name} validation",
+            "images": found.images,
+            "fp32_top1": round(rows[0].quality.top1, 6),
+            "int8_top1": round(found.top1, 6),
+            "int8_top5": round(found.top5, 6),
+        }
+    }
+    if calibrated is not None:
+        entries["calibration"] = calibrated.record()
+    return rows, entries
+
+
+def _before_quantization(float_model: Path, served: Classifier) -> Classifier:
+    weights = float_model.suffix in (".pt", ".pth")
+    side = served.spec.side if weights else None
+    before = open_classifier(float_model, served.spec.resize, side=side)
+    if before.quantized:
+        raise UserError(
+            f"{float_model} is quantized, so that its accuracy is not that before quantization; "
+            "give the float model that was quantized"
+        )
+    if before.spec != served.spec:
+        raise UserError(
+            f"{float_model} takes {before.spec.side} pixels, the bundle {served.spec.side}; "
+            "give the float model that was quantized"
+        )
+    return before

@@ -1,0 +1,42 @@
+"""Fit a temperature to a bundle, and write the bundle anew with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from glimpse_models.bundle.manifest import write_bundle
+from glimpse_models.bundle.verify import verify_source
+from glimpse_models.data.dataset import HELD_OUT, open_data
+from glimpse_models.errors import UserError
+from glimpse_models.measure.classifiers import open_classifier
+from glimpse_models.measure.evaluate import answers
+from glimpse_models.measure.temperature import FEWEST, calibrate_logits
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """A bundle, the data set that it was trained on, and the new version."""
+
+    bundle: Path
+    data: Path
+    version: str
+    out: Path
+    held_out: float = HELD_OUT
+    seed: int = 1
+
+
+def calibrate(options: CalibrateOptions) -> None:
+    """The same model and labels under a new version, with a temperature."""
+    old = verify_source(options.bundle, options.version, options.out)
+    data = open_data(options.data, options.seed, options.held_out)
+    classifier = open_classifier(options.bundle)
+    logits, _ = answers(classifier, data.validation, data.labels)
+    found = calibrate_logits(logits, data.validation)
+    if found is None:
+        raise UserError(
+            f"{len(data.validation)} validation pictures are too few to fit a temperature; give {FEWEST} or more"
+        )
+    about = {**old.manifest, "version": options.version, "calibration": found.record()}
+    write_bundle(options.out, old.content, about)
+    print(f"{options.out}: {old.name} {options.version}, {found}")

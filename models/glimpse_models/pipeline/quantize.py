@@ -1,0 +1,176 @@
+"""Quantize a float model to int8 within an allowed drop of accuracy.
+
+Calibration and every choice use training pictures: the validation pictures stay unseen.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from glimpse_models.bundle.provenance import RunOptions, resize_at
+from glimpse_models.data.dataset import training_pictures
+from glimpse_models.data.preprocess import InputSpec
+from glimpse_models.data.splits import Split
+from glimpse_models.errors import UserError
+from glimpse_models.graph.io import input_side, load_onnx
+from glimpse_models.graph.quantize import Method, Quantizer
+from glimpse_models.graph.wrap import is_quantized, is_wrapped
+from glimpse_models.measure.classifiers import Classifier, batches_of, open_classifier, read_input
+from glimpse_models.train.record import Record
+
+MOST_KEPT = 8  # nodes in float, beyond which int8 would not be worth having
+
+# Of the training pictures at most, so that calibration leaves some to check the result on.
+CHECKED_SHARE = 0.25
+FEWEST_CHECKED = 4
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """`pictures` and `check` are numbers of training pictures; `max_drop` is a fraction of top-1."""
+
+    model: Path
+    data: Path
+    out: Path
+    run: RunOptions = field(default_factory=RunOptions)
+    pictures: int = 512
+    check: int = 1000
+    method: Method = field(default_factory=Method)
+    resize: int | None = None
+    keep_float: tuple[str, ...] = ()
+    max_drop: float = 0.003
+    sensitivity: bool = False
+
+
+def quantize(options: QuantizeOptions) -> None:
+    """Calibrate once, quantize, measure; keep sensitive nodes in float until the drop is small."""
+    run = options.run.read()
+    spec = _input_of(options.model, options.resize, run.records)
+    pictures = training_pictures(options.data, run.seed, run.held_out)
+    calibration, check = divide(pictures, options, run.seed)
+    if options.sensitivity and not options.check:
+        raise UserError("--sensitivity needs pictures to check on; give a --check above 0")
+    if options.check and not len(check):
+        left = f"{len(pictures)} training pictures are too few to calibrate and to check on"
+        if options.sensitivity:
+            raise UserError(f"{left}; give a folder with more")
+        print(f"{left}: the drop of top-1 is not measured", file=sys.stderr)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        batches = list(batches_of(calibration.files, spec))
+        quantizer = Quantizer.calibrated(options.model, Path(folder), options.method, batches)
+        quantizer.refuse_unknown(options.keep_float)
+        kept = list(options.keep_float)
+        quantizer.write(options.out, kept)
+        if len(check):
+            model = open_classifier(options.model, spec.resize)
+            exact = Check(model, check, len(set(pictures.targets)))
+            kept = _within(options, quantizer, exact, kept)
+    size = options.out.stat().st_size / 1e6
+    print(
+        f"{options.out}: {size:.1f} MB, {len(calibration)} calibration pictures, in float: {', '.join(kept) or 'no node'}"
+    )
+
+
+def divide(pictures: Split, options: QuantizeOptions, seed: int) -> tuple[Split, Split]:
+    """Disjoint pictures to calibrate with and to check on.
+
+    Where there are fewer than both ask for, a quarter of them is for the check.
+    """
+    total = min(len(pictures), options.pictures + options.check)
+    reserved = min(options.check, max(total - options.pictures, int(CHECKED_SHARE * total)))
+    if reserved < min(FEWEST_CHECKED, options.check):
+        reserved = 0
+    chosen = pictures.sample(total, seed)
+    order = np.random.default_rng(seed).permutation(total).tolist()
+    calibration = order[: min(options.pictures, total - reserved)]
+    return chosen.take(calibration), chosen.take(order[total - reserved :])
+
+
+def _within(
+    options: QuantizeOptions, quantizer: Quantizer, exact: Check, kept: list[str]
+) -> list[str]:
+    """Keep the 1, 2, 4 and 8 most sensitive nodes in float until the drop is within `max_drop`."""
+    drop = exact.drop(open_classifier(options.out, exact.spec.resize))
+    print(f"drop of top-1 on {len(exact.split)} training pictures: {100 * drop:.2f} points")
+    if drop <= options.max_drop and not options.sensitivity:
+        return kept
+    ranking = sensitivity(quantizer, exact, kept)
+    for name, error in ranking[:10]:
+        print(f"  quantizing {name} alone changes the logits by {100 * error:.2f} %")
+    count = 1
+    while drop > options.max_drop and count <= min(MOST_KEPT, len(ranking)):
+        kept = [*options.keep_float, *(name for name, _ in ranking[:count])]
+        quantizer.write(options.out, kept)
+        drop = exact.drop(open_classifier(options.out, exact.spec.resize))
+        print(f"with {count} in float: {100 * drop:.2f} points")
+        count *= 2
+    if drop > options.max_drop:
+        print(
+            f"still above {100 * options.max_drop:.2f} points: try --method entropy or percentile, or more --pictures",
+            file=sys.stderr,
+        )
+    return kept
+
+
+class Check:
+    """The float model's answers on some pictures, to compare quantized ones with."""
+
+    def __init__(self, exact: Classifier, split: Split, folders: int) -> None:
+        """`folders` is the number of classes of the data that the split is of."""
+        self.split, self.spec = split, exact.spec
+        self._pixels = np.stack([read_input(path, exact.spec) for path in split.files])
+        self._logits = self._run(exact)
+        # Where the folders are not the model's classes, its own answers stand in for them.
+        known = folders == self._logits.shape[1]
+        self._targets = np.array(split.targets) if known else self._logits.argmax(axis=1)
+
+    def drop(self, quantized: Classifier) -> float:
+        """Top-1 that quantization costs, as a fraction."""
+        right = [
+            (logits.argmax(axis=1) == self._targets).mean()
+            for logits in (self._logits, self._run(quantized))
+        ]
+        return float(right[0] - right[1])
+
+    def error(self, quantized: Classifier, count: int) -> float:
+        """Root mean square difference of the logits, relative to the spread of the float ones."""
+        exact = self._logits[:count]
+        return float(np.sqrt(np.mean((self._run(quantized, count) - exact) ** 2)) / exact.std())
+
+    def _run(self, classifier: Classifier, count: int | None = None) -> npt.NDArray[np.float32]:
+        pixels = self._pixels[:count]
+        parts = [
+            classifier.logits(pixels[start : start + 32]) for start in range(0, len(pixels), 32)
+        ]
+        return np.concatenate(parts)
+
+
+def sensitivity(quantizer: Quantizer, exact: Check, kept: list[str]) -> list[tuple[str, float]]:
+    """Each node with the error of the logits when it alone is quantized; the worst first."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        one = Path(folder) / "one.onnx"
+        names = [name for name in quantizer.nodes() if name not in kept]
+        for name in tqdm(names, desc="sensitivity", unit="node", disable=None):
+            quantizer.write(one, [], only=[name])
+            found.append((name, exact.error(open_classifier(one, exact.spec.resize), 64)))
+    return sorted(found, key=lambda pair: -pair[1])
+
+
+def _input_of(path: Path, resize: int | None, records: list[Record]) -> InputSpec:
+    """What the bundle will serve: the resize as given, else as the last run's."""
+    model = load_onnx(path)
+    if not is_wrapped(model):
+        raise UserError(f"{path} has no serving input; make one with the step export")
+    if is_quantized(model):
+        raise UserError(f"{path} is quantized already; give the float model")
+    side = input_side(model)
+    return InputSpec(side, resize or resize_at(records, side) or side)

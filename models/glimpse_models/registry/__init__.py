@@ -1,0 +1,1 @@
+"""Published versions in S3."""

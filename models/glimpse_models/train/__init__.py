@@ -1,0 +1,1 @@
+"""Training: recipes, batches, augmentation, the network and its run on disk."""
