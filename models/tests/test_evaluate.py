@@ -94,7 +94,7 @@ def test_a_damaged_record_makes_no_card(trained: Path, bundle: Path, tmp_path: P
     record = json.loads((trained / "run.json").read_text())
     figures = dict.fromkeys(("loss", "top1", "top5", "ece_raw", "ece"), 0.5)
     row = {"model": "colours 1.0.0", "kind": "bundle, int8", "images": 20, **figures}
-    row |= {"classes": [], "most_conoptimized": []}
+    row |= {"classes": [], "most_confused": []}
     files = {name: tmp_path / name for name in ("run.json", "report.json", "faithfulness.json")}
     base = ("card", "--bundle", bundle, "--run", tmp_path, "--out", tmp_path / "CARD.md")
     base = (*base, "--report", files["report.json"])

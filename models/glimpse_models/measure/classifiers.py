@@ -69,11 +69,13 @@ def read_input(path: Path, spec: InputSpec) -> Pixels:
     return fit(open_picture(path), spec)
 
 
-def served(content: bytes, name: str, spec: InputSpec, quantized: bool) -> Classifier:
+def served(
+    content: bytes, name: str, spec: InputSpec, labels: tuple[str, ...], quantized: bool
+) -> Classifier:
     """A model as the service will run it, before there is a bundle."""
     kind = "bundle, int8" if quantized else "bundle, float ONNX"
-    session = open_session(content)
-    return Classifier(name, kind, spec, _logits_of(session), quantized=quantized)
+    logits = _logits_of(open_session(content))
+    return Classifier(name, kind, spec, logits, labels=labels, quantized=quantized)
 
 
 def _bundle(path: Path, threads: int) -> Classifier:

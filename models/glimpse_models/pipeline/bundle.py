@@ -115,13 +115,14 @@ class Ready:
     """A model that a run has shown to serve, with what follows from its graph."""
 
     content: Content
+    labels: tuple[str, ...]
     spec: InputSpec
     described: Manifest
     quantized: bool
 
     def classifier(self, name: str) -> Classifier:
         """As the service will run it."""
-        return served(self.content.model, name, self.spec, self.quantized)
+        return served(self.content.model, name, self.spec, self.labels, self.quantized)
 
 
 def ready_to_serve(
@@ -133,7 +134,7 @@ def ready_to_serve(
     side = check_model(content.model, len(labels))
     spec = InputSpec(side, resize or side)
     described = {"input": input_entry(spec), **cells_of_maps(model)}
-    return Ready(content, spec, described, wrap.is_quantized(model))
+    return Ready(content, labels, spec, described, wrap.is_quantized(model))
 
 
 def cells_of_maps(model: onnx.ModelProto) -> Manifest:

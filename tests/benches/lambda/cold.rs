@@ -55,7 +55,8 @@ pub fn run(server: &S3Server, bundle: &Path, event: &str) -> Result<(), Failure>
     for (peer, median) in peers.iter().zip(&medians) {
         println!("  {:36}{:>8.1} ms", peer.name, ms(*median));
     }
-    let [ours_s3, ours_folder, python_s3, python_folder, _, ref optimized @ ..] = medians[..] else {
+    let [ours_s3, ours_folder, python_s3, python_folder, _, ref optimized @ ..] = medians[..]
+    else {
         return Ok(());
     };
     measure::verdict("glimpse from S3 / unavoidable", ours_s3, floor, 1.35);

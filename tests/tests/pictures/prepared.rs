@@ -28,9 +28,13 @@ pub fn python() -> Option<PathBuf> {
 pub fn fixtures(python: &Path) -> PathBuf {
     let folder = folder().join("fixtures");
     let out = folder.display().to_string();
-    once("fixtures", &modules(&["research/fixtures", "research/pictures", "data/preprocess"]), || {
-        run(python, &["-m", "glimpse_models", "fixtures", "--out", &out]);
-    });
+    once(
+        "fixtures",
+        &modules(&["research/fixtures", "research/pictures", "data/preprocess"]),
+        || {
+            run(python, &["-m", "glimpse_models", "fixtures", "--out", &out]);
+        },
+    );
     folder
 }
 
