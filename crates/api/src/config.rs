@@ -1,15 +1,41 @@
-//! What the API takes from the environment, read once.
+//! The API's settings, read from environment variables.
 
 use std::time::Duration;
+
+use glimpse_settings::{SettingError, Strings};
 
 /// A larger batch cannot be configured.
 pub(crate) const MAX_BATCH: usize = 1024;
 
-const DEFAULT_EXPIRY_SECONDS: usize = 300;
-/// A day: a longer errand asks for another address.
-const MAX_EXPIRY_SECONDS: usize = 86_400;
+/// Names of the variables, defaults and ranges.
+pub mod settings {
+    use glimpse_settings::Number;
 
-/// Limits of the API. [`ApiConfig::from_env`] documents the variables.
+    use super::MAX_BATCH as LARGEST_BATCH;
+
+    /// Largest request body.
+    pub const MAX_BODY_BYTES: Number<usize> =
+        Number::new("GLIMPSE_MAX_BODY_BYTES", 10 << 20, 1..=1 << 30);
+    /// Most pictures in one request.
+    pub const MAX_BATCH: Number<usize> = Number::new("GLIMPSE_MAX_BATCH", 16, 1..=LARGEST_BATCH);
+    /// Buckets that a request may name.
+    pub const S3_BUCKETS: &str = "GLIMPSE_S3_BUCKETS";
+    /// Largest object that a request may name.
+    pub const MAX_OBJECT_BYTES: Number<usize> =
+        Number::new("GLIMPSE_MAX_OBJECT_BYTES", 20 << 20, 1..=1 << 30);
+    /// Time for a body to arrive.
+    pub const BODY_TIMEOUT_MS: Number<u64> =
+        Number::new("GLIMPSE_BODY_TIMEOUT_MS", 30_000, 1..=3_600_000);
+    /// Where pictures are uploaded to.
+    pub const UPLOADS_BUCKET: &str = "GLIMPSE_UPLOADS_BUCKET";
+    /// Where the results of uploads are.
+    pub const RESULTS_BUCKET: &str = "GLIMPSE_RESULTS_BUCKET";
+    /// How long an address for an upload can be used; up to a day.
+    pub const UPLOAD_EXPIRY_SECONDS: Number<u64> =
+        Number::new("GLIMPSE_UPLOAD_EXPIRY_SECONDS", 300, 1..=86_400);
+}
+
+/// Limits of the API. [`ApiConfig::read`] documents the variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiConfig {
     /// Largest request body in bytes.
@@ -40,37 +66,14 @@ pub struct UploadsConfig {
 impl Default for ApiConfig {
     fn default() -> Self {
         Self {
-            max_body_bytes: 10 << 20,
-            max_batch: 16,
+            max_body_bytes: settings::MAX_BODY_BYTES.default,
+            max_batch: settings::MAX_BATCH.default,
             s3_buckets: Vec::new(),
-            max_object_bytes: 20 << 20,
-            body_timeout: Duration::from_secs(30),
+            max_object_bytes: settings::MAX_OBJECT_BYTES.default,
+            body_timeout: Duration::from_millis(settings::BODY_TIMEOUT_MS.default),
             uploads: None,
         }
     }
-}
-
-/// A variable has a value that cannot be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ConfigError {
-    /// No number, or out of range.
-    #[error("{variable}={value}: expected a whole number from 1 to {maximum}")]
-    Number {
-        /// Its name.
-        variable: &'static str,
-        /// What it holds.
-        value: String,
-        /// The largest that makes sense.
-        maximum: usize,
-    },
-    /// Results would be taken for uploads.
-    #[error(
-        "GLIMPSE_UPLOADS_BUCKET={bucket}, and so is GLIMPSE_RESULTS_BUCKET; expected another bucket"
-    )]
-    OneBucket {
-        /// The bucket of both.
-        bucket: String,
-    },
 }
 
 impl ApiConfig {
@@ -82,66 +85,38 @@ impl ApiConfig {
     ///
     /// # Errors
     /// Names the variable whose value cannot be used.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(|name| std::env::var(name).ok())
-    }
-
-    /// The same from any source of variables.
-    ///
-    /// # Errors
-    /// As [`ApiConfig::from_env`].
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let number = |variable, default, maximum| match lookup(variable) {
-            None => Ok(default),
-            Some(value) => match value.parse() {
-                Ok(number) if (1..=maximum).contains(&number) => Ok(number),
-                _ => Err(ConfigError::Number { variable, value, maximum }),
-            },
-        };
-        let defaults = Self::default();
-        let body_timeout_ms = number("GLIMPSE_BODY_TIMEOUT_MS", 30_000, 3_600_000)?;
-        let buckets = lookup("GLIMPSE_S3_BUCKETS").unwrap_or_default();
+    pub fn read(environment: &impl Strings) -> Result<Self, SettingError> {
+        let expiry = settings::UPLOAD_EXPIRY_SECONDS.read_seconds(environment)?;
+        let uploads = environment.text(settings::UPLOADS_BUCKET)?;
+        let results = environment.text(settings::RESULTS_BUCKET)?;
         Ok(Self {
-            max_body_bytes: number("GLIMPSE_MAX_BODY_BYTES", defaults.max_body_bytes, 1 << 30)?,
-            max_batch: number("GLIMPSE_MAX_BATCH", defaults.max_batch, MAX_BATCH)?,
-            s3_buckets: buckets
-                .split(',')
-                .map(|bucket| bucket.trim().to_owned())
-                .filter(|bucket| !bucket.is_empty())
-                .collect(),
-            max_object_bytes: number(
-                "GLIMPSE_MAX_OBJECT_BYTES",
-                defaults.max_object_bytes,
-                1 << 30,
-            )?,
-            body_timeout: Duration::from_millis(body_timeout_ms as u64),
-            uploads: uploads(
-                &lookup,
-                number(
-                    "GLIMPSE_UPLOAD_EXPIRY_SECONDS",
-                    DEFAULT_EXPIRY_SECONDS,
-                    MAX_EXPIRY_SECONDS,
-                )?,
-            )?,
+            max_body_bytes: settings::MAX_BODY_BYTES.read(environment)?,
+            max_batch: settings::MAX_BATCH.read(environment)?,
+            s3_buckets: environment.list(settings::S3_BUCKETS)?,
+            max_object_bytes: settings::MAX_OBJECT_BYTES.read(environment)?,
+            body_timeout: settings::BODY_TIMEOUT_MS.read_millis(environment)?,
+            uploads: UploadsConfig::new(uploads, results, expiry)?,
         })
     }
 }
 
-fn uploads(
-    lookup: &impl Fn(&str) -> Option<String>,
-    expiry_seconds: usize,
-) -> Result<Option<UploadsConfig>, ConfigError> {
-    let bucket = |name| lookup(name).filter(|bucket| !bucket.is_empty());
-    let Some((bucket, results_bucket)) =
-        bucket("GLIMPSE_UPLOADS_BUCKET").zip(bucket("GLIMPSE_RESULTS_BUCKET"))
-    else {
-        return Ok(None);
-    };
-    if bucket == results_bucket {
-        return Err(ConfigError::OneBucket { bucket });
+impl UploadsConfig {
+    /// Uploads, where both buckets are named.
+    ///
+    /// # Errors
+    /// When they are the same: results would be taken for uploads.
+    pub fn new(
+        bucket: Option<String>,
+        results_bucket: Option<String>,
+        expiry: Duration,
+    ) -> Result<Option<Self>, SettingError> {
+        let Some((bucket, results_bucket)) = bucket.zip(results_bucket) else { return Ok(None) };
+        if bucket == results_bucket {
+            let expected = "another bucket than GLIMPSE_UPLOADS_BUCKET";
+            return Err(SettingError::invalid(settings::RESULTS_BUCKET, bucket, expected));
+        }
+        Ok(Some(Self { bucket, results_bucket, expiry }))
     }
-    let expiry = Duration::from_secs(expiry_seconds as u64);
-    Ok(Some(UploadsConfig { bucket, results_bucket, expiry }))
 }
 
 #[cfg(test)]
@@ -150,34 +125,36 @@ mod tests {
 
     #[test]
     fn an_unusable_value_is_named_with_its_variable() {
-        let error =
-            ApiConfig::from_lookup(|name| (name == "GLIMPSE_MAX_BATCH").then(|| "many".to_owned()));
-        let text = error.unwrap_err().to_string();
-        assert_eq!(text, "GLIMPSE_MAX_BATCH=many: expected a whole number from 1 to 1024");
+        let error = ApiConfig::read(&[("GLIMPSE_MAX_BATCH", "many")]).unwrap_err().to_string();
+        assert_eq!(error, "GLIMPSE_MAX_BATCH is `many`; expected a whole number from 1 to 1024");
+    }
+
+    #[test]
+    fn without_variables_the_defaults_hold() {
+        assert_eq!(ApiConfig::read(&[]).unwrap(), ApiConfig::default());
+        assert_eq!(ApiConfig::read(&[("GLIMPSE_MAX_BATCH", "")]).unwrap(), ApiConfig::default());
     }
 
     #[test]
     fn buckets_are_a_comma_separated_list() {
-        let config = ApiConfig::from_lookup(|name| {
-            (name == "GLIMPSE_S3_BUCKETS").then(|| "claims, tiles,".to_owned())
-        })
-        .unwrap();
+        let config = ApiConfig::read(&[("GLIMPSE_S3_BUCKETS", "claims, tiles,")]).unwrap();
         assert_eq!(config.s3_buckets, ["claims", "tiles"]);
-        assert_eq!(ApiConfig::from_lookup(|_| None).unwrap(), ApiConfig::default());
     }
 
     #[test]
     fn uploads_need_two_buckets() {
-        let read = |uploads: &str, results: &str| {
-            ApiConfig::from_lookup(|name| match name {
-                "GLIMPSE_UPLOADS_BUCKET" => Some(uploads.to_owned()),
-                "GLIMPSE_RESULTS_BUCKET" => Some(results.to_owned()),
-                _ => None,
-            })
+        let read = |uploads, results| {
+            ApiConfig::read(&[
+                ("GLIMPSE_UPLOADS_BUCKET", uploads),
+                ("GLIMPSE_RESULTS_BUCKET", results),
+            ])
         };
         assert_eq!(read("in", "").unwrap().uploads, None);
         let uploads = read("in", "out").unwrap().uploads.unwrap();
         assert_eq!(uploads.expiry, Duration::from_secs(300));
-        assert_eq!(read("in", "in"), Err(ConfigError::OneBucket { bucket: "in".to_owned() }));
+        assert_eq!(
+            read("in", "in").unwrap_err().to_string(),
+            "GLIMPSE_RESULTS_BUCKET is `in`; expected another bucket than GLIMPSE_UPLOADS_BUCKET"
+        );
     }
 }

@@ -32,7 +32,7 @@ use axum::routing::{get, post};
 use http::{Method, StatusCode};
 
 pub use batching::Batching;
-pub use config::{ApiConfig, ConfigError, UploadsConfig};
+pub use config::{ApiConfig, UploadsConfig, settings};
 pub use problem::Problem;
 pub use state::ApiState;
 pub use telemetry::RequestId;

@@ -13,7 +13,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
-use glimpse_telemetry::{emf, measure};
+use glimpse_telemetry::{emf, measure, ms};
 use http::{HeaderName, HeaderValue, header};
 use tracing::Instrument as _;
 
@@ -82,7 +82,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         status = response.status().as_u16(),
         code = problem.as_ref().map(|problem| problem.code()),
         cold_start,
-        request_ms = started.elapsed().as_secs_f64() * 1e3,
+        request_ms = ms(started.elapsed()),
         "request"
     );
     if cold_start {

@@ -20,6 +20,7 @@ static OPENED: Mutex<Option<Runtime>> = Mutex::new(None);
 pub struct Runtime {
     environment: Environment,
     threads: usize,
+    arena: bool,
 }
 
 impl Runtime {
@@ -40,7 +41,7 @@ impl Runtime {
             .map_err(|source| OpenError::Library { path: library.to_owned(), source })?;
         let environment = builder.with_name("glimpse").build().map_err(OpenError::Environment)?;
         environment.set_log_level(LogLevel::Error);
-        Ok(opened.insert(Self { environment, threads: processors() }).clone())
+        Ok(opened.insert(Self { environment, threads: processors(), arena: true }).clone())
     }
 
     /// Let sessions made from here use this many threads, or all processors where there are fewer.
@@ -49,12 +50,23 @@ impl Runtime {
         Self { threads: threads.get().min(processors()), ..self }
     }
 
+    /// Whether sessions made from here keep an arena of their own for weights and activations (the
+    /// default), or take them from the process's allocator.
+    #[must_use]
+    pub fn with_arena(self, arena: bool) -> Self {
+        Self { arena, ..self }
+    }
+
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
 
     pub(crate) fn threads(&self) -> usize {
         self.threads
+    }
+
+    pub(crate) fn has_arena(&self) -> bool {
+        self.arena
     }
 }
 

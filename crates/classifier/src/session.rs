@@ -9,7 +9,6 @@ use crate::bundle::InputSpec;
 use crate::contract::{self, OptionalOutputs};
 use crate::error::{ClassifyError, LoadError};
 use crate::outputs::Outputs;
-use crate::process;
 use crate::runtime::Runtime;
 use crate::stream;
 
@@ -155,7 +154,7 @@ fn selecting(wanted: Wanted) -> ort::Result<RunOptions<HasSelectedOutputs>> {
 }
 
 fn builder(runtime: &Runtime) -> ort::Result<SessionBuilder> {
-    let cpu = ort::ep::CPU::default().with_arena_allocator(!process::has_one_heap());
+    let cpu = ort::ep::CPU::default().with_arena_allocator(runtime.has_arena());
     Ok(OrtSession::builder(runtime.environment())?
         .with_execution_providers([cpu.build()])?
         .with_optimization_level(GraphOptimizationLevel::Level3)?

@@ -1,4 +1,4 @@
-//! What the store is told, from environment variables with defaults in one place.
+//! The store's settings, read from environment variables.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -6,15 +6,40 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use glimpse_classifier::Limits;
+use glimpse_settings::{Number, SettingError, Strings};
 
 use crate::digest::Sha256Digest;
 
+/// Names of the variables, defaults and ranges.
+pub mod settings {
+    use super::Number;
+
+    /// Where the bundle is.
+    pub const MODEL_URI: &str = "GLIMPSE_MODEL_URI";
+    /// The SHA-256 of `bundle.json`.
+    pub const MODEL_SHA256: &str = "GLIMPSE_MODEL_SHA256";
+    /// Where downloaded bundles are kept.
+    pub const CACHE_DIR: &str = "GLIMPSE_CACHE_DIR";
+    /// The ONNX Runtime library.
+    pub const ORT_LIBRARY: &str = "GLIMPSE_ORT_LIBRARY";
+    /// Threads of one run; the default depends on the machine.
+    pub const THREADS: Number<usize> = Number::new("GLIMPSE_THREADS", 1, 1..=usize::MAX);
+    /// Largest picture.
+    pub const MAX_IMAGE_PIXELS: Number<u64> =
+        Number::new("GLIMPSE_MAX_IMAGE_PIXELS", 50_000_000, 1..=u64::MAX);
+    /// Time for a whole load.
+    pub const LOAD_TIMEOUT_MS: Number<u64> =
+        Number::new("GLIMPSE_LOAD_TIMEOUT_MS", 20_000, 1..=u64::MAX);
+    /// Largest model.
+    pub const MAX_MODEL_BYTES: Number<u64> =
+        Number::new("GLIMPSE_MAX_MODEL_BYTES", 512 << 20, 1..=u64::MAX);
+}
+
 /// Where AWS Lambda unpacks the layer that holds ONNX Runtime.
 const LAYER_LIBRARY: &str = "/opt/lib/libonnxruntime.so";
-const LOAD_DEADLINE: Duration = Duration::from_secs(20);
-const MAX_MODEL_BYTES: u64 = 512 << 20;
 /// 16-bit RGBA, the widest pixel that a decoder gives.
 const BYTES_PER_PIXEL: u64 = 8;
+const URI_FORM: &str = "s3://bucket/prefix or the path of a folder";
 
 /// Where the bundle is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +55,7 @@ pub enum ModelSource {
     },
 }
 
-/// Everything the store is told.
+/// The store's settings.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
     /// `GLIMPSE_MODEL_URI`: `s3://bucket/prefix` or a folder. Required.
@@ -51,29 +76,24 @@ pub struct StoreConfig {
     pub load_deadline: Duration,
     /// `GLIMPSE_MAX_MODEL_BYTES`: a larger model is refused. Default: 512 MiB.
     pub max_model_bytes: u64,
+    /// Whether sessions keep an arena of their own; the program says so, which knows its allocator.
+    pub arena: bool,
 }
 
-/// An environment variable that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// Required, and absent or empty.
-    #[error("{variable} is not set; expected {expected}")]
-    Unset {
-        /// Its name.
-        variable: &'static str,
-        /// What it should hold.
-        expected: &'static str,
-    },
-    /// Set to something else than expected.
-    #[error("{variable} is `{value}`; expected {expected}")]
-    Invalid {
-        /// Its name.
-        variable: &'static str,
-        /// What it holds.
-        value: String,
-        /// What it should hold.
-        expected: &'static str,
-    },
+impl ModelSource {
+    /// The error where no source is set.
+    #[must_use]
+    pub fn unset() -> SettingError {
+        SettingError::unset(settings::MODEL_URI, URI_FORM)
+    }
+}
+
+impl FromStr for ModelSource {
+    type Err = SettingError;
+
+    fn from_str(uri: &str) -> Result<Self, SettingError> {
+        parse_source(uri).ok_or_else(|| SettingError::invalid(settings::MODEL_URI, uri, URI_FORM))
+    }
 }
 
 impl StoreConfig {
@@ -87,54 +107,42 @@ impl StoreConfig {
             ort_library: LAYER_LIBRARY.into(),
             threads: None,
             limits: Limits::default(),
-            load_deadline: LOAD_DEADLINE,
-            max_model_bytes: MAX_MODEL_BYTES,
+            load_deadline: Duration::from_millis(settings::LOAD_TIMEOUT_MS.default),
+            max_model_bytes: settings::MAX_MODEL_BYTES.default,
+            arena: true,
         }
     }
 
-    /// Read the environment.
+    /// Read the variables; each field names its own.
     ///
     /// # Errors
     /// Names the variable, its value, and what was expected.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(|variable| std::env::var(variable).ok())
-    }
-
-    /// Read variables through `lookup`; an empty value counts as unset.
-    ///
-    /// # Errors
-    /// Names the variable, its value, and what was expected.
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        const URI: &str = "GLIMPSE_MODEL_URI";
-        const URI_FORM: &str = "s3://bucket/prefix or the path of a folder";
-        let lookup = |variable: &str| lookup(variable).filter(|value| !value.is_empty());
-        let uri = lookup(URI).ok_or(ConfigError::Unset { variable: URI, expected: URI_FORM })?;
-        let source = parse_source(&uri).ok_or_else(|| ConfigError::Invalid {
-            variable: URI,
-            value: uri.clone(),
-            expected: URI_FORM,
-        })?;
-        let mut config = Self::new(source);
+    pub fn read(environment: &impl Strings) -> Result<Self, SettingError> {
+        let uri = environment.text(settings::MODEL_URI)?.ok_or_else(ModelSource::unset)?;
+        let mut config = Self::new(uri.parse()?);
         let digest = "the SHA-256 of bundle.json, 64 hexadecimal digits";
-        config.pin = parse(&lookup, "GLIMPSE_MODEL_SHA256", digest)?;
-        config.cache_dir = lookup("GLIMPSE_CACHE_DIR").map(PathBuf::from);
-        if let Some(library) = lookup("GLIMPSE_ORT_LIBRARY") {
-            config.ort_library = library.into();
+        config.pin = environment.parsed(settings::MODEL_SHA256, digest)?;
+        config.cache_dir = environment.path(settings::CACHE_DIR);
+        if let Some(library) = environment.path(settings::ORT_LIBRARY) {
+            config.ort_library = library;
         }
-        config.threads = parse(&lookup, "GLIMPSE_THREADS", "a whole number over 0")?
-            .or_else(|| processors_of(&lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?));
-        if let Some(pixels) = positive(&lookup, "GLIMPSE_MAX_IMAGE_PIXELS")? {
-            let bytes = pixels.saturating_mul(BYTES_PER_PIXEL);
-            config.limits.max_pixels = pixels;
-            config.limits.max_decoded_bytes = config.limits.max_decoded_bytes.max(bytes);
-        }
-        if let Some(millis) = positive(&lookup, "GLIMPSE_LOAD_TIMEOUT_MS")? {
-            config.load_deadline = Duration::from_millis(millis);
-        }
-        if let Some(bytes) = positive(&lookup, "GLIMPSE_MAX_MODEL_BYTES")? {
-            config.max_model_bytes = bytes;
-        }
+        config.threads = match settings::THREADS.read_if_set(environment)? {
+            Some(threads) => NonZeroUsize::new(threads),
+            None => environment
+                .text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?
+                .and_then(|megabytes| processors_of(&megabytes)),
+        };
+        config.limit_pixels(settings::MAX_IMAGE_PIXELS.read(environment)?);
+        config.load_deadline = settings::LOAD_TIMEOUT_MS.read_millis(environment)?;
+        config.max_model_bytes = settings::MAX_MODEL_BYTES.read(environment)?;
         Ok(config)
+    }
+
+    /// Accept pictures of up to `pixels`, and the memory that it takes to decode them.
+    pub fn limit_pixels(&mut self, pixels: u64) {
+        let bytes = pixels.saturating_mul(BYTES_PER_PIXEL);
+        self.limits.max_pixels = pixels;
+        self.limits.max_decoded_bytes = self.limits.max_decoded_bytes.max(bytes);
     }
 }
 
@@ -157,34 +165,12 @@ fn parse_source(uri: &str) -> Option<ModelSource> {
     (!bucket.is_empty()).then(|| ModelSource::S3 { bucket: bucket.to_owned(), prefix })
 }
 
-fn positive(
-    lookup: &impl Fn(&str) -> Option<String>,
-    variable: &'static str,
-) -> Result<Option<u64>, ConfigError> {
-    let number: Option<std::num::NonZeroU64> = parse(lookup, variable, "a whole number over 0")?;
-    Ok(number.map(std::num::NonZero::get))
-}
-
-fn parse<T: FromStr>(
-    lookup: &impl Fn(&str) -> Option<String>,
-    variable: &'static str,
-    expected: &'static str,
-) -> Result<Option<T>, ConfigError> {
-    let Some(value) = lookup(variable) else { return Ok(None) };
-    match value.parse() {
-        Ok(parsed) => Ok(Some(parsed)),
-        Err(_) => Err(ConfigError::Invalid { variable, value, expected }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<StoreConfig, ConfigError> {
-        StoreConfig::from_lookup(|name| {
-            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
-        })
+    fn read(variables: &[(&str, &str)]) -> Result<StoreConfig, SettingError> {
+        StoreConfig::read(&variables)
     }
 
     #[test]
@@ -228,7 +214,7 @@ mod tests {
     fn a_mistyped_scheme_is_no_folder() {
         for uri in ["s3:///prefix", "https://host/x", "S3://bucket/x"] {
             let error = read(&[("GLIMPSE_MODEL_URI", uri)]).unwrap_err();
-            assert!(matches!(error, ConfigError::Invalid { .. }), "{uri}");
+            assert!(matches!(error, SettingError::Invalid { .. }), "{uri}");
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! ```no_run
 //! use glimpse_model_store::{ModelStore, StoreConfig};
+//! use glimpse_settings::Environment;
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = ModelStore::new(StoreConfig::from_env()?);
+//! let store = ModelStore::new(StoreConfig::read(&Environment)?);
 //! store.warm(); // returns at once; the load runs beside whatever else a start has to do
 //! let classifier = store.get().await?; // waits for what is left of it
 //! println!("{}", classifier.manifest().name);
@@ -24,7 +25,7 @@ mod report;
 mod store;
 mod verify;
 
-pub use config::{ConfigError, ModelSource, StoreConfig};
+pub use config::{ModelSource, StoreConfig, settings};
 pub use digest::{InvalidDigest, Sha256Digest};
 pub use error::{FailureKind, LoadError};
 pub use reason::reason;

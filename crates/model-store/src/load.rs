@@ -148,10 +148,10 @@ fn warm_up(classifier: &Classifier) -> Result<(), LoadError> {
 
 /// Starts at once, on a thread of its own.
 fn open_library(config: &StoreConfig) -> JoinHandle<Result<(Runtime, Duration), LoadError>> {
-    let (library, threads) = (config.ort_library.clone(), config.threads);
+    let (library, threads, arena) = (config.ort_library.clone(), config.threads, config.arena);
     task::spawn_blocking(move || {
         let started = Instant::now();
-        let runtime = Runtime::open(&library).map_err(Arc::new)?;
+        let runtime = Runtime::open(&library).map_err(Arc::new)?.with_arena(arena);
         let runtime = match threads {
             Some(threads) => runtime.with_threads(threads),
             None => runtime,

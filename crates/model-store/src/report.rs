@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use glimpse_telemetry::ms;
+
 /// Where a loaded bundle came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -44,7 +46,6 @@ impl Origin {
 impl LoadReport {
     /// One line, a field a stage.
     pub(crate) fn log(&self) {
-        let ms = |stage: Duration| (stage.as_secs_f64() * 1e6).round() / 1e3;
         tracing::info!(
             source = self.source.name(),
             open_library_ms = ms(self.open_library),

@@ -41,4 +41,18 @@ impl SettingError {
     ) -> Self {
         Self::Invalid { variable, value: value.into(), expected: expected.into() }
     }
+
+    /// The variable's name.
+    #[must_use]
+    pub fn variable(&self) -> &'static str {
+        let (Self::Unset { variable, .. } | Self::Invalid { variable, .. }) = self;
+        variable
+    }
+
+    /// What the variable should hold.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        let (Self::Unset { expected, .. } | Self::Invalid { expected, .. }) = self;
+        expected
+    }
 }

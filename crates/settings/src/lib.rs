@@ -19,9 +19,11 @@
 //! ```
 
 mod error;
+mod list;
 mod number;
 mod strings;
 
 pub use error::SettingError;
+pub use list::List;
 pub use number::{Number, Whole};
 pub use strings::{Environment, Strings};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::SettingError;
+use crate::list::List;
 
 /// A source of variables: the process's [`Environment`], or a list of pairs in tests.
 pub trait Strings {
@@ -46,9 +47,8 @@ pub trait Strings {
     /// # Errors
     /// When the value is not UTF-8.
     fn list(&self, variable: &'static str) -> Result<Vec<String>, SettingError> {
-        let text = self.text(variable)?.unwrap_or_default();
-        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-        Ok(items.map(str::to_owned).collect())
+        let Ok(List(items)) = self.text(variable)?.unwrap_or_default().parse();
+        Ok(items)
     }
 
     /// A value of any type that reads itself from text.

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use glimpse_settings::Strings;
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use crate::measure;
 const NAMESPACE: &str = "Glimpse";
 const FUNCTION: &str = "FunctionName";
 const VERSION: &str = "FunctionVersion";
-/// The format takes 100 values of a metric in a line.
+/// The format allows 100 values of a metric in a line.
 const VALUES_IN_A_LINE: usize = 100;
 
 static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
@@ -31,8 +32,11 @@ pub struct EmfError(String);
 ///
 /// # Errors
 /// When the process has a recorder already.
-pub fn start() -> Result<(), EmfError> {
-    let variable = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+pub fn start(environment: &impl Strings) -> Result<(), EmfError> {
+    let variable = |name, default: &str| {
+        let value = environment.value(name).and_then(|value| value.into_string().ok());
+        value.unwrap_or_else(|| default.to_owned())
+    };
     let collector = Builder::new()
         .cloudwatch_namespace(NAMESPACE)
         .with_dimension(FUNCTION, variable("AWS_LAMBDA_FUNCTION_NAME", "glimpse"))
@@ -40,6 +44,7 @@ pub fn start() -> Result<(), EmfError> {
         .init()
         .map_err(|error| EmfError(error.to_string()))?;
     measure::describe();
+    measure::after_prediction(make_room);
     let _ = COLLECTOR.set(collector);
     Ok(())
 }
@@ -67,7 +72,7 @@ pub fn flush() {
 }
 
 /// Write early where a line holds no more values.
-pub(crate) fn make_room() {
+fn make_room() {
     let Some(collector) = COLLECTOR.get() else { return };
     if VALUES.fetch_add(1, Ordering::Relaxed) + 1 >= VALUES_IN_A_LINE {
         write(collector);

@@ -1,43 +1,40 @@
 //! JSON log lines on standard output, as severe as `GLIMPSE_LOG` says.
 
+use glimpse_settings::{SettingError, Strings};
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
-const VARIABLE: &str = "GLIMPSE_LOG";
+/// The variable that holds the filter.
+pub const VARIABLE: &str = "GLIMPSE_LOG";
+/// What the variable should hold.
+pub const FORM: &str =
+    "error, warn, info, debug, trace or off, also by module: warn,glimpse_model_store=debug";
 
-/// What is neither a level nor levels by module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("error, warn, info, debug, trace or off, also by module: warn,glimpse_model_store=debug")]
-pub struct NoLevel;
-
-/// `GLIMPSE_LOG` cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("GLIMPSE_LOG is `{value}`; expected {expected}")]
-pub struct InvalidFilter {
-    value: String,
-    expected: NoLevel,
-}
-
-/// What `value` lets through: a level, which means this product's own lines, or levels by module.
+/// Parse a filter: a level for this product's own lines, or levels by module.
 ///
-/// Libraries say only what is wrong unless they are named: below that, they print object keys.
+/// Libraries log only warnings and errors unless they are named: below that, they print object keys.
 ///
 /// # Errors
-/// When it is neither. A word alone is no module: most such words are levels with a typing error, and
-/// as modules they would silence everything.
-pub fn filter(value: &str) -> Result<Targets, NoLevel> {
+/// When it is neither. A word alone is not taken for a module: most such words are levels with a
+/// typing error, and as modules they would silence everything.
+pub fn filter(value: &str) -> Result<Targets, SettingError> {
     if let Ok(level) = value.parse::<Level>() {
-        return Ok(Targets::new()
-            .with_default(level.min(Level::WARN))
-            .with_target("glimpse", level));
+        return Ok(at(level));
     }
     let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
-    let told = |part: &str| part.contains('=') || is_level(part.trim());
-    let all_told = value.split(',').all(told);
-    value.parse().ok().filter(|_| all_told).ok_or(NoLevel)
+    let is_part = |part: &str| part.contains('=') || is_level(part.trim());
+    let well_formed = value.split(',').all(is_part);
+    let filter = value.parse().ok().filter(|_| well_formed);
+    filter.ok_or_else(|| SettingError::invalid(VARIABLE, value, FORM))
+}
+
+/// The filter of a level alone.
+#[must_use]
+pub fn at(level: Level) -> Targets {
+    Targets::new().with_default(level.min(Level::WARN)).with_target("glimpse", level)
 }
 
 /// Start logging; `GLIMPSE_LOG` is as [`filter`] takes it, `info` where it is unset or empty.
@@ -48,16 +45,13 @@ pub fn filter(value: &str) -> Result<Targets, NoLevel> {
 ///
 /// # Panics
 /// When logging was started before.
-pub fn start() -> Result<(), InvalidFilter> {
-    let value = std::env::var(VARIABLE).ok().filter(|value| !value.is_empty());
-    let filter = filter(value.as_deref().unwrap_or("info"));
-    let shown = filter.as_ref().cloned().unwrap_or(Targets::new().with_default(Level::INFO));
+pub fn start(environment: &impl Strings) -> Result<(), SettingError> {
+    let asked =
+        environment.text(VARIABLE).and_then(|value| value.as_deref().map(filter).transpose());
+    let shown = asked.as_ref().ok().cloned().flatten().unwrap_or_else(|| at(Level::INFO));
     let lines = fmt::layer().json().flatten_event(true).with_span_list(false);
     tracing_subscriber::registry().with(lines.with_filter(shown)).init();
-    match (filter, value) {
-        (Err(expected), Some(value)) => Err(InvalidFilter { value, expected }),
-        _ => Ok(()),
-    }
+    asked.map(drop)
 }
 
 #[cfg(test)]
@@ -75,7 +69,7 @@ mod tests {
         let named = filter("warn,aws_smithy_runtime=debug").unwrap();
         assert!(named.would_enable("aws_smithy_runtime", &Level::DEBUG));
         for wrong in ["glimpse=loud", "warning", "loud", "info,glimpse_edge", "debug,", ""] {
-            assert_eq!(filter(wrong), Err(NoLevel), "{wrong}");
+            assert!(filter(wrong).is_err(), "{wrong}");
         }
         assert!(filter("off").is_ok_and(|off| !off.would_enable("glimpse", &Level::ERROR)));
     }

@@ -2,9 +2,12 @@
 //!
 //! Durations are in milliseconds, as the names say.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+
+use crate::millis::ms;
 
 /// Requests or invocations that started a process: one a process.
 pub const COLD_START: &str = "ColdStart";
@@ -27,7 +30,15 @@ pub const ERRORS: &str = "Errors";
 /// The label of [`ERRORS`]: the error's stable code.
 pub const CODE: &str = "Code";
 
-/// Tell the recorder that is installed the units and meanings.
+static AFTER_PREDICTION: OnceLock<fn()> = OnceLock::new();
+
+/// Call `recorded` after each prediction from now on: for a recorder that holds a limited number of
+/// values. The first call wins.
+pub(crate) fn after_prediction(recorded: fn()) {
+    let _ = AFTER_PREDICTION.set(recorded);
+}
+
+/// Describe the units and meanings to the recorder that is installed.
 pub fn describe() {
     describe_counter!(COLD_START, Unit::Count, "Requests that started a process");
     describe_histogram!(MODEL_LOAD_MS, Unit::Milliseconds, "From the start of a load to ready");
@@ -61,7 +72,9 @@ pub fn prediction(decode: Duration, preprocess: Duration, infer: Duration) {
     histogram!(PREPROCESS_MS).record(ms(preprocess));
     histogram!(INFER_MS).record(ms(infer));
     counter!(PREDICTIONS).increment(1);
-    crate::emf::make_room();
+    if let Some(recorded) = AFTER_PREDICTION.get() {
+        recorded();
+    }
 }
 
 /// A request or a picture got an error.
@@ -72,8 +85,4 @@ pub fn error(code: &'static str) {
 /// A request or an invocation ended.
 pub fn request(took: Duration) {
     histogram!(REQUEST_MS).record(ms(took));
-}
-
-fn ms(took: Duration) -> f64 {
-    (took.as_secs_f64() * 1e6).round() / 1e3
 }

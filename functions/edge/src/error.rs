@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use glimpse_classifier::ClassifyError;
 use glimpse_model_store::LoadError;
+use glimpse_settings::SettingError;
 
 /// Some pictures could not be classified.
 pub const EXIT_BROKEN: u8 = 1;
@@ -16,22 +17,9 @@ pub const EXIT_INTERRUPTED: u8 = 130;
 /// Ends the program with [`EXIT_CANNOT_START`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A variable or flag of the model store.
+    /// A flag or a variable.
     #[error(transparent)]
-    Store(#[from] glimpse_model_store::ConfigError),
-    /// A variable or flag of the API.
-    #[error(transparent)]
-    Api(#[from] glimpse_api::ConfigError),
-    /// A flag or a variable with a value that clap cannot judge.
-    #[error("{flag} is `{value}`; expected {expected}")]
-    Invalid {
-        /// Its name on the command line.
-        flag: &'static str,
-        /// What it holds.
-        value: String,
-        /// What it should hold.
-        expected: &'static str,
-    },
+    Setting(#[from] SettingError),
     /// The model cannot be had.
     #[error(transparent)]
     Model(#[from] LoadError),

@@ -4,38 +4,32 @@ use std::io::{IsTerminal as _, stderr};
 
 use clap::Args;
 use glimpse_telemetry::logs;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
-use crate::error::Error;
+use crate::flags;
 
 /// What is logged.
 #[derive(Debug, Args)]
 pub struct LogArguments {
     #[arg(
         long,
-        env = "GLIMPSE_LOG",
+        env = logs::VARIABLE,
         hide_env_values = true,
         value_name = "LEVEL",
+        value_parser = flags::log_filter,
         help = "error to trace, also by module: info,glimpse_model_store=debug"
     )]
-    log: Option<String>,
+    log: Option<Targets>,
 }
 
 impl LogArguments {
     /// Start logging, at `default` where nothing is asked for.
-    ///
-    /// # Errors
-    /// When the level is not one.
-    pub fn start(&self, default: &str) -> Result<(), Error> {
-        let asked = self.log.as_deref().filter(|level| !level.is_empty());
-        let level = asked.unwrap_or(default);
-        let filter = logs::filter(level).map_err(|_| Error::Invalid {
-            flag: "--log (GLIMPSE_LOG)",
-            value: level.to_owned(),
-            expected: "error to trace, also by module: info,glimpse_model_store=debug",
-        })?;
+    pub fn start(&self, default: Level) {
+        let filter = self.log.clone().unwrap_or_else(|| logs::at(default));
         let lines = fmt::layer().with_writer(stderr);
         let registry = tracing_subscriber::registry();
         if stderr().is_terminal() {
@@ -44,6 +38,5 @@ impl LogArguments {
             let lines = lines.json().flatten_event(true).with_span_list(false);
             registry.with(lines.with_filter(filter)).init();
         }
-        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod classify;
 mod cli;
 mod error;
+mod flags;
 mod logs;
 mod model;
 mod progress;
@@ -19,7 +20,7 @@ use clap::Parser as _;
 use cli::{Cli, Verb};
 
 fn main() -> ExitCode {
-    glimpse_classifier::prepare_process();
+    glimpse_start::process::prepare();
     let cli = Cli::parse();
     let done = match cli.verb {
         Verb::Classify(arguments) => classify::run(&arguments),

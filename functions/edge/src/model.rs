@@ -1,12 +1,17 @@
-//! The model at the edge: where it is by default, patience while S3 is away, and following changes.
+//! The model at the edge: its default place, retries while S3 is out of reach, and following changes.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use glimpse_model_store::{FailureKind, LoadError, ModelStore, Refreshed, StoreConfig};
+use glimpse_model_store::{
+    FailureKind, LoadError, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig, settings,
+};
+use glimpse_settings::{Environment, Strings as _};
 
 use crate::error::Error;
+use crate::flags;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -24,77 +29,76 @@ pub struct ModelArguments {
         long,
         help = "s3://bucket/prefix or a folder; by default the one that came with this program",
         visible_alias = "model",
-        env = "GLIMPSE_MODEL_URI",
+        env = settings::MODEL_URI,
         hide_env_values = true,
-        value_name = "URI"
+        value_name = "URI",
+        value_parser = flags::model_source
     )]
-    model_uri: Option<String>,
+    model_uri: Option<ModelSource>,
     /// SHA-256 of bundle.json, which pins every file
-    #[arg(long, env = "GLIMPSE_MODEL_SHA256", hide_env_values = true, value_name = "HEX")]
-    model_sha256: Option<String>,
-    /// Where bundles from S3 are kept, also for times without a network [default: ~/.cache/glimpse]
-    #[arg(long, env = "GLIMPSE_CACHE_DIR", hide_env_values = true, value_name = "DIR")]
-    cache_dir: Option<String>,
+    #[arg(long, env = settings::MODEL_SHA256, hide_env_values = true, value_name = "HEX")]
+    model_sha256: Option<Sha256Digest>,
+    /// Where bundles from S3 are kept, also for times without a network; by default ~/.cache/glimpse
+    #[arg(long, env = settings::CACHE_DIR, hide_env_values = true, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
     /// The ONNX Runtime library; by default the one that came with this program
-    #[arg(long, env = "GLIMPSE_ORT_LIBRARY", hide_env_values = true, value_name = "FILE")]
-    ort_library: Option<String>,
-    /// Threads of one run [default: all processors]
-    #[arg(long, env = "GLIMPSE_THREADS", hide_env_values = true, value_name = "N")]
-    threads: Option<String>,
-    /// Largest picture in pixels, told by its header [default: 50000000]
-    #[arg(long, env = "GLIMPSE_MAX_IMAGE_PIXELS", hide_env_values = true, value_name = "N")]
-    max_image_pixels: Option<String>,
-    /// Deadline of a whole load [default: 20000]
-    #[arg(long, env = "GLIMPSE_LOAD_TIMEOUT_MS", hide_env_values = true, value_name = "MS")]
-    load_timeout_ms: Option<String>,
-    /// Largest model in bytes [default: 536870912]
-    #[arg(long, env = "GLIMPSE_MAX_MODEL_BYTES", hide_env_values = true, value_name = "N")]
-    max_model_bytes: Option<String>,
+    #[arg(long, env = settings::ORT_LIBRARY, hide_env_values = true, value_name = "FILE")]
+    ort_library: Option<PathBuf>,
+    /// Threads of one run; by default one per processor
+    #[arg(long, env = settings::THREADS.variable, hide_env_values = true, value_name = "N")]
+    #[arg(value_parser = flags::number(&settings::THREADS))]
+    threads: Option<usize>,
+    /// Largest picture in pixels, read from its header
+    #[arg(long, env = settings::MAX_IMAGE_PIXELS.variable, hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = settings::MAX_IMAGE_PIXELS.default)]
+    #[arg(value_parser = flags::number(&settings::MAX_IMAGE_PIXELS))]
+    max_image_pixels: u64,
+    /// Deadline of a whole load
+    #[arg(long, env = settings::LOAD_TIMEOUT_MS.variable, hide_env_values = true, value_name = "MS")]
+    #[arg(default_value_t = settings::LOAD_TIMEOUT_MS.default)]
+    #[arg(value_parser = flags::number(&settings::LOAD_TIMEOUT_MS))]
+    load_timeout_ms: u64,
+    /// Largest model in bytes
+    #[arg(long, env = settings::MAX_MODEL_BYTES.variable, hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = settings::MAX_MODEL_BYTES.default)]
+    #[arg(value_parser = flags::number(&settings::MAX_MODEL_BYTES))]
+    max_model_bytes: u64,
 }
 
 impl ModelArguments {
     /// A store that has loaded nothing yet.
     ///
     /// # Errors
-    /// Names the variable whose value cannot be used.
+    /// When no model is named and none came with the program.
     pub fn store(&self) -> Result<ModelStore, Error> {
-        let mut config = StoreConfig::from_lookup(|variable| self.lookup(variable))?;
+        let named = self.model_uri.clone();
+        let source = named.or_else(|| packaged(PACKAGED_MODEL).map(ModelSource::Folder));
+        let mut config = StoreConfig::new(source.ok_or_else(ModelSource::unset)?);
+        config.pin = self.model_sha256;
         // A folder of the user's own, so it may serve while S3 is out of reach.
-        config.cache_dir = config.cache_dir.or_else(user_cache);
+        config.cache_dir = self.cache_dir.clone().or_else(user_cache);
+        if let Some(library) = self.ort_library.clone().or_else(|| packaged(PACKAGED_LIBRARY)) {
+            config.ort_library = library;
+        }
+        config.threads = self.threads.and_then(NonZeroUsize::new);
+        config.limit_pixels(self.max_image_pixels);
+        config.load_deadline = Duration::from_millis(self.load_timeout_ms);
+        config.max_model_bytes = self.max_model_bytes;
         Ok(ModelStore::new(config))
-    }
-
-    fn lookup(&self, variable: &str) -> Option<String> {
-        let given = match variable {
-            "GLIMPSE_MODEL_URI" => &self.model_uri,
-            "GLIMPSE_MODEL_SHA256" => &self.model_sha256,
-            "GLIMPSE_CACHE_DIR" => &self.cache_dir,
-            "GLIMPSE_ORT_LIBRARY" => &self.ort_library,
-            "GLIMPSE_THREADS" => &self.threads,
-            "GLIMPSE_MAX_IMAGE_PIXELS" => &self.max_image_pixels,
-            "GLIMPSE_LOAD_TIMEOUT_MS" => &self.load_timeout_ms,
-            "GLIMPSE_MAX_MODEL_BYTES" => &self.max_model_bytes,
-            _ => return None,
-        };
-        given.clone().filter(|value| !value.is_empty()).or_else(|| match variable {
-            "GLIMPSE_MODEL_URI" => packaged(PACKAGED_MODEL),
-            "GLIMPSE_ORT_LIBRARY" => packaged(PACKAGED_LIBRARY),
-            _ => None,
-        })
     }
 }
 
-/// What lies beside the program, in the folder that holds `bin/`.
-fn packaged(path: &str) -> Option<String> {
+/// A file or folder of the program's package, beside the folder `bin/`.
+fn packaged(path: &str) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?.canonicalize().ok()?;
     let path = program.parent()?.parent()?.join(path);
-    path.exists().then(|| path.to_string_lossy().into_owned())
+    path.exists().then_some(path)
 }
 
 /// `$XDG_CACHE_HOME/glimpse` or `~/.cache/glimpse`.
 fn user_cache() -> Option<PathBuf> {
-    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    let cache = Environment.path("XDG_CACHE_HOME");
+    let cache = cache.or_else(|| Some(Environment.path("HOME")?.join(".cache")))?;
     Some(cache.join("glimpse"))
 }
 
@@ -121,7 +125,8 @@ fn may_pass(error: &LoadError) -> bool {
     matches!(error.kind(), FailureKind::Unreachable | FailureKind::Deadline)
 }
 
-/// Look for another bundle `every` so often, for ever; `swapped` is told after each change.
+/// Look for another bundle at each interval of `every`, for ever; `swapped` is called after each
+/// change.
 pub async fn follow(store: ModelStore, every: Duration, swapped: impl Fn(&ModelStore)) {
     let mut failures = 0;
     loop {
@@ -142,7 +147,7 @@ pub async fn follow(store: ModelStore, every: Duration, swapped: impl Fn(&ModelS
             }
             Err(error) => {
                 failures = (failures + 1).min(MAX_SLOWDOWN.ilog2());
-                tracing::warn!(%error, "the source has no bundle that can be served; the old one is");
+                tracing::warn!(%error, "the new bundle cannot be served; still serving the current one");
             }
         }
     }

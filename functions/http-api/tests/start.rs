@@ -18,9 +18,12 @@ fn a_mistake_in_the_configuration_ends_the_start_and_names_the_variable_and_its_
             "GLIMPSE_MODEL_URI is `https://host/model`",
         ),
         (vec![model, ("GLIMPSE_MODEL_SHA256", "abc")], "GLIMPSE_MODEL_SHA256 is `abc`"),
-        (vec![model, ("GLIMPSE_MAX_BATCH", "0")], "GLIMPSE_MAX_BATCH=0"),
+        (
+            vec![model, ("GLIMPSE_MAX_BATCH", "0")],
+            "GLIMPSE_MAX_BATCH is `0`; expected a whole number from 1 to 1024",
+        ),
         (vec![model, ("GLIMPSE_LOG", "loud?=x")], "GLIMPSE_LOG is `loud?=x`"),
-        (vec![model, ("GLIMPSE_MAX_BODY_BYTES", "ten")], "GLIMPSE_MAX_BODY_BYTES=ten"),
+        (vec![model, ("GLIMPSE_MAX_BODY_BYTES", "ten")], "GLIMPSE_MAX_BODY_BYTES is `ten`"),
     ];
     for (environment, expected) in cases {
         let output = start(&environment);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::{FutureExt as _, StreamExt as _, stream};
-use glimpse_telemetry::{emf, measure};
+use glimpse_telemetry::{emf, measure, ms};
 use lambda_runtime::Context;
 use serde_json::Value;
 
@@ -277,7 +277,7 @@ impl Tally {
             superseded,
             skipped,
             failed,
-            request_ms = took.as_secs_f64() * 1e3,
+            request_ms = ms(took),
             "event"
         );
     }

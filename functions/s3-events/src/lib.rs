@@ -18,7 +18,7 @@ mod sequencer;
 mod source;
 mod worker;
 
-pub use config::{ConfigError, EventsConfig};
+pub use config::EventsConfig;
 pub use handler::{Handler, HandlerError, Invocation};
 pub use key::{InvalidKey, decode_key};
 pub use object::Object;

@@ -1,6 +1,7 @@
 //! The answers of `POST /predict`.
 
 use glimpse_classifier::{Manifest, Prediction, Ranked, Timing};
+use glimpse_telemetry::ms;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -102,7 +103,6 @@ impl Batch {
 
 impl From<Timing> for TimingMs {
     fn from(timing: Timing) -> Self {
-        let ms = |stage: std::time::Duration| (stage.as_secs_f64() * 1e6).round() / 1e3;
         Self {
             decode: ms(timing.decode),
             preprocess: ms(timing.preprocess),

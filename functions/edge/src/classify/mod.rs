@@ -13,8 +13,10 @@ use std::process::ExitCode;
 use clap::Args;
 use glimpse_classifier::{Classifier, Explain, Options};
 use tokio::runtime::Runtime;
+use tracing::Level;
 
 use crate::error::{EXIT_BROKEN, EXIT_INTERRUPTED, Error};
+use crate::flags;
 use crate::logs::LogArguments;
 use crate::model::ModelArguments;
 use crate::progress::Progress;
@@ -53,7 +55,7 @@ pub struct Arguments {
     top_k: Option<u16>,
     /// Leave predictions with a lower score out, 0 to 1; the label is the best one all the same
     #[arg(long, env = "GLIMPSE_MIN_SCORE", hide_env_values = true, value_name = "SCORE")]
-    #[arg(default_value_t = 0.0, value_parser = score)]
+    #[arg(default_value_t = 0.0, value_parser = flags::score)]
     min_score: f32,
     /// Write for each picture a PNG that shows where in it the label comes from
     #[arg(long, env = "GLIMPSE_EXPLAIN", hide_env_values = true, value_name = "DIR")]
@@ -71,18 +73,12 @@ pub struct Arguments {
     log: LogArguments,
 }
 
-/// As the API takes it.
-fn score(text: &str) -> Result<f32, String> {
-    let score = text.parse().ok().filter(|score| (0.0..=1.0).contains(score));
-    score.ok_or_else(|| "expected a number from 0 to 1".to_owned())
-}
-
 /// Classify all that is named.
 ///
 /// # Errors
 /// When nothing can be classified: a usage or model error.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    arguments.log.start("warn")?;
+    arguments.log.start(Level::WARN);
     let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
     let stop = runtime.block_on(async { Stop::listen() })?;
     let store = arguments.model.store()?;

@@ -3,6 +3,7 @@
 mod gate;
 mod listen;
 mod metrics;
+mod requests;
 mod systemd;
 mod tls;
 mod token;
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use axum::middleware;
 use clap::Args;
-use glimpse_api::{ApiConfig, ApiState, Batching, observed, routes};
+use glimpse_api::{ApiState, Batching, observed, routes};
 use glimpse_model_store::ModelStore;
 use tokio::runtime::Runtime;
+use tracing::Level;
 
 use crate::error::Error;
 use crate::logs::LogArguments;
@@ -27,6 +29,7 @@ use crate::signals::{FAREWELL, Stop};
 use self::metrics::Metrics;
 use gate::Gate;
 use listen::Listener;
+use requests::RequestArguments;
 use tls::TlsArguments;
 use token::Token;
 
@@ -98,33 +101,12 @@ struct LoadArguments {
     drain_ms: u64,
 }
 
-/// The API's own limits, as in the Lambda function.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Requests")]
-struct RequestArguments {
-    /// Largest body in bytes [default: 10485760]
-    #[arg(long, env = "GLIMPSE_MAX_BODY_BYTES", hide_env_values = true, value_name = "N")]
-    max_body_bytes: Option<String>,
-    /// Time for a body to arrive [default: 30000]
-    #[arg(long, env = "GLIMPSE_BODY_TIMEOUT_MS", hide_env_values = true, value_name = "MS")]
-    body_timeout_ms: Option<String>,
-    /// Most pictures in one request [default: 16]
-    #[arg(long, env = "GLIMPSE_MAX_BATCH", hide_env_values = true, value_name = "N")]
-    max_batch: Option<String>,
-    /// Buckets that a request may name, comma-separated [default: none]
-    #[arg(long, env = "GLIMPSE_S3_BUCKETS", hide_env_values = true, value_name = "NAMES")]
-    s3_buckets: Option<String>,
-    /// Largest object that a request may name, in bytes [default: 20971520]
-    #[arg(long, env = "GLIMPSE_MAX_OBJECT_BYTES", hide_env_values = true, value_name = "N")]
-    max_object_bytes: Option<String>,
-}
-
 /// Serve until a signal ends it.
 ///
 /// # Errors
 /// When it cannot start: configuration, address, certificate, model.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    arguments.log.start("info")?;
+    arguments.log.start(Level::INFO);
     let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
     let done = runtime.block_on(serve(arguments));
     runtime.shutdown_timeout(FAREWELL);
@@ -137,7 +119,7 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     let token = arguments.bearer_token_file.as_deref().map(Token::read).transpose()?;
     let load = &arguments.load;
     let store = arguments.model.store()?;
-    let api = ApiConfig::from_lookup(|variable| arguments.requests.lookup(variable))?;
+    let api = arguments.requests.config()?;
     let listener = Listener {
         tls: arguments.tls.acceptor()?,
         header_timeout: Duration::from_millis(load.header_timeout_ms),
@@ -194,20 +176,5 @@ impl LoadArguments {
         }
         let window = Duration::from_millis(self.batch_window_ms);
         state.batching(Batching { most: self.batch_most.into(), window })
-    }
-}
-
-impl RequestArguments {
-    fn lookup(&self, variable: &str) -> Option<String> {
-        let given = match variable {
-            "GLIMPSE_MAX_BODY_BYTES" => &self.max_body_bytes,
-            "GLIMPSE_BODY_TIMEOUT_MS" => &self.body_timeout_ms,
-            "GLIMPSE_MAX_BATCH" => &self.max_batch,
-            "GLIMPSE_S3_BUCKETS" => &self.s3_buckets,
-            "GLIMPSE_MAX_OBJECT_BYTES" => &self.max_object_bytes,
-            // What the API reads besides has no flag.
-            other => return std::env::var(other).ok(),
-        };
-        given.clone()
     }
 }

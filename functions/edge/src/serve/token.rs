@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use glimpse_settings::SettingError;
 use http::HeaderValue;
 use subtle::ConstantTimeEq as _;
 
@@ -24,11 +25,11 @@ impl Token {
         let text = fs::read(path).map_err(Error::path("read the token in", path))?;
         let token = text.trim_ascii();
         if token.len() < SHORTEST {
-            return Err(Error::Invalid {
-                flag: "--bearer-token-file (GLIMPSE_BEARER_TOKEN_FILE)",
-                value: path.display().to_string(),
-                expected: "a file that holds at least 16 characters",
-            });
+            return Err(Error::Setting(SettingError::invalid(
+                "--bearer-token-file (GLIMPSE_BEARER_TOKEN_FILE)",
+                path.display().to_string(),
+                "a file that holds at least 16 characters",
+            )));
         }
         Ok(Self(token.to_vec()))
     }

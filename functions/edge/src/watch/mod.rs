@@ -19,6 +19,7 @@ use glimpse_classifier::{Classifier, Options, Prediction, Prepared};
 use glimpse_model_store::ModelStore;
 use rayon::prelude::*;
 use tokio::runtime::Runtime;
+use tracing::Level;
 
 use crate::error::Error;
 use crate::logs::LogArguments;
@@ -84,7 +85,7 @@ pub struct Arguments {
 /// # Errors
 /// When the folder, the output or the model cannot be used.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    arguments.log.start("info")?;
+    arguments.log.start(Level::INFO);
     let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
     let stop = runtime.block_on(async { Stop::listen() })?;
     let folder = arguments.folder.canonicalize();

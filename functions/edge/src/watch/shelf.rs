@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{self, Path, PathBuf};
 
+use glimpse_settings::SettingError;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
@@ -31,11 +32,11 @@ impl Shelf {
             if !folder.starts_with(watched) {
                 return Ok(());
             }
-            Err(Error::Invalid {
-                flag: "--move-to (GLIMPSE_MOVE_TO)",
-                value: to.display().to_string(),
-                expected: "a folder outside the watched one",
-            })
+            Err(Error::Setting(SettingError::invalid(
+                "--move-to (GLIMPSE_MOVE_TO)",
+                to.display().to_string(),
+                "a folder outside the watched one",
+            )))
         };
         let absolute = path::absolute(to).map_err(Error::path("use the folder", to))?;
         // Looked at before it is made, so that what is refused is not left behind, and after: only

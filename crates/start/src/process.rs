@@ -1,21 +1,23 @@
-//! Settings of a process whose work is a session, made before its first thread; the one module with
-//! `unsafe`.
+//! Settings of a process, made before its first thread. Only this module of the crate is `unsafe`.
+//!
+//! **Empty variables.** An empty variable counts as unset everywhere. A parser of command lines sees
+//! it as a value, so empty `GLIMPSE_` variables are removed from the environment.
 //!
 //! **Telemetry.** The official ONNX Runtime builds since 1.29 keep a device id in the user's cache and
 //! send events about models and machine to Microsoft; only `ORT_DISABLE_TELEMETRY`, read when the
 //! environment is created, keeps them from starting that (`with_telemetry(false)` comes too late).
 //!
 //! **The C allocator.** Creating a session and running it allocate and free many small megabytes. By
-//! default glibc grows and trims its heaps in steps of 128 KiB, each under a lock of the address
-//! space that the thread which opens ONNX Runtime waits for, and the kernel clears the same pages
-//! again and again. A process for one request at a time goes further: all its threads share one
+//! default glibc grows and trims its heaps in steps of 128 KiB. Each step takes the kernel's lock of the
+//! process's memory map, which blocks the thread that loads ONNX Runtime, and the kernel clears the
+//! same pages again and again. A process for one request at a time goes further: all its threads share one
 //! heap that begins with huge pages, on which a fault clears 2 MiB instead of 4 KiB and the
 //! processor finds weights with fewer address lookups. A session's weights and activations get there
 //! only if ONNX Runtime takes them from this heap, not from an arena of its own, and if the heap
 //! gives room to all of them. `make bench-lambda` measures what this wins.
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ffi::OsString;
 
 /// Larger blocks (the model file, a decoded picture) are mapped alone and given back when freed.
 #[cfg(target_env = "gnu")]
@@ -44,18 +46,22 @@ const HUGE_PAGE: usize = 2 << 20;
 #[cfg(target_env = "gnu")]
 const GROWING: usize = 512 << 10;
 
-static ONE_HEAP: AtomicBool = AtomicBool::new(false);
-
-/// Keep freed memory for the next picture instead of giving it back to the kernel, and keep ONNX
-/// Runtime from sending telemetry.
+/// Keep freed memory for the next picture instead of giving it back to the kernel, keep ONNX Runtime
+/// from sending telemetry, and remove empty `GLIMPSE_` variables.
 ///
-/// Call it first thing in `main`, before there is a second thread, in a process that classifies all
-/// its life; with a second thread, the environment stays as it is. Memory is kept where the C library
+/// Call it first thing in `main`, in a process that classifies all its life. Where there is a second
+/// thread already, the environment stays as it is. Memory is kept where the C library
 /// is glibc. Source of the settings: mallopt(3).
-pub fn prepare_process() {
+pub fn prepare() {
     if is_alone() {
+        let empty = std::env::vars_os().filter(|(_, value)| value.is_empty()).map(|(name, _)| name);
+        let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"GLIMPSE_");
+        let empty: Vec<OsString> = empty.filter(is_ours).collect();
         // SAFETY: there is one thread, so nobody reads the environment meanwhile.
-        unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+        unsafe {
+            empty.iter().for_each(|name| std::env::remove_var(name));
+            std::env::set_var("ORT_DISABLE_TELEMETRY", "1");
+        }
     }
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt takes two integers, locks the allocator itself, and refuses what it can't use.
@@ -71,12 +77,14 @@ fn is_alone() -> bool {
     std::fs::read_dir("/proc/self/task").map_or(true, |threads| threads.take(2).count() == 1)
 }
 
-/// One heap for all threads, with huge pages where the kernel gives them on request (`madvise`).
+/// Let all threads share one heap, with huge pages where the kernel gives them on request
+/// (`madvise`). Returns whether it was done: only where the C library is glibc.
 ///
-/// For a process that serves one request at a time, right after [`prepare_process`] and before there
-/// is a session; where many threads decode pictures, they would wait for one another's allocations.
-/// Does nothing where the C library is not glibc. Sources: mallopt(3), madvise(2).
-pub fn use_one_heap() {
+/// For a process that serves one request at a time, right after [`prepare`] and before there is a
+/// session; sessions should then have no arena of their own. Where many threads decode pictures, they
+/// would wait for one another's allocations. Sources: mallopt(3), madvise(2).
+#[must_use]
+pub fn share_one_heap() -> bool {
     #[cfg(target_env = "gnu")]
     // SAFETY: the range lies between two ends of the heap that the C library itself has set, with no
     // second thread to move them, and the advice changes no content.
@@ -94,11 +102,6 @@ pub fn use_one_heap() {
             libc::madvise(start as *mut libc::c_void, bytes, libc::MADV_HUGEPAGE);
         }
         libc::mallopt(libc::M_TOP_PAD, ONE_HEAP_TOP_PAD);
-        ONE_HEAP.store(true, Ordering::Relaxed);
     }
-}
-
-/// Whether sessions should take their memory from the process's heap.
-pub(crate) fn has_one_heap() -> bool {
-    ONE_HEAP.load(Ordering::Relaxed)
+    cfg!(target_env = "gnu")
 }

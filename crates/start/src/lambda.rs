@@ -1,5 +1,7 @@
 //! Whether the process was started by AWS Lambda: its runtime library panics elsewhere.
 
+use glimpse_settings::Strings;
+
 /// What the runtime library reads of its environment.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
 const VARIABLES: [&str; 4] = [
@@ -19,7 +21,7 @@ pub struct NotOnLambda(&'static str);
 
 /// # Errors
 /// When a variable that Lambda sets is absent.
-pub fn check() -> Result<(), NotOnLambda> {
-    let absent = |name: &&&str| std::env::var_os(name).is_none();
+pub fn check(environment: &impl Strings) -> Result<(), NotOnLambda> {
+    let absent = |name: &&&str| environment.value(name).is_none();
     VARIABLES.iter().find(absent).map_or(Ok(()), |name| Err(NotOnLambda(name)))
 }

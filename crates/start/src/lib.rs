@@ -1,0 +1,10 @@
+//! What every program does at its start.
+//!
+//! A program prepares its process first ([`process`]). The Lambda functions do the rest here too, and
+//! in one order ([`function()`]): logs, metrics, settings, then the model's load and the service.
+
+mod function;
+mod lambda;
+pub mod process;
+
+pub use function::function;
