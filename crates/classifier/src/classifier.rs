@@ -19,7 +19,7 @@ use crate::runtime::Runtime;
 use crate::session::{Session, Wanted};
 
 /// Pictures in one run of the session: more gain nothing on two cores and cost memory.
-const RUN_LIMIT: usize = 8;
+pub const RUN_SIZE: usize = 8;
 
 /// A loaded bundle, ready to classify; shared by reference among threads.
 pub struct Classifier {
@@ -146,10 +146,10 @@ impl Classifier {
         options: &Options,
     ) -> Vec<Result<Prediction, ClassifyError>> {
         let mut results = Vec::with_capacity(encoded.len());
-        for chunk in encoded.chunks(RUN_LIMIT) {
+        for chunk in encoded.chunks(RUN_SIZE) {
             let fit = |bytes: &B| self.check(options).and_then(|()| self.prepare(bytes.as_ref()));
             let fitted = chunk.par_iter().map(fit).collect();
-            results.extend(self.infer_together(fitted, options));
+            results.extend(self.classify_each(fitted, options));
         }
         results
     }
@@ -237,16 +237,18 @@ impl Classifier {
             .collect()
     }
 
-    /// Run the good ones of `prepared` together and put the results back in order.
-    fn infer_together(
+    /// Classify what [`Classifier::prepare`] gave: one result each, in order. A picture that could not
+    /// be prepared keeps its error; the others share runs of the session.
+    pub fn classify_each<E: From<ClassifyError>>(
         &self,
-        prepared: Vec<Result<Prepared, ClassifyError>>,
+        prepared: Vec<Result<Prepared, E>>,
         options: &Options,
-    ) -> Vec<Result<Prediction, ClassifyError>> {
+    ) -> Vec<Result<Prediction, E>> {
         let good: Vec<_> = prepared.iter().flatten().map(|one| (one, options)).collect();
-        let mut results = self.classify_prepared(&good).into_iter();
+        let runs = good.chunks(RUN_SIZE).flat_map(|run| self.classify_prepared(run));
+        let mut results = runs.collect::<Vec<_>>().into_iter();
         let own = |one| match one {
-            Ok(_) => results.next(),
+            Ok(_) => results.next().map(|result| result.map_err(E::from)),
             Err(error) => Some(Err(error)),
         };
         prepared.into_iter().filter_map(own).collect()

@@ -58,7 +58,7 @@ pub use activation_map::ClassActivationMap;
 pub use bundle::{
     Calibration, Cells, FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION,
 };
-pub use classifier::{Classifier, Prediction, Prepared, Timing};
+pub use classifier::{Classifier, Prediction, Prepared, RUN_SIZE, Timing};
 pub use decode::{
     Cost, Format, FormatSet, Header, Limits, Picture, Request, Scale, Source, UnknownFormat, decode,
 };
