@@ -1,116 +1,81 @@
-"""A CycloneDX 1.6 bill of materials of the edge package: each crate, ONNX Runtime, the model.
+"""A CycloneDX bill of materials of the edge package: the crates, C code in them, ONNX Runtime, the model.
 
-Versions, licences and checksums are those of Cargo.lock, `cargo metadata`, and the files.
+cargo-cyclonedx describes the crates; what cargo does not know is added here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
+import os
 import subprocess
-import tomllib
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = "glimpse-edge"
+VERSION = "0.5.9"
+CRATE = "glimpse-edge"
 
 Component = dict[str, Any]
+
+# Crate that compiles another project's source into the binary → that project and its licence. The project's
+# version is what follows `+` in the crate's, or the crate's own.
+VENDORED: dict[str, tuple[str, str]] = {}
 
 
 def write(path: Path, tree: Path, version: str, arch: str, when: int) -> None:
     """Describe the package staged in `tree`, made at `when` (seconds since 1970)."""
-    crates, dependencies = crates_of_binary(arch)
-    root = {"type": "application", "bom-ref": "glimpse", "name": "glimpse", "version": version}
+    document = crates_of_binary(arch, when)
+    root = document["metadata"]["component"]
+    root |= {"name": "glimpse", "version": version}
+    root.pop("components", None)
     parts = [runtime(tree), model(tree)]
-    direct = dependencies.pop(BINARY)
-    document: dict[str, Any] = {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "version": 1,
-        "metadata": {
-            "timestamp": datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "component": root | licensed("MIT OR Apache-2.0"),
-        },
-        "components": [*crates, *parts],
-        "dependencies": [
-            {
-                "ref": "glimpse",
-                "dependsOn": sorted([*direct, *(part["bom-ref"] for part in parts)]),
-            },
-            *({"ref": ref, "dependsOn": sorted(on)} for ref, on in sorted(dependencies.items())),
-        ],
-    }
-    # The same package has the same number.
-    text = json.dumps(document, sort_keys=True)
+    document["components"] += parts
+    needs = {entry["ref"]: entry for entry in document["dependencies"]}
+    needs[root["bom-ref"]]["dependsOn"] += [part["bom-ref"] for part in parts]
+    for crate in list(document["components"]):
+        if crate["name"] in VENDORED:
+            part = vendored(crate)
+            document["components"].append(part)
+            needs[crate["bom-ref"]].setdefault("dependsOn", []).append(part["bom-ref"])
+    # The same package has the same number, wherever it is built.
+    text = json.dumps(document, sort_keys=True).replace(f"file://{ROOT}", "file://.")
+    document = json.loads(text)
     document["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_URL, text).urn
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def crates_of_binary(arch: str) -> tuple[list[Component], dict[str, set[str]]]:
-    """The crates that are built into the binary, and which needs which (by bom-ref)."""
-    metadata = cargo_metadata(arch)
-    packages = {package["id"]: package for package in metadata["packages"]}
-    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    checksums = locked_checksums()
-    start = next(crate_id for crate_id, package in packages.items() if package["name"] == BINARY)
-    needs: dict[str, set[str]] = {}
-    waiting = [start]
-    while waiting:
-        if (crate_id := waiting.pop()) in needs:
-            continue
-        built = [
-            d["pkg"]
-            for d in nodes[crate_id]["deps"]
-            if any(k["kind"] is None for k in d["dep_kinds"])
-        ]
-        needs[crate_id] = set(built)
-        waiting += built
-    refs = {crate_id: reference(packages[crate_id]) for crate_id in needs} | {start: BINARY}
-    components = [
-        component(packages[crate_id], checksums) for crate_id in needs if crate_id != start
-    ]
-    by_ref = {refs[crate_id]: {refs[need] for need in on} for crate_id, on in needs.items()}
-    return sorted(components, key=lambda crate: crate["bom-ref"]), by_ref
-
-
-def cargo_metadata(arch: str) -> dict[str, Any]:
-    """What cargo knows, for one processor."""
-    command = ["cargo", "metadata", "--locked", "--format-version", "1"]
-    command += ["--filter-platform", f"{arch}-unknown-linux-gnu"]
-    run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(run.stdout)
+def crates_of_binary(arch: str, when: int) -> dict[str, Any]:
+    """What cargo-cyclonedx says of the crates in the binary, and of which needs which."""
+    subprocess.run([ROOT / "infra/tools/cargo-install", "cargo-cyclonedx", VERSION], check=True)
+    name = f"sbom-{os.getpid()}"  # a file of this name appears beside each Cargo.toml
+    command: list[str | Path] = [ROOT / "target/tools/bin/cargo-cyclonedx", "cyclonedx", "-q"]
+    command += ["--format", "json", "--spec-version", "1.5", "--no-build-deps"]
+    command += ["--target", f"{arch}-unknown-linux-gnu", "--override-filename", name]
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(when)}
+    try:
+        subprocess.run(command, cwd=ROOT, check=True, env=environment, stdout=subprocess.DEVNULL)
+        found: dict[str, Any] = json.loads((ROOT / f"functions/edge/{name}.json").read_text())
+    finally:
+        for folder in ("crates/*", "functions/*", "examples", "tests", "tests/*"):
+            for made in ROOT.glob(f"{folder}/{name}.json"):
+                made.unlink()
+    found.pop("serialNumber", None)
     return found
 
 
-def locked_checksums() -> dict[tuple[str, str], str]:
-    """SHA-256 of each crate's archive."""
-    lock = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
-    return {(p["name"], p["version"]): p["checksum"] for p in lock if "checksum" in p}
-
-
-def reference(package: dict[str, Any]) -> str:
-    """The package URL, which names a crate here."""
-    return f"pkg:cargo/{package['name']}@{package['version']}"
-
-
-def component(package: dict[str, Any], checksums: dict[tuple[str, str], str]) -> Component:
-    """One crate."""
-    found: Component = {"type": "library", "bom-ref": reference(package), "name": package["name"]}
-    found["version"] = package["version"]
-    if checksum := checksums.get((package["name"], package["version"])):
-        found["hashes"] = [{"alg": "SHA-256", "content": checksum}]
-        found["purl"] = reference(package)
-    # Before SPDX expressions, a slash meant OR.
-    return found | licensed(re.sub(r"\s*/\s*", " OR ", package["license"] or ""))
-
-
 def licensed(expression: str) -> Component:
-    """The licence, where there is one."""
-    return {"licenses": [{"expression": expression}]} if expression else {}
+    """A licence, as an SPDX expression."""
+    return {"licenses": [{"expression": expression}]}
+
+
+def vendored(crate: Component) -> Component:
+    """A project whose source a crate brings."""
+    name, licence = VENDORED[crate["name"]]
+    version = crate["version"].partition("+")[2] or crate["version"]
+    found = {"type": "library", "bom-ref": f"vendored:{name}@{version}", "name": name}
+    return found | {"version": version} | licensed(licence)
 
 
 def runtime(tree: Path) -> Component:
