@@ -15,8 +15,8 @@ BINARIES := $(CARGO) build --workspace --bins --locked
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-TESTS := test-rust test-clients test-models test-scaling lint-template test-stack test-sam-local test-browser \
-	test-edge-package test-arm
+TESTS := test-rust test-clients test-models test-upgrading test-scaling lint-template test-stack \
+	test-sam-local test-browser test-edge-package test-arm
 
 demo: onnxruntime emulator pictures ## classify real pictures through the Lambda runtime, the model in S3 (ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -26,10 +26,11 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 test: ## set up and run all the tests
 	@MAKE="$(MAKE)" infra/run-tests $(TESTS)
 
-check: deny docs ## formatting, clippy and docs with warnings denied, licences and advisories, lock files
+check: deny docs ## formatting, clippy and docs with warnings denied, licences, lock files, workflows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	infra/check-locks
+	@infra/check-workflows
 
 docs: ## the crates' documentation in target/doc, with warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -56,6 +57,10 @@ openapi: ## write docs/openapi.json anew
 test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest
 	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
+
+test-upgrading: $(VENV)/.stamp ## every name of 0.1.0 works, or fails with its successor's name
+	$(BINARIES)
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider -o pythonpath="models infra" tests/upgrading
 
 test-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types, style, fresh tables and plots
 	cd docs/scaling && ../../$(VENV)/bin/python -m pytest && ../../$(VENV)/bin/mypy
@@ -147,4 +152,4 @@ target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp tar
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test check docs deny circles test-rust test-arm test-clients openapi test-models test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test check docs deny circles test-rust test-arm test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

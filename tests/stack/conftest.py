@@ -21,6 +21,9 @@ from emulator import Emulator  # noqa: E402
 
 FOLDER = ROOT / "target" / "stack"
 CAT = ROOT / "events" / "chelsea.jpg"
+# Put into a stack of 0.1.0, before it is updated; under no prefix that classifies it.
+OLD_KEY = "kept-from-0.1.0"
+OLD_BUCKETS = ("ModelBucketName", "ResultsBucketName")
 # Not a promise about speed: when to give up.
 PATIENCE_SECONDS = 120
 
@@ -46,6 +49,11 @@ def deployment() -> Iterator[Deployment]:
     emulator = Emulator(FOLDER)
     try:
         deployment = Deployment(emulator)
+        # Another value, so that there is something to update where the templates are the same.
+        deployment.deploy(deployment.template_0_1_0, AlarmFailures="2")
+        deployment.outputs_0_1_0 = deployment.outputs
+        for bucket in OLD_BUCKETS:
+            deployment.s3.put_object(Bucket=deployment.outputs[bucket], Key=OLD_KEY, Body=b"old")
         deployment.deploy()
         # A message that failed is handed out again after that, on AWS after minutes.
         deployment.sqs.set_queue_attributes(

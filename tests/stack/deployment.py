@@ -16,6 +16,7 @@ from emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / "target" / "venv-tools" / "bin" / "sam"
+TEMPLATE_0_1_0 = ROOT / "tests" / "upgrading" / "template-0.1.0.yaml"
 STACK = "glimpse-stack-test"
 BINARIES = {"HttpFunction": "bootstrap", "EventsFunction": "s3-events"}
 # Tries before the dead-letter queue; fewer than the default, to save time.
@@ -52,20 +53,25 @@ class Deployment:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.template = emulator.folder / "template.json"
-        overlay.write(packages(emulator.folder / "packages"), self.template)
+        self.template_0_1_0 = emulator.folder / "template-0.1.0.json"
+        made = packages(emulator.folder / "packages")
+        overlay.write(made, self.template)
+        overlay.write(made, self.template_0_1_0, TEMPLATE_0_1_0)
         self.s3 = emulator.client("s3")
         self.sqs = emulator.client("sqs")
         self.functions = emulator.client("lambda")
         self.logs = emulator.client("logs")
         self.outputs: dict[str, str] = {}
+        self.outputs_0_1_0: dict[str, str] = {}
 
-    def deploy(self, **parameters: str) -> None:
+    def deploy(self, template: Path | None = None, **parameters: str) -> None:
         """`sam deploy --config-env dev`, with some parameters of the test's."""
         config = tomllib.loads((ROOT / "samconfig.toml").read_text())["dev"]["deploy"]["parameters"]
         values = dict(pair.split("=", 1) for pair in config["parameter_overrides"])
         values |= {"MaxReceiveCount": str(MAX_RECEIVE_COUNT), "AlarmEmail": "ops@example.com"}
         pairs = [f"{name}={value}" for name, value in (values | parameters).items()]
-        self._sam("deploy", "--template-file", str(self.template), "--parameter-overrides", *pairs)
+        file = str(template or self.template)
+        self._sam("deploy", "--template-file", file, "--parameter-overrides", *pairs)
         stacks = self.emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0]["Outputs"]}
 

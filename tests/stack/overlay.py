@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from template import load
+from template import TEMPLATE, load
 
 CONCURRENCY = 2
 LAYERS = ("OnnxRuntimeX86Layer", "OnnxRuntimeArmLayer")
@@ -35,9 +35,9 @@ class Packages:
     cache: Path
 
 
-def write(packages: Packages, to: Path) -> None:
+def write(packages: Packages, to: Path, source: Path = TEMPLATE) -> None:
     """Write the template to deploy, in JSON, which is YAML too."""
-    template = load()
+    template = load(source)
     resources: dict[str, Any] = template["Resources"]
     for name in LAYERS:
         resources[name]["Properties"]["ContentUri"] = str(packages.layer)

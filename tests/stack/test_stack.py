@@ -21,7 +21,7 @@ from typing import Any
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from conftest import CAT, ROOT, Before, eventually
+from conftest import CAT, OLD_BUCKETS, OLD_KEY, ROOT, Before, eventually
 from deployment import MAX_RECEIVE_COUNT, STACK, Deployment
 from emulator import REGION
 from template import load, of_type
@@ -69,6 +69,15 @@ def metrics(lines: list[str]) -> set[tuple[str, frozenset[str]]]:
             for metric in directive["Metrics"]:
                 found |= {(metric["Name"], frozenset(d)) for d in directive["Dimensions"]}
     return found
+
+
+def test_a_stack_of_0_1_0_is_updated_in_place(deployment: Deployment) -> None:
+    """The fixture deployed that version's template first, and then this one's over it."""
+    kept = {name: deployment.outputs.get(name) for name in deployment.outputs_0_1_0}
+    assert kept == deployment.outputs_0_1_0
+    for bucket in OLD_BUCKETS:
+        body = deployment.s3.get_object(Bucket=deployment.outputs[bucket], Key=OLD_KEY)["Body"]
+        assert body.read() == b"old"
 
 
 def test_without_a_model_a_request_is_answered_so(before_the_model: Before) -> None:
