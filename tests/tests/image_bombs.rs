@@ -9,12 +9,11 @@ mod common;
 
 use std::sync::Mutex;
 
-use common::api::{Api, request, store_config};
+use common::api::{Api, request, store};
 use common::encode::{crc32, encode, textured};
 use common::toy;
 use glimpse_api::ApiConfig;
 use glimpse_classifier::{ClassifyError, Limits, decode};
-use glimpse_model_store::ModelStore;
 use http::Method;
 use image::ImageFormat;
 use peak_alloc::PeakAlloc;
@@ -98,7 +97,7 @@ fn bombs() -> Vec<Bomb> {
 fn a_giant_picture_is_refused_before_it_is_allocated() {
     let _turn = TURN.lock();
     let folder = toy::bundle(toy::Graph::MeanColour);
-    let store = ModelStore::new(store_config(folder.path()));
+    let store = store(folder.path());
     let api = Api::new(store, ApiConfig::default());
     // The model is loaded and every lazy part built before anything is measured.
     api.predict(&encode(&textured(16, 16), ImageFormat::Png)).ok();
@@ -130,7 +129,7 @@ fn a_giant_picture_is_refused_before_it_is_allocated() {
 fn a_giant_tensor_is_refused_before_it_is_allocated() {
     let _turn = TURN.lock();
     let folder = toy::bundle(toy::Graph::MeanColour);
-    let api = Api::new(ModelStore::new(store_config(folder.path())), ApiConfig::default());
+    let api = Api::new(store(folder.path()), ApiConfig::default());
     api.predict(&encode(&textured(16, 16), ImageFormat::Png)).ok();
     let giant_element = [&u32::MAX.to_le_bytes()[..], b"picture"].concat();
     let cases = [

@@ -1,6 +1,6 @@
 //! Pictures that are in S3 already.
 
-use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use glimpse_objects::{ObjectError, Version};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -26,39 +26,30 @@ pub(crate) async fn fetch(state: &ApiState, location: &Location) -> Result<Vec<u
         return Err(Problem::InvalidParameter(reason.to_owned()));
     }
     let limit = state.config.max_object_bytes;
-    let get = state.store.s3().await.get_object().bucket(&location.bucket).key(&location.key);
-    let object = get.send().await.map_err(|error| match error.code() {
-        Some(
-            "NoSuchKey" | "NoSuchBucket" | "AccessDenied" | "KeyTooLongError"
-            // Archived: to be restored first, which is not a matter of seconds.
-            | "InvalidObjectState",
-        ) => {
-            Problem::InvalidParameter("s3.key names no object that can be read".to_owned())
-        }
-        // The SDK makes no request of a key that cannot be one, such as an empty key.
-        _ if matches!(error, SdkError::ConstructionFailure(_)) => {
-            Problem::InvalidParameter("s3.key is not the key of an object".to_owned())
-        }
-        code => {
-            tracing::warn!(code, "an object cannot be read from S3");
-            Problem::ObjectUnavailable
-        }
-    })?;
-    let too_large = |length| usize::try_from(length).map_or(true, |length: usize| length > limit);
-    if object.content_length().is_some_and(too_large) {
-        return Err(Problem::ObjectTooLarge { limit });
-    }
-    let mut body = object.body;
-    let mut bytes = Vec::new();
-    while let Some(part) = body.next().await {
-        let part = part.map_err(|_| Problem::ObjectUnavailable)?;
-        if bytes.len() + part.len() > limit {
-            return Err(Problem::ObjectTooLarge { limit });
-        }
-        bytes.extend_from_slice(&part);
-    }
+    let location = glimpse_objects::Location::new(&location.bucket, &location.key);
+    let object = state.objects.get(&location, &Version::default(), limit as u64).await;
+    let bytes = object.map_err(|error| problem(&error, limit))?.bytes;
     if bytes.is_empty() {
         return Err(Problem::MissingImage);
     }
     Ok(bytes)
+}
+
+fn problem(error: &ObjectError, limit: usize) -> Problem {
+    let names_nothing = "s3.key names no object that can be read";
+    match error {
+        ObjectError::NotFound { .. }
+        | ObjectError::NoSuchBucket { .. }
+        | ObjectError::Forbidden { .. }
+        // To be restored first, which is not a matter of seconds.
+        | ObjectError::Archived { .. } => Problem::InvalidParameter(names_nothing.to_owned()),
+        ObjectError::InvalidName { .. } => {
+            Problem::InvalidParameter("s3.key is not the key of an object".to_owned())
+        }
+        ObjectError::TooLarge { .. } => Problem::ObjectTooLarge { limit },
+        error => {
+            tracing::warn!(%error, "an object cannot be read from S3");
+            Problem::ObjectUnavailable
+        }
+    }
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use glimpse_objects::{Location, ObjectError, Objects, Version};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,6 +20,8 @@ use crate::uploads::UploadId;
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 /// From the end of an upload until S3 shows it, on clocks that differ.
 const GRACE: Duration = Duration::from_secs(60);
+/// Far more than a result has.
+const MAX_RESULT_BYTES: u64 = 1 << 20;
 
 /// The answer while there is no result.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,12 +43,12 @@ pub(crate) async fn handle(
 ) -> Result<Response, Problem> {
     let uploads = state.config.uploads.as_ref().ok_or(Problem::NoUploads)?;
     let id: UploadId = id.parse().map_err(|_| Problem::NotFound)?;
-    let client = state.store.s3().await;
-    if let Some(result) = result(client, uploads, id).await? {
+    let objects = &state.objects;
+    if let Some(result) = result(objects, uploads, id).await? {
         return Ok(([(header::CONTENT_TYPE, "application/json")], result).into_response());
     }
     let age = id.age().ok_or(Problem::NotFound)?;
-    if age > uploads.expiry + GRACE && !is_uploaded(client, uploads, id).await? {
+    if age > uploads.expiry + GRACE && !is_uploaded(objects, uploads, id).await? {
         return Err(Problem::NotFound);
     }
     let pending = Pending { id: id.to_string(), status: "pending" };
@@ -56,41 +57,35 @@ pub(crate) async fn handle(
 }
 
 async fn result(
-    client: &Client,
+    objects: &Objects,
     uploads: &UploadsConfig,
     id: UploadId,
 ) -> Result<Option<Vec<u8>>, Problem> {
     let key = format!("{}/{}.json", uploads.bucket, id.key());
-    let get = client.get_object().bucket(&uploads.results_bucket).key(key);
-    match get.send().await {
-        Ok(object) => {
-            let bytes = object.body.collect().await.map_err(|_| Problem::ObjectUnavailable)?;
-            Ok(Some(bytes.to_vec()))
-        }
+    let location = Location::new(&uploads.results_bucket, key);
+    match objects.get(&location, &Version::default(), MAX_RESULT_BYTES).await {
+        Ok(object) => Ok(Some(object.bytes)),
         Err(error) => absent(&error).map(|()| None),
     }
 }
 
 async fn is_uploaded(
-    client: &Client,
+    objects: &Objects,
     uploads: &UploadsConfig,
     id: UploadId,
 ) -> Result<bool, Problem> {
-    match client.head_object().bucket(&uploads.bucket).key(id.key()).send().await {
+    match objects.head(&Location::new(&uploads.bucket, id.key())).await {
         Ok(_) => Ok(true),
         Err(error) => absent(&error).map(|()| false),
     }
 }
 
-/// Without `s3:ListBucket`, S3 answers 403 for an object that is not there.
-fn absent<E>(error: &SdkError<E>) -> Result<(), Problem>
-where
-    SdkError<E>: ProvideErrorMetadata,
-{
-    match error.raw_response().map(|response| response.status().as_u16()) {
-        Some(404 | 403) => Ok(()),
-        status => {
-            tracing::warn!(status, code = error.code(), "a result cannot be read from S3");
+/// Without `s3:ListBucket`, S3 denies access to an object that is not there.
+fn absent(error: &ObjectError) -> Result<(), Problem> {
+    match error {
+        ObjectError::NotFound { .. } | ObjectError::Forbidden { .. } => Ok(()),
+        error => {
+            tracing::warn!(%error, "a result cannot be read from S3");
             Err(Problem::ObjectUnavailable)
         }
     }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use glimpse_model_store::ModelStore;
+use glimpse_objects::Objects;
 use tokio::sync::Semaphore;
 
 use crate::batching::{Batcher, Batching};
 use crate::config::ApiConfig;
 
-/// The model store, the configuration and the queue for the cores; cloning shares them.
+/// The model store, S3, the configuration and the queue for the cores; cloning shares them.
 #[derive(Clone)]
 pub struct ApiState {
     pub(crate) store: ModelStore,
+    pub(crate) objects: Objects,
     pub(crate) config: Arc<ApiConfig>,
     /// First come, first served: one picture a core is decoded or inferred at a time.
     pub(crate) cores: Arc<Semaphore>,
@@ -24,10 +26,11 @@ pub struct ApiState {
 impl ApiState {
     /// Build the state; does no work.
     #[must_use]
-    pub fn new(store: ModelStore, config: ApiConfig) -> Self {
+    pub fn new(store: ModelStore, objects: Objects, config: ApiConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             store,
+            objects,
             config: Arc::new(config),
             cores: Arc::new(Semaphore::new(cores)),
             alone: false,

@@ -4,10 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use axum::Json;
 use axum::extract::State;
+use glimpse_objects::Location;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -75,24 +74,19 @@ pub(crate) async fn handle(
     let length = i64::try_from(content_length).ok().filter(|_| content_length <= limit as u64);
     let length = length.ok_or(Problem::ObjectTooLarge { limit })?;
     let id = UploadId::new();
-    let expiry = PresigningConfig::expires_in(uploads.expiry).map_err(|_| Problem::Internal)?;
-    let put = state.store.s3().await.put_object().bucket(&uploads.bucket).key(id.key());
-    let signed = put.content_type(&content_type).content_length(length).presigned(expiry).await;
+    let location = Location::new(&uploads.bucket, id.key());
+    let signed = state.objects.presign_put(&location, &content_type, length, uploads.expiry).await;
     let signed = signed.map_err(|error| {
         tracing::error!(%error, "an upload cannot be signed");
         Problem::ObjectUnavailable
     })?;
-    let expires = (SystemTime::now() + uploads.expiry).duration_since(UNIX_EPOCH);
-    let expires = expires.ok().and_then(|since| i64::try_from(since.as_secs()).ok());
-    let expires_at =
-        expires.and_then(|at| DateTime::from_secs(at).fmt(DateTimeFormat::DateTime).ok());
     let ticket = Ticket {
         result: format!("/results/{id}"),
         id: id.to_string(),
-        url: signed.uri().to_owned(),
+        url: signed.url,
         method: "PUT",
         headers: UploadHeaders { content_type, content_length: content_length.to_string() },
-        expires_at: expires_at.ok_or(Problem::Internal)?,
+        expires_at: signed.expires_at,
     };
     Ok((StatusCode::CREATED, Json(ticket)))
 }

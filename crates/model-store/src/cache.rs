@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::digest::Sha256Digest;
 use crate::error::{FailureKind, LoadError};
-use crate::origin::folder;
+use crate::source::folder;
 use crate::verify::VerifiedBundle;
 
 /// How many versions of one URI are kept: the current one, and one to roll back to.
@@ -23,7 +23,7 @@ const WRITING: &str = ".writing-";
 /// What a process left unfinished is removed after this time; a live one is done long before.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// An entry to be: gone when it is dropped instead of kept.
+/// An entry to be; removed when it is dropped without [`Draft::commit`].
 pub(crate) struct Draft {
     cache: Cache,
     entry: PathBuf,
@@ -65,11 +65,11 @@ impl Cache {
     }
 
     /// Make an entry that serves again the newest one. Blocks.
-    pub(crate) fn renew(&self, digest: &Sha256Digest) {
+    pub(crate) fn touch(&self, digest: &Sha256Digest) {
         let entry = self.folder.join(digest.to_string());
-        let renewed = File::open(&entry).and_then(|entry| entry.set_modified(SystemTime::now()));
-        if let Err(error) = renewed {
-            tracing::warn!(entry = %entry.display(), %error, "a cache entry cannot be renewed");
+        let touched = File::open(&entry).and_then(|entry| entry.set_modified(SystemTime::now()));
+        if let Err(error) = touched {
+            tracing::warn!(entry = %entry.display(), %error, "the time of a cache entry cannot be set");
         }
     }
 
@@ -111,7 +111,7 @@ impl Cache {
 
 impl Draft {
     /// Make it an entry, and remove what is old. Blocks.
-    pub(crate) fn keep(self) -> io::Result<()> {
+    pub(crate) fn commit(self) -> io::Result<()> {
         match fs::rename(self.written.path(), &self.entry) {
             // Another process was faster; its entry has the same content.
             Err(_) if self.entry.exists() => {}
@@ -151,12 +151,12 @@ mod tests {
 
     use super::*;
     use crate::verify::tests::describe;
-    use crate::verify::{Description, Hashed, MODEL};
+    use crate::verify::{Hashed, MODEL, VerifiedManifest};
 
     const LIMIT: u64 = 1 << 20;
 
     fn write(cache: &Cache, bundle: &VerifiedBundle) {
-        cache.draft(bundle).unwrap().keep().unwrap();
+        cache.draft(bundle).unwrap().commit().unwrap();
     }
 
     fn model(bundle: VerifiedBundle) -> Bytes {
@@ -164,9 +164,9 @@ mod tests {
     }
 
     fn bundle(model: &[u8]) -> VerifiedBundle {
-        let description = Hashed::of(describe(b"cat\n", model));
-        let description = Description::verify(description, None).unwrap();
-        description.complete(Hashed::of(b"cat\n".to_vec()), Hashed::of(model.to_vec())).unwrap()
+        let text = Hashed::of(describe(b"cat\n", model));
+        let manifest = VerifiedManifest::verify(text, None).unwrap();
+        manifest.complete(Hashed::of(b"cat\n".to_vec()), Hashed::of(model.to_vec())).unwrap()
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_write_is_no_entry() {
+    fn an_unfinished_write_is_not_an_entry() {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::new(root.path(), "uri");
         fs::create_dir_all(cache.folder.join(format!("{WRITING}x"))).unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_that_is_not_kept_leaves_nothing() {
+    fn a_draft_that_is_not_committed_leaves_nothing() {
         let root = tempfile::tempdir().unwrap();
         let (cache, bundle) = (Cache::new(root.path(), "uri"), bundle(b"weights"));
         let draft = cache.draft(&bundle).unwrap();
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(bundles.iter().map(kept).collect::<Vec<_>>(), [false, false, true, true]);
         assert_eq!(model(cache.read_newest(LIMIT).unwrap()), &b"4"[..]);
         // Rolled back: the older one serves, and is the one to go on with.
-        cache.renew(&bundles[2].digest());
+        cache.touch(&bundles[2].digest());
         assert_eq!(model(cache.read_newest(LIMIT).unwrap()), &b"3"[..]);
         std::thread::sleep(Duration::from_millis(20));
         write(&cache, &bundles[0]);

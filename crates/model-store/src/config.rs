@@ -60,10 +60,10 @@ pub enum ModelSource {
 pub struct StoreConfig {
     /// `GLIMPSE_MODEL_URI`: `s3://bucket/prefix` or a folder. Required.
     pub source: ModelSource,
-    /// `GLIMPSE_MODEL_SHA256`: the SHA-256 of `bundle.json`, which pins the whole bundle.
-    pub pin: Option<Sha256Digest>,
+    /// `GLIMPSE_MODEL_SHA256`: the SHA-256 of `bundle.json`, which determines the whole bundle.
+    pub expected_digest: Option<Sha256Digest>,
     /// `GLIMPSE_CACHE_DIR`: where downloaded bundles are kept. Unset: `glimpse` in the temp folder.
-    /// Only a folder that is set serves an unpinned bundle while S3 cannot be reached.
+    /// Only a folder that is set serves a bundle without an expected digest while S3 cannot be reached.
     pub cache_dir: Option<PathBuf>,
     /// `GLIMPSE_ORT_LIBRARY`: the ONNX Runtime library. Default: `/opt/lib/libonnxruntime.so`.
     pub ort_library: PathBuf,
@@ -102,7 +102,7 @@ impl StoreConfig {
     pub fn new(source: ModelSource) -> Self {
         Self {
             source,
-            pin: None,
+            expected_digest: None,
             cache_dir: None,
             ort_library: LAYER_LIBRARY.into(),
             threads: None,
@@ -121,7 +121,7 @@ impl StoreConfig {
         let uri = environment.text(settings::MODEL_URI)?.ok_or_else(ModelSource::unset)?;
         let mut config = Self::new(uri.parse()?);
         let digest = "the SHA-256 of bundle.json, 64 hexadecimal digits";
-        config.pin = environment.parsed(settings::MODEL_SHA256, digest)?;
+        config.expected_digest = environment.parsed(settings::MODEL_SHA256, digest)?;
         config.cache_dir = environment.path(settings::CACHE_DIR);
         if let Some(library) = environment.path(settings::ORT_LIBRARY) {
             config.ort_library = library;

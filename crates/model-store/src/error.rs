@@ -1,11 +1,16 @@
 //! Why a bundle cannot be served.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use glimpse_classifier::{BundleError, ClassifyError, LoadError as ModelError, OpenError};
+use tokio::task::JoinError;
 
 use crate::digest::Sha256Digest;
+
+/// What the file system or S3 said, shared by everybody who waited for the load.
+type Cause = Arc<dyn Error + Send + Sync>;
 
 /// Why a load failed. Cheap to clone: every caller that waited for the load gets it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -15,23 +20,35 @@ pub enum LoadError {
     Missing {
         /// Path or `s3://` URI.
         what: String,
+        /// What the file system or S3 said.
+        source: Cause,
+    },
+    /// The path of a bundle's folder leads to a file.
+    #[error("cannot read {what}: a file is in the place of the folder; name the bundle's folder")]
+    NotAFolder {
+        /// Path of the file of the bundle that was looked for.
+        what: String,
+        /// What the file system said.
+        source: Cause,
     },
     /// Network, permissions, throttling, a disk.
-    #[error("cannot read {what}: {reason}")]
+    #[error("cannot read {what}: {source}")]
     Unreachable {
         /// Path or `s3://` URI.
         what: String,
-        /// What the file system or the SDK said.
-        reason: String,
+        /// What the file system or S3 said.
+        source: Cause,
     },
     /// The object was replaced while it was read, twice in a row.
     #[error("{what} changed while it was read; bundles are immutable, publish under a new prefix")]
     Changed {
         /// The `s3://` URI.
         what: String,
+        /// What S3 said.
+        source: Cause,
     },
     /// The content is not what was promised.
-    #[error("{file} has sha256 {found}; {promise} says {expected}")]
+    #[error("{file} has sha256 {found}; {promised_by} says {expected}")]
     Checksum {
         /// Which file of the bundle.
         file: &'static str,
@@ -39,8 +56,8 @@ pub enum LoadError {
         found: Sha256Digest,
         /// What was promised.
         expected: String,
-        /// Where the promise stands.
-        promise: &'static str,
+        /// What promised it.
+        promised_by: &'static str,
     },
     /// The size is not what was promised.
     #[error("{file} has {found} bytes; bundle.json says {expected}")]
@@ -81,8 +98,8 @@ pub enum LoadError {
         limit: Duration,
     },
     /// The process is shutting down, or a stage of the load panicked.
-    #[error("the load was interrupted")]
-    Interrupted,
+    #[error("the load was interrupted: {0}")]
+    Interrupted(#[source] Arc<JoinError>),
 }
 
 /// The kinds of failure that a caller may want to tell apart.
@@ -101,12 +118,19 @@ pub enum FailureKind {
 }
 
 impl LoadError {
+    /// For `map_err` on a task's end.
+    pub(crate) fn interrupted(error: JoinError) -> Self {
+        Self::Interrupted(Arc::new(error))
+    }
+
     /// Which kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Missing { .. } => FailureKind::Missing,
-            Self::Unreachable { .. } | Self::Interrupted => FailureKind::Unreachable,
+            Self::Unreachable { .. } | Self::NotAFolder { .. } | Self::Interrupted(_) => {
+                FailureKind::Unreachable
+            }
             Self::Changed { .. } | Self::Checksum { .. } | Self::Size { .. } => {
                 FailureKind::Integrity
             }

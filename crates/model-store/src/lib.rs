@@ -2,9 +2,10 @@
 //!
 //! ```no_run
 //! use glimpse_model_store::{ModelStore, StoreConfig};
+//! use glimpse_objects::Objects;
 //! use glimpse_settings::Environment;
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = ModelStore::new(StoreConfig::read(&Environment)?);
+//! let store = ModelStore::new(StoreConfig::read(&Environment)?, Objects::from_env());
 //! store.warm(); // returns at once; the load runs beside whatever else a start has to do
 //! let classifier = store.get().await?; // waits for what is left of it
 //! println!("{}", classifier.manifest().name);
@@ -13,21 +14,17 @@
 //! ```
 
 mod cache;
-mod client;
 mod config;
 mod digest;
 mod error;
-mod fetch;
 mod load;
-mod origin;
-mod reason;
 mod report;
+mod source;
 mod store;
 mod verify;
 
 pub use config::{ModelSource, StoreConfig, settings};
 pub use digest::{InvalidDigest, Sha256Digest};
 pub use error::{FailureKind, LoadError};
-pub use reason::reason;
-pub use report::{LoadReport, Origin};
+pub use report::{LoadReport, LoadedFrom};
 pub use store::{ModelStore, Refreshed};

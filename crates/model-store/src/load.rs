@@ -4,20 +4,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_sdk_s3::Client;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use glimpse_classifier::{Classifier, Options, Runtime};
+use glimpse_objects::Objects;
 use glimpse_telemetry::{emf, measure};
-use tokio::sync::OnceCell;
 use tokio::task::{self, JoinHandle};
 
 use crate::cache::{Cache, Draft};
-use crate::client;
 use crate::config::{ModelSource, StoreConfig};
 use crate::digest::Sha256Digest;
 use crate::error::{FailureKind, LoadError};
-use crate::origin::{folder, s3};
-use crate::report::{LoadReport, Origin};
-use crate::verify::VerifiedBundle;
+use crate::report::{LoadReport, LoadedFrom};
+use crate::source::folder;
+use crate::source::s3::S3Bundle;
+use crate::verify::{VerifiedBundle, VerifiedManifest};
 
 /// What a load gives.
 pub(crate) struct Loaded {
@@ -27,68 +28,108 @@ pub(crate) struct Loaded {
     pub(crate) report: LoadReport,
 }
 
+/// Loads the configured bundle, from its source or from the cache.
+pub(crate) struct Loader {
+    config: StoreConfig,
+    objects: Objects,
+    cache: Cache,
+}
+
 /// Loaded, and not in service yet.
 struct Ready {
     loaded: Loaded,
-    upkeep: Upkeep,
+    cache_update: CacheUpdate,
 }
 
 /// What is left to do in the cache once a bundle serves.
-enum Upkeep {
-    /// It came from a folder.
-    Nothing,
-    /// It was downloaded.
-    Keep(JoinHandle<io::Result<Draft>>),
+enum CacheUpdate {
+    /// Nothing: it came from a folder.
+    None,
+    /// It was downloaded and becomes an entry.
+    Commit(JoinHandle<io::Result<Draft>>),
     /// It was there; now it is the newest again.
-    Renew(Cache),
+    Touch,
 }
 
-/// Obtain the bundle, open ONNX Runtime beside that, create the session; keep a download.
-pub(crate) async fn load(
-    config: &StoreConfig,
-    client: &OnceCell<Client>,
-) -> Result<Loaded, LoadError> {
-    Ok(prepare(config, client).await?.into_service())
-}
+impl Loader {
+    pub(crate) fn new(config: StoreConfig, objects: Objects) -> Self {
+        let uri = match &config.source {
+            ModelSource::Folder(path) => path.display().to_string(),
+            ModelSource::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+        };
+        let cache = match &config.cache_dir {
+            Some(root) => Cache::new(root, &uri),
+            None => Cache::new(&std::env::temp_dir().join("glimpse"), &uri),
+        };
+        Self { config, objects, cache }
+    }
 
-async fn prepare(config: &StoreConfig, client: &OnceCell<Client>) -> Result<Ready, LoadError> {
-    let started = Instant::now();
-    let library = open_library(config);
-    let ((runtime, open_library), (bundle, source, fetch)) =
-        tokio::try_join!(async { library.await.map_err(|_| LoadError::Interrupted)? }, async {
-            let (bundle, source) = obtain(config, client).await?;
-            Ok((bundle, source, started.elapsed()))
-        })?;
-    let verify = bundle.hashing();
-    let session_started = Instant::now();
-    let (limits, digest) = (config.limits, bundle.digest());
-    let upkeep = match source {
-        Origin::Folder => Upkeep::Nothing,
-        Origin::S3 => Upkeep::Keep(draft(config, bundle.clone())),
-        Origin::Cache => Upkeep::Renew(cache(config)),
-    };
-    let classifier = blocking(move || {
-        let (manifest, labels, model) = bundle.into_content();
-        let created = Classifier::new(&runtime, manifest, labels, model, limits);
-        Ok(created.map_err(Arc::new)?)
-    })
-    .await?;
-    let (session, total) = (session_started.elapsed(), started.elapsed());
-    let report = LoadReport { source, open_library, fetch, verify, session, total };
-    let loaded = Loaded { classifier: Arc::new(classifier), digest, report };
-    Ok(Ready { loaded, upkeep })
-}
+    /// The time that a load may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.config.load_deadline
+    }
 
-impl Ready {
+    /// Obtain the bundle, open ONNX Runtime beside that, create the session; keep a download.
+    pub(crate) async fn load(&self) -> Result<Loaded, LoadError> {
+        let ready = self.prepare(self.obtain().boxed()).await?;
+        Ok(self.activate(ready))
+    }
+
+    /// The bundle that the source has now, loaded and tried, unless it is the `current` one.
+    pub(crate) async fn reload(&self, current: Sha256Digest) -> Result<Option<Loaded>, LoadError> {
+        if self.config.expected_digest == Some(current) {
+            return Ok(None);
+        }
+        let manifest = self.manifest().await?;
+        if manifest.digest() == current {
+            return Ok(None);
+        }
+        let ready = self.prepare(self.obtain_described(manifest).boxed()).await?;
+        let classifier = ready.loaded.classifier.clone();
+        blocking(move || warm_up(&classifier)).await?;
+        Ok(Some(self.activate(ready)))
+    }
+
+    async fn prepare(
+        &self,
+        bundle: BoxFuture<'_, Result<(VerifiedBundle, LoadedFrom), LoadError>>,
+    ) -> Result<Ready, LoadError> {
+        let started = Instant::now();
+        let library = self.open_library();
+        let ((runtime, open_library), (bundle, loaded_from, fetch)) =
+            tokio::try_join!(async { library.await.map_err(LoadError::interrupted)? }, async {
+                let (bundle, loaded_from) = bundle.await?;
+                Ok((bundle, loaded_from, started.elapsed()))
+            })?;
+        let verify = bundle.hashing();
+        let session_started = Instant::now();
+        let (limits, digest) = (self.config.limits, bundle.digest());
+        let cache_update = match loaded_from {
+            LoadedFrom::Folder => CacheUpdate::None,
+            LoadedFrom::S3 => CacheUpdate::Commit(self.draft(bundle.clone())),
+            LoadedFrom::Cache => CacheUpdate::Touch,
+        };
+        let classifier = blocking(move || {
+            let (manifest, labels, model) = bundle.into_content();
+            let created = Classifier::new(&runtime, manifest, labels, model, limits);
+            Ok(created.map_err(Arc::new)?)
+        })
+        .await?;
+        let (session, total) = (session_started.elapsed(), started.elapsed());
+        let report = LoadReport { loaded_from, open_library, fetch, verify, session, total };
+        let loaded = Loaded { classifier: Arc::new(classifier), digest, report };
+        Ok(Ready { loaded, cache_update })
+    }
+
     /// It serves from here on, and is what the next start finds first in the cache.
-    fn into_service(self) -> Loaded {
-        let Self { loaded, upkeep } = self;
-        match upkeep {
-            Upkeep::Nothing => {}
-            Upkeep::Keep(draft) => keep(draft),
-            Upkeep::Renew(cache) => {
-                let digest = loaded.digest;
-                task::spawn_blocking(move || cache.renew(&digest));
+    fn activate(&self, ready: Ready) -> Loaded {
+        let Ready { loaded, cache_update } = ready;
+        match cache_update {
+            CacheUpdate::None => {}
+            CacheUpdate::Commit(draft) => commit(draft),
+            CacheUpdate::Touch => {
+                let (cache, digest) = (self.cache.clone(), loaded.digest);
+                task::spawn_blocking(move || cache.touch(&digest));
             }
         }
         loaded.report.log();
@@ -97,45 +138,121 @@ impl Ready {
         emf::name_model(&manifest.name, &manifest.version);
         loaded
     }
-}
 
-/// The bundle that the source has now, loaded and tried, unless it is the `current` one.
-pub(crate) async fn reload(
-    config: &StoreConfig,
-    client: &OnceCell<Client>,
-    current: Sha256Digest,
-) -> Result<Option<Loaded>, LoadError> {
-    if config.pin == Some(current) {
-        return Ok(None);
+    /// Starts at once, on a thread of its own.
+    fn open_library(&self) -> JoinHandle<Result<(Runtime, Duration), LoadError>> {
+        let config = &self.config;
+        let (library, threads, arena) = (config.ort_library.clone(), config.threads, config.arena);
+        task::spawn_blocking(move || {
+            let started = Instant::now();
+            let runtime = Runtime::open(&library).map_err(Arc::new)?.with_arena(arena);
+            let runtime = match threads {
+                Some(threads) => runtime.with_threads(threads),
+                None => runtime,
+            };
+            Ok((runtime, started.elapsed()))
+        })
     }
-    let digest = describe(config, client).await?;
-    if digest == current {
-        return Ok(None);
-    }
-    // Pinned to what was seen: no older bundle from the cache, and none that comes meanwhile.
-    let ready = prepare(&StoreConfig { pin: Some(digest), ..config.clone() }, client).await?;
-    let tried = ready.loaded.classifier.clone();
-    blocking(move || warm_up(&tried)).await?;
-    Ok(Some(ready.into_service()))
-}
 
-/// The checksum of the source's `bundle.json`.
-async fn describe(
-    config: &StoreConfig,
-    client: &OnceCell<Client>,
-) -> Result<Sha256Digest, LoadError> {
-    let pin = config.pin;
-    match &config.source {
-        ModelSource::Folder(path) => {
-            let path = path.clone();
-            blocking(move || Ok(folder::describe(&path, pin.as_ref())?.digest())).await
+    /// The source's `bundle.json`.
+    async fn manifest(&self) -> Result<VerifiedManifest, LoadError> {
+        let expected = self.config.expected_digest;
+        match &self.config.source {
+            ModelSource::Folder(path) => {
+                let path = path.clone();
+                blocking(move || folder::manifest(&path, expected.as_ref())).await
+            }
+            ModelSource::S3 { bucket, prefix } => self.remote(bucket, prefix).manifest().await,
         }
-        ModelSource::S3 { bucket, prefix } => {
-            let client = client.get_or_init(client::connect).await;
-            let max_model_bytes = config.max_model_bytes;
-            let remote = s3::Bundle { client, bucket, prefix, pin: pin.as_ref(), max_model_bytes };
-            Ok(remote.describe().await?.digest())
+    }
+
+    /// The bundle, as few bytes as possible from its source.
+    async fn obtain(&self) -> Result<(VerifiedBundle, LoadedFrom), LoadError> {
+        let expected = self.config.expected_digest;
+        let (bucket, prefix) = match &self.config.source {
+            ModelSource::Folder(path) => {
+                let (path, limit) = (path.clone(), self.config.max_model_bytes);
+                let read = move || folder::read(&path, expected.as_ref(), limit);
+                return Ok((blocking(read).await?, LoadedFrom::Folder));
+            }
+            ModelSource::S3 { bucket, prefix } => (bucket, prefix),
+        };
+        if let Some(expected) = expected
+            && let Some(bundle) = self.cached(expected).await?
+        {
+            return Ok((bundle, LoadedFrom::Cache));
         }
+        // Without an entry nothing can be saved by asking for bundle.json first.
+        if expected.is_some() || !self.cache.has_entries() {
+            return Ok((self.remote(bucket, prefix).read(None).await?, LoadedFrom::S3));
+        }
+        match self.manifest().await {
+            Ok(manifest) => self.obtain_described(manifest).await,
+            Err(error) => Ok((self.newest_cached(error).await?, LoadedFrom::Cache)),
+        }
+    }
+
+    /// The bundle that this `bundle.json` of the source describes.
+    async fn obtain_described(
+        &self,
+        manifest: VerifiedManifest,
+    ) -> Result<(VerifiedBundle, LoadedFrom), LoadError> {
+        match &self.config.source {
+            ModelSource::Folder(path) => {
+                let (path, limit) = (path.clone(), self.config.max_model_bytes);
+                let read = move || folder::read_rest(&path, manifest, limit);
+                Ok((blocking(read).await?, LoadedFrom::Folder))
+            }
+            ModelSource::S3 { bucket, prefix } => {
+                if let Some(bundle) = self.cached(manifest.digest()).await? {
+                    return Ok((bundle, LoadedFrom::Cache));
+                }
+                let bundle = self.remote(bucket, prefix).read(Some(manifest)).await?;
+                Ok((bundle, LoadedFrom::S3))
+            }
+        }
+    }
+
+    fn remote<'a>(&'a self, bucket: &'a str, prefix: &'a str) -> S3Bundle<'a> {
+        S3Bundle {
+            objects: &self.objects,
+            bucket,
+            prefix,
+            expected_digest: self.config.expected_digest.as_ref(),
+            max_model_bytes: self.config.max_model_bytes,
+        }
+    }
+
+    async fn cached(&self, digest: Sha256Digest) -> Result<Option<VerifiedBundle>, LoadError> {
+        let (cache, limit) = (self.cache.clone(), self.config.max_model_bytes);
+        blocking(move || Ok(cache.read(&digest, limit))).await
+    }
+
+    /// While S3 cannot be reached, a device at the edge goes on with the newest bundle that it has.
+    ///
+    /// The bundle is verified, yet without an expected digest nothing says that it is still the
+    /// published one, and in a shared temporary folder anyone could have put it there. So this is
+    /// done only in a cache folder that was set on purpose, and only when S3 is out of reach, not
+    /// when it says "no such bundle".
+    async fn newest_cached(&self, error: LoadError) -> Result<VerifiedBundle, LoadError> {
+        if self.config.cache_dir.is_none() || error.kind() != FailureKind::Unreachable {
+            return Err(error);
+        }
+        let (cache, limit) = (self.cache.clone(), self.config.max_model_bytes);
+        let newest = blocking(move || Ok(cache.read_newest(limit))).await?;
+        let bundle = newest.ok_or_else(|| error.clone())?;
+        tracing::warn!(
+            %error,
+            bundle = %bundle.digest(),
+            "S3 is out of reach; serving from the cache"
+        );
+        Ok(bundle)
+    }
+
+    /// Written beside the making of the session, so that the bytes need not wait for its end.
+    fn draft(&self, bundle: VerifiedBundle) -> JoinHandle<io::Result<Draft>> {
+        let cache = self.cache.clone();
+        task::spawn_blocking(move || cache.draft(&bundle))
     }
 }
 
@@ -146,116 +263,19 @@ fn warm_up(classifier: &Classifier) -> Result<(), LoadError> {
     tried.map(drop).map_err(|error| LoadError::Trial(Arc::new(error)))
 }
 
-/// Starts at once, on a thread of its own.
-fn open_library(config: &StoreConfig) -> JoinHandle<Result<(Runtime, Duration), LoadError>> {
-    let (library, threads, arena) = (config.ort_library.clone(), config.threads, config.arena);
-    task::spawn_blocking(move || {
-        let started = Instant::now();
-        let runtime = Runtime::open(&library).map_err(Arc::new)?.with_arena(arena);
-        let runtime = match threads {
-            Some(threads) => runtime.with_threads(threads),
-            None => runtime,
-        };
-        Ok((runtime, started.elapsed()))
-    })
-}
-
-async fn obtain(
-    config: &StoreConfig,
-    client: &OnceCell<Client>,
-) -> Result<(VerifiedBundle, Origin), LoadError> {
-    let (pin, max_model_bytes) = (config.pin, config.max_model_bytes);
-    let (bucket, prefix) = match &config.source {
-        ModelSource::Folder(path) => {
-            let path = path.clone();
-            let read = move || folder::read(&path, pin.as_ref(), max_model_bytes);
-            return Ok((blocking(read).await?, Origin::Folder));
-        }
-        ModelSource::S3 { bucket, prefix } => (bucket, prefix),
-    };
-    let cache = cache(config);
-    if let Some(pin) = pin
-        && let Some(bundle) = cached(&cache, move |cache| cache.read(&pin, max_model_bytes)).await?
-    {
-        return Ok((bundle, Origin::Cache));
-    }
-    let client = client.get_or_init(client::connect).await;
-    let remote = s3::Bundle { client, bucket, prefix, pin: pin.as_ref(), max_model_bytes };
-    // Without an entry nothing can be saved by asking for the description first.
-    if pin.is_some() || !cache.has_entries() {
-        return Ok((remote.read().await?, Origin::S3));
-    }
-    match remote.describe().await {
-        Ok(description) => {
-            let digest = description.digest();
-            match cached(&cache, move |cache| cache.read(&digest, max_model_bytes)).await? {
-                Some(bundle) => Ok((bundle, Origin::Cache)),
-                None => Ok((remote.read().await?, Origin::S3)),
-            }
-        }
-        Err(error) => Ok((offline(config, &cache, error).await?, Origin::Cache)),
-    }
-}
-
-/// While S3 cannot be reached, a device at the edge goes on with the newest bundle that it has.
-///
-/// The bundle is verified, yet without a pin nothing says that it is still the published one, and
-/// in a shared temporary folder anyone could have put it there. So this is done only in a cache
-/// folder that was set on purpose, and only when S3 is out of reach, not when it says "no such
-/// bundle".
-async fn offline(
-    config: &StoreConfig,
-    cache: &Cache,
-    error: LoadError,
-) -> Result<VerifiedBundle, LoadError> {
-    if config.cache_dir.is_none() || error.kind() != FailureKind::Unreachable {
-        return Err(error);
-    }
-    let max_model_bytes = config.max_model_bytes;
-    let newest = cached(cache, move |cache| cache.read_newest(max_model_bytes)).await?;
-    let bundle = newest.ok_or_else(|| error.clone())?;
-    tracing::warn!(%error, bundle = %bundle.digest(), "S3 is out of reach; serving from the cache");
-    Ok(bundle)
-}
-
-/// Written beside the making of the session, so that the bytes need not wait for its end.
-fn draft(config: &StoreConfig, bundle: VerifiedBundle) -> JoinHandle<io::Result<Draft>> {
-    let cache = cache(config);
-    task::spawn_blocking(move || cache.draft(&bundle))
-}
-
 /// Off the critical path: the classifier does not wait for it, and a failure is only logged.
-fn keep(draft: JoinHandle<io::Result<Draft>>) {
+fn commit(draft: JoinHandle<io::Result<Draft>>) {
     task::spawn(async move {
         let draft = draft.await.map_err(io::Error::other).flatten();
-        let kept = task::spawn_blocking(move || draft?.keep()).await;
-        if let Err(error) = kept.map_err(io::Error::other).flatten() {
+        let committed = task::spawn_blocking(move || draft?.commit()).await;
+        if let Err(error) = committed.map_err(io::Error::other).flatten() {
             tracing::warn!(%error, "the bundle cannot be cached; the next start downloads it");
         }
     });
 }
 
-fn cache(config: &StoreConfig) -> Cache {
-    let uri = match &config.source {
-        ModelSource::Folder(path) => path.display().to_string(),
-        ModelSource::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
-    };
-    match &config.cache_dir {
-        Some(root) => Cache::new(root, &uri),
-        None => Cache::new(&std::env::temp_dir().join("glimpse"), &uri),
-    }
-}
-
-async fn cached(
-    cache: &Cache,
-    read: impl FnOnce(&Cache) -> Option<VerifiedBundle> + Send + 'static,
-) -> Result<Option<VerifiedBundle>, LoadError> {
-    let cache = cache.clone();
-    blocking(move || Ok(read(&cache))).await
-}
-
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
-    task::spawn_blocking(work).await.map_err(|_| LoadError::Interrupted)?
+    task::spawn_blocking(work).await.map_err(LoadError::interrupted)?
 }

@@ -7,7 +7,7 @@ use glimpse_telemetry::ms;
 /// Where a loaded bundle came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub enum LoadedFrom {
     /// A folder on disk.
     Folder,
     /// Downloaded.
@@ -20,7 +20,7 @@ pub enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadReport {
     /// Where the bundle came from.
-    pub source: Origin,
+    pub loaded_from: LoadedFrom,
     /// Opening the ONNX Runtime library; beside `fetch`.
     pub open_library: Duration,
     /// From the start until all files were read and verified.
@@ -33,7 +33,7 @@ pub struct LoadReport {
     pub total: Duration,
 }
 
-impl Origin {
+impl LoadedFrom {
     fn name(self) -> &'static str {
         match self {
             Self::Folder => "folder",
@@ -44,10 +44,10 @@ impl Origin {
 }
 
 impl LoadReport {
-    /// One line, a field a stage.
+    /// One line with a field per stage.
     pub(crate) fn log(&self) {
         tracing::info!(
-            source = self.source.name(),
+            source = self.loaded_from.name(),
             open_library_ms = ms(self.open_library),
             fetch_ms = ms(self.fetch),
             verify_ms = ms(self.verify),

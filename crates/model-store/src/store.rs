@@ -4,23 +4,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
-use aws_sdk_s3::Client;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use glimpse_classifier::Classifier;
+use glimpse_objects::Objects;
 use glimpse_telemetry::measure;
-use tokio::sync::OnceCell;
 use tokio::task::JoinError;
 
-use crate::client;
 use crate::config::StoreConfig;
 use crate::error::{FailureKind, LoadError};
-use crate::load::{Loaded, load, reload};
+use crate::load::{Loaded, Loader};
 use crate::report::LoadReport;
 
 /// A load under way; every clone gives the same result.
 #[derive(Clone)]
-struct Flight {
+struct RunningLoad {
     result: Shared<BoxFuture<'static, Result<Arc<Classifier>, LoadError>>>,
     begun_by: Begun,
 }
@@ -39,10 +37,9 @@ enum Begun {
 pub struct ModelStore(Arc<State>);
 
 struct State {
-    config: StoreConfig,
-    client: OnceCell<Client>,
+    loader: Loader,
     loaded: ArcSwapOption<Loaded>,
-    flight: Mutex<Option<Flight>>,
+    running: Mutex<Option<RunningLoad>>,
     refreshing: tokio::sync::Mutex<()>,
 }
 
@@ -58,22 +55,11 @@ pub enum Refreshed {
 impl ModelStore {
     /// A store that has loaded nothing. Does no work.
     #[must_use]
-    pub fn new(config: StoreConfig) -> Self {
-        Self::build(config, OnceCell::new())
-    }
-
-    /// The same with an S3 client that exists already, instead of one from the environment.
-    #[must_use]
-    pub fn with_client(config: StoreConfig, client: Client) -> Self {
-        Self::build(config, OnceCell::new_with(Some(client)))
-    }
-
-    fn build(config: StoreConfig, client: OnceCell<Client>) -> Self {
+    pub fn new(config: StoreConfig, objects: Objects) -> Self {
         Self(Arc::new(State {
-            config,
-            client,
+            loader: Loader::new(config, objects),
             loaded: ArcSwapOption::empty(),
-            flight: Mutex::new(None),
+            running: Mutex::new(None),
             refreshing: tokio::sync::Mutex::new(()),
         }))
     }
@@ -81,10 +67,10 @@ impl ModelStore {
     /// The classifier. The first caller starts the load, the others wait for the same one; it goes
     /// on when its callers go away. A failure is not kept: the next call tries again.
     ///
-    /// A load that [`ModelStore::warm`] began may have slept with its process between two requests,
-    /// and wake up with its connections and its deadline gone; that is no reason to fail the request
-    /// that woke it. So where such a load does not reach its source, it is tried once more, in what
-    /// is left of the deadline since this call: the platform's own must not come first.
+    /// Lambda may freeze the process during a load that [`ModelStore::warm`] began. After the thaw its
+    /// connections are broken and its deadline has passed, which should not fail the request. So a
+    /// load that was begun ahead and did not reach its source is tried once more, in what is left of
+    /// the deadline since this call: the platform's own must not come first.
     ///
     /// # Errors
     /// When the bundle cannot be fetched, verified or loaded.
@@ -92,12 +78,12 @@ impl ModelStore {
         if let Some(classifier) = self.ready() {
             return Ok(classifier);
         }
-        let (called, limit) = (Instant::now(), self.0.config.load_deadline);
-        let Flight { result, begun_by } = self.flight(Begun::OnDemand);
+        let (called, limit) = (Instant::now(), self.0.loader.deadline());
+        let RunningLoad { result, begun_by } = self.load(Begun::OnDemand);
         match result.await {
-            Err(error) if begun_by == Begun::Ahead && may_have_slept(&error) => {
+            Err(error) if begun_by == Begun::Ahead && may_come_of_a_freeze(&error) => {
                 tracing::info!("the load began before this request; beginning again");
-                let again = self.flight(Begun::OnDemand).result;
+                let again = self.load(Begun::OnDemand).result;
                 let left = limit.saturating_sub(called.elapsed());
                 let done = tokio::time::timeout(left, again).await;
                 done.unwrap_or(Err(LoadError::Deadline { limit }))
@@ -109,7 +95,7 @@ impl ModelStore {
     /// Start the load and return. Needs a tokio runtime. A failure is logged and not kept.
     pub fn warm(&self) {
         if self.ready().is_none() {
-            drop(self.flight(Begun::Ahead));
+            drop(self.load(Begun::Ahead));
         }
     }
 
@@ -123,7 +109,7 @@ impl ModelStore {
     ///
     /// It is loaded and tried beside the one that is served, and takes its place at once: calls that
     /// have begun end with the old one, the next [`ModelStore::get`] gives the new one. Where nothing
-    /// is loaded yet, this is a first load. A pinned bundle never changes.
+    /// is loaded yet, this is a first load. A bundle with an expected digest never changes.
     ///
     /// # Errors
     /// When the source cannot be read or its bundle cannot be served. The old one goes on serving.
@@ -133,9 +119,8 @@ impl ModelStore {
         let Some(current) = state.loaded.load().as_ref().map(|loaded| loaded.digest) else {
             return self.get().await.map(|_| Refreshed::Swapped);
         };
-        let limit = state.config.load_deadline;
-        let fresh = reload(&state.config, &state.client, current);
-        let fresh = tokio::time::timeout(limit, fresh).await;
+        let limit = state.loader.deadline();
+        let fresh = tokio::time::timeout(limit, state.loader.reload(current)).await;
         let fresh = fresh.unwrap_or(Err(LoadError::Deadline { limit }));
         let Some(loaded) = fresh.inspect_err(|_| measure::model_load_failed())? else {
             return Ok(Refreshed::Unchanged);
@@ -150,57 +135,52 @@ impl ModelStore {
         self.0.loaded.load().as_ref().map(|loaded| loaded.report)
     }
 
-    /// The S3 client, made at the first use.
-    pub async fn s3(&self) -> &Client {
-        self.0.client.get_or_init(client::connect).await
-    }
-
     /// The load under way, started if there is none.
-    fn flight(&self, begun_by: Begun) -> Flight {
-        let mut flight = self.0.flight();
-        if let Some(flight) = &*flight {
-            return flight.clone();
+    fn load(&self, begun_by: Begun) -> RunningLoad {
+        let mut running = self.0.running();
+        if let Some(load) = &*running {
+            return load.clone();
         }
         if let Some(classifier) = self.ready() {
             let result = futures::future::ready(Ok(classifier)).boxed().shared();
-            return Flight { result, begun_by };
+            return RunningLoad { result, begun_by };
         }
         // A task of its own, so that a caller who gives up does not cancel it for the others.
         let task = tokio::spawn(run(self.0.clone()));
         let interrupted = |error: JoinError| {
             tracing::error!(%error, "the load of the model was interrupted");
-            Err(LoadError::Interrupted)
+            Err(LoadError::interrupted(error))
         };
         let result = task.map(move |done| done.unwrap_or_else(interrupted)).boxed().shared();
-        flight.insert(Flight { result, begun_by }).clone()
+        running.insert(RunningLoad { result, begun_by }).clone()
     }
 }
 
-/// Whether this is how a load ends that was frozen in the middle.
-fn may_have_slept(error: &LoadError) -> bool {
+/// Whether a freeze of the process can cause this error.
+fn may_come_of_a_freeze(error: &LoadError) -> bool {
     matches!(error.kind(), FailureKind::Unreachable | FailureKind::Deadline)
 }
 
 impl State {
-    fn flight(&self) -> MutexGuard<'_, Option<Flight>> {
-        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, Option<RunningLoad>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ends the flight however the load ends, by a panic or a shutdown as well.
-struct Landing(Arc<State>);
+/// Forgets the running load however it ends, by a panic or a shutdown as well.
+struct EndsLoad(Arc<State>);
 
-impl Drop for Landing {
+impl Drop for EndsLoad {
     fn drop(&mut self) {
-        *self.0.flight() = None;
+        *self.0.running() = None;
     }
 }
 
 async fn run(state: Arc<State>) -> Result<Arc<Classifier>, LoadError> {
-    let landing = Landing(state);
-    let state = &landing.0;
-    let limit = state.config.load_deadline;
-    let loaded = tokio::time::timeout(limit, load(&state.config, &state.client))
+    let ends_load = EndsLoad(state);
+    let state = &ends_load.0;
+    let limit = state.loader.deadline();
+    let loaded = tokio::time::timeout(limit, state.loader.load())
         .await
         .unwrap_or(Err(LoadError::Deadline { limit }))
         .inspect_err(|error| {

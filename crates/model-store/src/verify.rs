@@ -1,8 +1,7 @@
 //! Nothing is used before its checksum is checked: the types here are made by checking only.
 
-use std::time::{Duration, Instant};
-
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use glimpse_classifier::{FileEntry, Labels, Manifest};
@@ -12,7 +11,7 @@ use crate::digest::Sha256Digest;
 use crate::error::LoadError;
 
 /// The file that describes the others.
-pub(crate) const DESCRIPTION: &str = "bundle.json";
+pub(crate) const MANIFEST: &str = "bundle.json";
 /// The class names.
 pub(crate) const LABELS: &str = "labels.txt";
 /// The network.
@@ -59,22 +58,22 @@ impl Hashed {
     }
 }
 
-/// `bundle.json`, checked against the pin if there is one.
-pub(crate) struct Description {
+/// `bundle.json`, checked against the expected digest if there is one.
+pub(crate) struct VerifiedManifest {
     text: Hashed,
     manifest: Manifest,
 }
 
-impl Description {
-    pub(crate) fn verify(text: Hashed, pin: Option<&Sha256Digest>) -> Result<Self, LoadError> {
-        if let Some(pin) = pin
-            && text.digest != *pin
+impl VerifiedManifest {
+    pub(crate) fn verify(text: Hashed, expected: Option<&Sha256Digest>) -> Result<Self, LoadError> {
+        if let Some(expected) = expected
+            && text.digest != *expected
         {
             return Err(LoadError::Checksum {
-                file: DESCRIPTION,
+                file: MANIFEST,
                 found: text.digest,
-                expected: pin.to_string(),
-                promise: "the pin",
+                expected: expected.to_string(),
+                promised_by: "the expected digest",
             });
         }
         let manifest = Manifest::parse(&text.bytes).map_err(Arc::new)?;
@@ -91,7 +90,7 @@ impl Description {
         if found == expected { Ok(()) } else { Err(LoadError::Size { file, found, expected }) }
     }
 
-    /// The whole bundle, if both files are what the description promises.
+    /// The whole bundle, if both files are what `bundle.json` promises.
     pub(crate) fn complete(
         self,
         labels: Hashed,
@@ -104,7 +103,7 @@ impl Description {
             hashing: self.text.took + labels.took + model.took,
             digest: self.text.digest,
             manifest: self.manifest,
-            description: self.text.bytes,
+            text: self.text.bytes,
             labels: labels.bytes,
             model: model.bytes,
         })
@@ -120,7 +119,7 @@ impl Description {
             file,
             found: content.digest,
             expected: expected.clone(),
-            promise: DESCRIPTION,
+            promised_by: MANIFEST,
         })
     }
 
@@ -130,14 +129,14 @@ impl Description {
     }
 }
 
-/// A bundle whose every byte is what `bundle.json` promises; [`Description::complete`] alone makes it.
+/// A bundle whose every byte is what `bundle.json` promises; [`VerifiedManifest::complete`] alone makes it.
 /// Clones share the bytes.
 #[derive(Clone)]
 pub(crate) struct VerifiedBundle {
     digest: Sha256Digest,
     manifest: Manifest,
     parsed_labels: Labels,
-    description: Bytes,
+    text: Bytes,
     labels: Bytes,
     model: Bytes,
     hashing: Duration,
@@ -160,7 +159,7 @@ impl VerifiedBundle {
 
     /// The three files as they were read.
     pub(crate) fn files(&self) -> [(&'static str, &[u8]); 3] {
-        [(DESCRIPTION, &self.description), (LABELS, &self.labels), (MODEL, &self.model)]
+        [(MANIFEST, &self.text), (LABELS, &self.labels), (MODEL, &self.model)]
     }
 }
 
@@ -168,7 +167,7 @@ impl VerifiedBundle {
 pub(crate) mod tests {
     use super::*;
 
-    /// The description of a bundle with these contents; not one that ONNX Runtime would load.
+    /// The `bundle.json` of a bundle with these contents; not one that ONNX Runtime would load.
     pub(crate) fn describe(labels: &[u8], model: &[u8]) -> Vec<u8> {
         let entry = |content: &[u8]| {
             serde_json::json!({"sha256": Sha256Digest::of(content).to_string(),
@@ -185,15 +184,15 @@ pub(crate) mod tests {
         .into_bytes()
     }
 
-    fn description() -> Description {
+    fn manifest() -> VerifiedManifest {
         let text = describe(b"cat\n", b"weights");
-        Description::verify(Hashed::of(text), None).unwrap()
+        VerifiedManifest::verify(Hashed::of(text), None).unwrap()
     }
 
     #[test]
     fn only_the_promised_bytes_make_a_bundle() {
         let with = |labels: &[u8], model: &[u8]| {
-            description().complete(Hashed::of(labels.to_vec()), Hashed::of(model.to_vec()))
+            manifest().complete(Hashed::of(labels.to_vec()), Hashed::of(model.to_vec()))
         };
         assert!(with(b"cat\n", b"weights").is_ok());
         let swapped = with(b"dog\n", b"weights").err();
@@ -205,12 +204,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_pin_admits_one_description() {
+    fn an_expected_digest_admits_one_manifest() {
         let text = describe(b"cat\n", b"weights");
-        let pin = Sha256Digest::of(&text);
-        assert!(Description::verify(Hashed::of(text), Some(&pin)).is_ok());
-        let other = Description::verify(Hashed::of(describe(b"dog\n", b"weights")), Some(&pin));
-        assert!(matches!(other.err(), Some(LoadError::Checksum { file: DESCRIPTION, .. })));
+        let expected = Sha256Digest::of(&text);
+        assert!(VerifiedManifest::verify(Hashed::of(text), Some(&expected)).is_ok());
+        let other =
+            VerifiedManifest::verify(Hashed::of(describe(b"dog\n", b"weights")), Some(&expected));
+        assert!(matches!(other.err(), Some(LoadError::Checksum { file: MANIFEST, .. })));
     }
 
     #[test]

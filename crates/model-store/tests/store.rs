@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use glimpse_model_store::{
-    FailureKind, ModelSource, ModelStore, Origin, Refreshed, Sha256Digest, StoreConfig,
+    FailureKind, LoadedFrom, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig,
 };
+use glimpse_objects::Objects;
 use glimpse_tests::s3::{Fault, S3Server};
 use glimpse_tests::workspace;
 use tempfile::TempDir;
@@ -41,15 +42,19 @@ impl Scene {
         StoreConfig { cache_dir: Some(self.cache.path().into()), ..config(source) }
     }
 
+    fn objects(&self) -> Objects {
+        Objects::with_client(self.server.client())
+    }
+
     /// A store as a new process would have it: nothing in memory.
     fn store(&self) -> ModelStore {
-        ModelStore::with_client(self.config(), self.server.client())
+        ModelStore::new(self.config(), self.objects())
     }
 
     /// The same with a cache folder of its own, which is empty.
     fn uncached(&self) -> ModelStore {
         let cache_dir = Some(self.cache.path().join("empty"));
-        ModelStore::with_client(StoreConfig { cache_dir, ..self.config() }, self.server.client())
+        ModelStore::new(StoreConfig { cache_dir, ..self.config() }, self.objects())
     }
 
     /// How many loads asked for the description.
@@ -102,10 +107,10 @@ async fn failure(store: &ModelStore) -> FailureKind {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_loaded() {
-    let store = ModelStore::new(config(ModelSource::Folder(bundle())));
+    let store = ModelStore::new(config(ModelSource::Folder(bundle())), Objects::from_env());
     store.get().await.unwrap();
     assert!(store.ready().is_some());
-    assert_eq!(store.last_load().unwrap().source, Origin::Folder);
+    assert_eq!(store.last_load().unwrap().loaded_from, LoadedFrom::Folder);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,17 +120,17 @@ async fn s3_is_loaded_and_the_next_start_downloads_no_model() {
     assert_eq!(scene.model_downloads(), 1);
     let next = scene.store();
     next.get().await.unwrap();
-    assert_eq!(next.last_load().unwrap().source, Origin::Cache);
+    assert_eq!(next.last_load().unwrap().loaded_from, LoadedFrom::Cache);
     assert_eq!(scene.model_downloads(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pinned_bundle_in_the_cache_needs_no_request() {
+async fn a_bundle_with_an_expected_digest_is_taken_from_the_cache_without_a_request() {
     let scene = Scene::new();
     scene.fill_cache().await;
     let before = scene.server.faults().requests("").len();
-    let config = StoreConfig { pin: Some(description_digest()), ..scene.config() };
-    ModelStore::with_client(config, scene.server.client()).get().await.unwrap();
+    let config = StoreConfig { expected_digest: Some(description_digest()), ..scene.config() };
+    ModelStore::new(config, scene.objects()).get().await.unwrap();
     assert_eq!(scene.server.faults().requests("").len(), before);
 }
 
@@ -139,7 +144,7 @@ async fn a_corrupt_cache_entry_is_fetched_again() {
     std::fs::write(&model, content).unwrap();
     let next = scene.store();
     next.get().await.unwrap();
-    assert_eq!(next.last_load().unwrap().source, Origin::S3);
+    assert_eq!(next.last_load().unwrap().loaded_from, LoadedFrom::S3);
     assert_eq!(scene.model_downloads(), 2);
 }
 
@@ -154,10 +159,11 @@ async fn a_wrong_byte_is_refused_and_the_failure_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_description_that_is_not_the_pinned_one_is_refused() {
+async fn a_bundle_with_another_digest_than_expected_is_refused() {
     let scene = Scene::new();
-    let config = StoreConfig { pin: Some(Sha256Digest::of(b"another")), ..scene.config() };
-    let store = ModelStore::with_client(config, scene.server.client());
+    let config =
+        StoreConfig { expected_digest: Some(Sha256Digest::of(b"another")), ..scene.config() };
+    let store = ModelStore::new(config, scene.objects());
     assert_eq!(failure(&store).await, FailureKind::Integrity);
 }
 
@@ -187,7 +193,7 @@ async fn a_caller_who_gives_up_does_not_cancel_the_load() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_truncated_body_is_taken_up_where_it_ended() {
+async fn a_truncated_body_is_resumed_where_it_ended() {
     let scene = Scene::new();
     scene.server.faults().plan("model.onnx", Fault::Truncate(1000), 1);
     scene.store().get().await.unwrap();
@@ -199,7 +205,7 @@ async fn a_truncated_body_is_taken_up_where_it_ended() {
 async fn a_model_over_the_limit_is_refused() {
     let scene = Scene::new();
     let config = StoreConfig { max_model_bytes: 1000, ..scene.config() };
-    let store = ModelStore::with_client(config, scene.server.client());
+    let store = ModelStore::new(config, scene.objects());
     assert_eq!(failure(&store).await, FailureKind::Invalid);
 }
 
@@ -217,7 +223,7 @@ async fn a_load_that_takes_too_long_ends_at_its_deadline() {
     let scene = Scene::new();
     scene.server.faults().plan("model.onnx", Fault::Delay(Duration::from_secs(2)), 1);
     let config = StoreConfig { load_deadline: Duration::from_millis(200), ..scene.config() };
-    let store = ModelStore::with_client(config, scene.server.client());
+    let store = ModelStore::new(config, scene.objects());
     assert_eq!(failure(&store).await, FailureKind::Deadline);
 }
 
@@ -239,11 +245,11 @@ async fn a_load_begun_ahead_that_did_not_reach_s3_is_tried_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_begun_ahead_is_tried_once_more_and_no_oftener() {
+async fn a_load_begun_ahead_is_tried_at_most_once_more() {
     let scene = Scene::new();
     scene.server.faults().plan("model.onnx", Fault::Delay(Duration::from_secs(60)), 100);
     let config = StoreConfig { load_deadline: Duration::from_millis(200), ..scene.config() };
-    let store = ModelStore::with_client(config, scene.server.client());
+    let store = ModelStore::new(config, scene.objects());
     store.warm();
     assert_eq!(failure(&store).await, FailureKind::Deadline);
     // The first caller did not wait for the end of the second load, so this one still can.
@@ -254,7 +260,7 @@ async fn a_load_begun_ahead_is_tried_once_more_and_no_oftener() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_sleep_does_not_explain_is_not_tried_again() {
+async fn an_error_that_a_freeze_cannot_cause_is_not_tried_again() {
     let scene = Scene::new();
     scene.server.faults().plan("model.onnx", Fault::FlipBit, 1);
     let store = scene.store();
@@ -270,7 +276,7 @@ async fn a_cache_folder_set_on_purpose_serves_while_s3_is_out_of_reach() {
     scene.server.faults().plan("", Fault::SlowDown, 100);
     let store = scene.store();
     store.get().await.unwrap();
-    assert_eq!(store.last_load().unwrap().source, Origin::Cache);
+    assert_eq!(store.last_load().unwrap().loaded_from, LoadedFrom::Cache);
 }
 
 /// The default bundle under another version: another `bundle.json`, hence another bundle.
@@ -302,6 +308,23 @@ async fn a_changed_bundle_in_s3_takes_the_place_of_the_old_one_and_so_does_a_rol
     scene.server.publish(&bundle(), BUCKET, PREFIX);
     assert_eq!(store.refresh().await.unwrap(), Refreshed::Swapped);
     assert_eq!(version(&store).await, first.manifest().version);
+}
+
+/// As often as `bundle.json` is read: once for each load and for each look at the source.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_reads_bundle_json_once() {
+    let (scene, next) = (Scene::new(), tempfile::tempdir().unwrap());
+    scene.fill_cache().await;
+    assert_eq!(scene.loads(), 1, "with an empty cache");
+    let store = scene.store();
+    store.get().await.unwrap();
+    assert_eq!(scene.loads(), 2, "from the cache");
+    next_version(next.path());
+    scene.server.publish(next.path(), BUCKET, PREFIX);
+    assert_eq!(store.refresh().await.unwrap(), Refreshed::Swapped);
+    assert_eq!(scene.loads(), 3, "when the bundle has changed");
+    scene.store().get().await.unwrap();
+    assert_eq!(scene.loads(), 4, "with another bundle in the cache");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -346,12 +369,13 @@ async fn a_bad_bundle_is_refused_and_the_old_one_keeps_serving() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pinned_bundle_is_never_swapped() {
+async fn a_bundle_with_an_expected_digest_is_never_swapped() {
     let folder = tempfile::tempdir().unwrap();
     next_version(folder.path());
-    let pin = Sha256Digest::of(&std::fs::read(folder.path().join("bundle.json")).unwrap());
+    let expected = Sha256Digest::of(&std::fs::read(folder.path().join("bundle.json")).unwrap());
     let source = ModelSource::Folder(folder.path().to_owned());
-    let store = ModelStore::new(StoreConfig { pin: Some(pin), ..config(source) });
+    let config = StoreConfig { expected_digest: Some(expected), ..config(source) };
+    let store = ModelStore::new(config, Objects::from_env());
     store.get().await.unwrap();
     std::fs::write(folder.path().join("bundle.json"), "{}").unwrap();
     assert_eq!(store.refresh().await.unwrap(), Refreshed::Unchanged);

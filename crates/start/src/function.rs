@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use glimpse_model_store::{ModelStore, StoreConfig};
+use glimpse_objects::Objects;
 use glimpse_settings::{Environment, SettingError};
 use glimpse_telemetry::emf::{self, EmfError};
 use glimpse_telemetry::logs;
@@ -28,15 +29,16 @@ enum StartError {
 /// The model is being loaded when `serve` is called: the first request waits for what is left of it.
 pub async fn function<C, E: Display>(
     read: impl FnOnce(&Environment, &StoreConfig) -> Result<C, SettingError>,
-    serve: impl AsyncFnOnce(ModelStore, C) -> Result<(), E>,
+    serve: impl AsyncFnOnce(ModelStore, Objects, C) -> Result<(), E>,
 ) -> ExitCode {
     let (store, config) = match start(read) {
         Ok(started) => started,
         Err(error) => return refuse(&error),
     };
-    let store = ModelStore::new(store);
+    let objects = Objects::from_env();
+    let store = ModelStore::new(store, objects.clone());
     store.warm();
-    match serve(store, config).await {
+    match serve(store, objects, config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&error),
     }

@@ -8,6 +8,7 @@ use clap::Args;
 use glimpse_model_store::{
     FailureKind, LoadError, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig, settings,
 };
+use glimpse_objects::Objects;
 use glimpse_settings::{Environment, Strings as _};
 
 use crate::error::Error;
@@ -70,11 +71,11 @@ impl ModelArguments {
     ///
     /// # Errors
     /// When no model is named and none came with the program.
-    pub fn store(&self) -> Result<ModelStore, Error> {
+    pub fn store(&self, objects: Objects) -> Result<ModelStore, Error> {
         let named = self.model_uri.clone();
         let source = named.or_else(|| packaged(PACKAGED_MODEL).map(ModelSource::Folder));
         let mut config = StoreConfig::new(source.ok_or_else(ModelSource::unset)?);
-        config.pin = self.model_sha256;
+        config.expected_digest = self.model_sha256;
         // A folder of the user's own, so it may serve while S3 is out of reach.
         config.cache_dir = self.cache_dir.clone().or_else(user_cache);
         if let Some(library) = self.ort_library.clone().or_else(|| packaged(PACKAGED_LIBRARY)) {
@@ -84,7 +85,7 @@ impl ModelArguments {
         config.limit_pixels(self.max_image_pixels);
         config.load_deadline = Duration::from_millis(self.load_timeout_ms);
         config.max_model_bytes = self.max_model_bytes;
-        Ok(ModelStore::new(config))
+        Ok(ModelStore::new(config, objects))
     }
 }
 

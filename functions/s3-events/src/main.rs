@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use glimpse_model_store::ModelStore;
+use glimpse_objects::Objects;
 use glimpse_s3_events::{EventsConfig, Handler, Invocation, Worker};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -17,8 +18,8 @@ async fn main() -> ExitCode {
     glimpse_start::function(read, serve).await
 }
 
-async fn serve(store: ModelStore, config: EventsConfig) -> Result<(), Error> {
-    let handler = Arc::new(Handler::new(Worker::new(store, config)));
+async fn serve(store: ModelStore, objects: Objects, config: EventsConfig) -> Result<(), Error> {
+    let handler = Arc::new(Handler::new(Worker::new(store, objects, config)));
     let service = service_fn(move |event: LambdaEvent<Value>| {
         let handler = handler.clone();
         async move {

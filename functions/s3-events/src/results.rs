@@ -1,7 +1,6 @@
 //! Result objects in S3: read whole, and written only over what was read.
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use glimpse_objects::{Condition, Location, NewObject, ObjectError, Objects, Version};
 
 use crate::object::Object;
 use crate::record::Head;
@@ -10,7 +9,7 @@ use crate::worker::Failure;
 /// The longest key that S3 takes, in bytes.
 const MAX_KEY_BYTES: usize = 1024;
 /// No result is longer; something else may be.
-const MAX_RESULT_BYTES: usize = 1 << 20;
+const MAX_RESULT_BYTES: u64 = 1 << 20;
 
 /// A result that is there already.
 pub(crate) struct Existing {
@@ -34,66 +33,41 @@ pub(crate) fn key_of(object: &Object) -> Result<String, Failure> {
     if key.len() > MAX_KEY_BYTES { Err(Failure::KeyTooLong) } else { Ok(key) }
 }
 
-/// The result at `key`, if there is one.
+/// The result at `location`, if there is one.
 pub(crate) async fn read(
-    client: &Client,
-    bucket: &str,
-    key: &str,
+    objects: &Objects,
+    location: &Location,
 ) -> Result<Option<Existing>, Failure> {
-    let answer = match client.get_object().bucket(bucket).key(key).send().await {
-        Ok(answer) => answer,
-        Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => {
-            return Ok(None);
-        }
+    let (version, bytes) = match objects.get(location, &Version::default(), MAX_RESULT_BYTES).await
+    {
+        Ok(object) => (object.version, object.bytes),
+        Err(ObjectError::TooLarge { found, .. }) => (found, Vec::new()),
+        Err(ObjectError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(unavailable(&error)),
     };
-    let etag = answer.e_tag.ok_or(Failure::ResultsUnavailable)?;
-    let mut body = answer.body;
-    let mut bytes = Vec::new();
-    while let Some(part) = body.next().await {
-        bytes.extend_from_slice(&part.map_err(|_| Failure::ResultsUnavailable)?);
-        if bytes.len() > MAX_RESULT_BYTES {
-            break;
-        }
-    }
+    let etag = version.etag.ok_or(Failure::ResultsUnavailable)?;
     let head = serde_json::from_slice(&bytes).ok();
     Ok(Some(Existing { etag, bytes, head }))
 }
 
 /// Write `bytes` over `existing` and nothing else.
 pub(crate) async fn write(
-    client: &Client,
-    bucket: &str,
-    key: &str,
+    objects: &Objects,
+    location: &Location,
     bytes: Vec<u8>,
     existing: Option<&Existing>,
 ) -> Result<Put, Failure> {
-    let request = client
-        .put_object()
-        .bucket(bucket)
-        .key(key)
-        .content_type("application/json")
-        .set_if_none_match(existing.is_none().then(|| "*".to_owned()))
-        .set_if_match(existing.map(|existing| existing.etag.clone()))
-        .body(bytes.into());
-    match request.send().await {
-        Ok(_) => Ok(Put::Done),
-        // 409: another write was on its way; 404: what was to be replaced is gone.
-        Err(error) if error.code() == Some("NoSuchBucket") => Err(unavailable(&error)),
-        Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(Put::Conflict),
+    let condition = existing.map_or(Condition::Absent, |existing| Condition::Etag(&existing.etag));
+    let object = NewObject { content_type: "application/json", bytes };
+    match objects.put(location, object, condition).await {
+        Ok(()) => Ok(Put::Done),
+        Err(ObjectError::Changed { .. }) => Ok(Put::Conflict),
         Err(error) => Err(unavailable(&error)),
     }
 }
 
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
-fn unavailable<E>(error: &SdkError<E>) -> Failure
-where
-    SdkError<E>: aws_sdk_s3::error::ProvideErrorMetadata,
-{
-    tracing::warn!(status = status(error), code = error.code(), "results are not available");
+fn unavailable(error: &ObjectError) -> Failure {
+    tracing::warn!(%error, "results are not available");
     Failure::ResultsUnavailable
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use glimpse_classifier::{Classifier, Options};
 use glimpse_model_store::ModelStore;
+use glimpse_objects::{Location, Objects};
 use glimpse_telemetry::measure;
 use tokio::sync::Semaphore;
 
@@ -96,6 +97,7 @@ impl Failure {
 #[derive(Clone)]
 pub struct Worker {
     store: ModelStore,
+    objects: Objects,
     config: Arc<EventsConfig>,
     /// First come, first served: one picture a core is decoded or inferred at a time.
     cores: Arc<Semaphore>,
@@ -110,9 +112,9 @@ struct Classified {
 impl Worker {
     /// Build the worker; does no work.
     #[must_use]
-    pub fn new(store: ModelStore, config: EventsConfig) -> Self {
+    pub fn new(store: ModelStore, objects: Objects, config: EventsConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { store, config: Arc::new(config), cores: Arc::new(Semaphore::new(cores)) }
+        Self { store, objects, config: Arc::new(config), cores: Arc::new(Semaphore::new(cores)) }
     }
 
     /// Objects that may be worked on at the same time.
@@ -129,15 +131,14 @@ impl Worker {
         if object.bucket == *bucket {
             return Ok(Outcome::Skipped);
         }
-        let key = results::key_of(object)?;
+        let result = Location::new(bucket, results::key_of(object)?);
         let classifier = self.store.get().await.map_err(|_| Failure::ModelUnavailable)?;
         let model = Model::from(classifier.manifest());
-        let client = self.store.s3().await;
         // An upload has no result yet, so the first attempt looks for none. Without a sequencer the
         // order is that of reading: first the result, then the object, which is not the older one.
         let mut existing = match object.sequencer {
             Some(_) => None,
-            None => results::read(client, bucket, &key).await?,
+            None => results::read(&self.objects, &result).await?,
         };
         let mut known: Option<Classified> = None;
         for attempt in 0..ATTEMPTS {
@@ -154,9 +155,9 @@ impl Worker {
             };
             let bytes = render(&classified, &model, existing.as_ref(), object)?;
             let Some(bytes) = bytes else { return Ok(Outcome::Unchanged) };
-            match results::write(client, bucket, &key, bytes, existing.as_ref()).await? {
+            match results::write(&self.objects, &result, bytes, existing.as_ref()).await? {
                 Put::Done => return Ok(outcome_of(&classified.content)),
-                Put::Conflict => existing = results::read(client, bucket, &key).await?,
+                Put::Conflict => existing = results::read(&self.objects, &result).await?,
             }
             known = Some(classified);
         }
@@ -170,8 +171,7 @@ impl Worker {
         object: &Object,
     ) -> Result<Option<Classified>, Failure> {
         let limit = self.config.max_object_bytes;
-        let client = self.store.s3().await;
-        let (found, content) = match source::fetch(client, object, limit).await? {
+        let (found, content) = match source::fetch(&self.objects, object, limit as u64).await? {
             Fetched::Replaced => return Ok(None),
             Fetched::Gone => {
                 (object.clone(), Content::refused("not_found", &"the object is there no more"))

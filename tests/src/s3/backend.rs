@@ -41,6 +41,11 @@ impl Backend {
         })
     }
 
+    /// `s3s-fs` answers a missing key for a missing bucket.
+    fn check_bucket(&self, bucket: &str) -> S3Result<()> {
+        if self.root.join(bucket).is_dir() { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
+    }
+
     /// The object's tag, if there is an object.
     fn tag(&self, path: &Path) -> Option<String> {
         let about = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
@@ -68,6 +73,7 @@ impl S3 for Backend {
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
+        self.check_bucket(&input.bucket)?;
         let path = self.root.join(&input.bucket).join(&input.key);
         let _turn = self.turn.read().await;
         let tag = self.tag(&path).ok_or_else(|| s3_error!(NoSuchKey))?;
@@ -105,6 +111,7 @@ impl S3 for Backend {
         &self,
         mut request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
+        self.check_bucket(&request.input.bucket)?;
         let path = self.root.join(&request.input.bucket).join(&request.input.key);
         let _turn = self.turn.write().await;
         let tag = self.tag(&path);

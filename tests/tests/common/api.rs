@@ -8,6 +8,7 @@ use axum::body::Body;
 use glimpse_api::{ApiConfig, ApiState, router};
 use glimpse_classifier::{Classifier, Options};
 use glimpse_model_store::{ModelSource, ModelStore, StoreConfig};
+use glimpse_objects::Objects;
 use glimpse_tests::workspace;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
@@ -20,8 +21,7 @@ use super::answer::Answer;
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// The default bundle; loaded once a binary.
-static STORE: LazyLock<ModelStore> =
-    LazyLock::new(|| ModelStore::new(store_config(&workspace::default_bundle())));
+static STORE: LazyLock<ModelStore> = LazyLock::new(|| store(&workspace::default_bundle()));
 
 /// The default bundle behind the Router.
 pub static API: LazyLock<Api> = LazyLock::new(|| Api::new(STORE.clone(), ApiConfig::default()));
@@ -33,11 +33,16 @@ pub struct Api(Router);
 impl Api {
     /// With the bundle in `folder` and the default limits.
     pub fn folder(folder: &Path) -> Self {
-        Self::new(ModelStore::new(store_config(folder)), ApiConfig::default())
+        Self::new(store(folder), ApiConfig::default())
     }
 
     pub fn new(store: ModelStore, config: ApiConfig) -> Self {
-        Self(router(ApiState::new(store, config)))
+        Self::with_objects(store, Objects::from_env(), config)
+    }
+
+    /// With an S3 of its own.
+    pub fn with_objects(store: ModelStore, objects: Objects, config: ApiConfig) -> Self {
+        Self(router(ApiState::new(store, objects, config)))
     }
 
     pub async fn answer(&self, request: Request<Body>) -> Answer {
@@ -104,7 +109,12 @@ pub fn request(
     request.body(Body::from(body)).unwrap()
 }
 
-/// A store for the bundle in `folder`, with the library that `make` fetched.
+/// A store for the bundle in `folder`, without an S3.
+pub fn store(folder: &Path) -> ModelStore {
+    ModelStore::new(store_config(folder), Objects::from_env())
+}
+
+/// The configuration of a store for the bundle in `folder`, with the library that `make` fetched.
 pub fn store_config(folder: &Path) -> StoreConfig {
     let source = ModelSource::Folder(folder.to_owned());
     StoreConfig { ort_library: workspace::ort_library(), ..StoreConfig::new(source) }

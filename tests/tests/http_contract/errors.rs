@@ -1,13 +1,12 @@
 //! Every row of the error table, and the whole text of each in one snapshot.
 
 use glimpse_api::ApiConfig;
-use glimpse_model_store::ModelStore;
 use glimpse_tests::workspace;
 use http::Method;
 use serde_json::json;
 
 use crate::common::answer::Answer;
-use crate::common::api::{API, Api, cat, request, store_config};
+use crate::common::api::{API, Api, cat, request, store};
 use crate::common::encode::{base64, crc32};
 use crate::common::toy;
 
@@ -146,7 +145,7 @@ fn the_text_of_every_error_is_as_reviewed() {
 
 fn small() -> Api {
     let config = ApiConfig { max_body_bytes: 1000, ..ApiConfig::default() };
-    Api::new(ModelStore::new(store_config(&workspace::default_bundle())), config)
+    Api::new(store(&workspace::default_bundle()), config)
 }
 
 /// A body is refused by what it announces, and by what it holds when it announces nothing.

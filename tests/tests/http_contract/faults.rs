@@ -10,7 +10,7 @@ use glimpse_tests::s3::Fault;
 
 use crate::common::answer::without_timing;
 use crate::common::api::{Api, cat, expected};
-use crate::scene::{Scene, pin};
+use crate::scene::{Scene, bundle_digest};
 
 /// More often than anything is tried again.
 const ALWAYS: usize = 10_000;
@@ -84,7 +84,8 @@ fn a_wrong_byte_is_model_unavailable_and_the_next_request_succeeds() {
 fn a_wrong_byte_in_a_pinned_description_is_model_unavailable() {
     let scene = Scene::new();
     scene.server.faults().plan("bundle.json", Fault::FlipBit, 1);
-    let api = scene.start_with(StoreConfig { pin: Some(pin()), ..scene.config() });
+    let api =
+        scene.start_with(StoreConfig { expected_digest: Some(bundle_digest()), ..scene.config() });
     unavailable(&api);
     right(&api);
 }
@@ -93,10 +94,12 @@ fn a_wrong_byte_in_a_pinned_description_is_model_unavailable() {
 fn a_wrong_pin_is_model_unavailable_and_the_right_one_serves() {
     let scene = Scene::new();
     let wrong = Some(Sha256Digest::of(b"another bundle"));
-    let api = scene.start_with(StoreConfig { pin: wrong, ..scene.config() });
+    let api = scene.start_with(StoreConfig { expected_digest: wrong, ..scene.config() });
     unavailable(&api);
     unavailable(&api);
-    right(&scene.start_with(StoreConfig { pin: Some(pin()), ..scene.config() }));
+    right(
+        &scene.start_with(StoreConfig { expected_digest: Some(bundle_digest()), ..scene.config() }),
+    );
 }
 
 #[test]
@@ -179,9 +182,9 @@ fn a_corrupt_cache_entry_is_fetched_again_and_never_served() {
 
 #[test]
 fn a_corrupt_cache_entry_is_not_served_even_while_s3_is_out_of_reach() {
-    for pin in [None, Some(pin())] {
+    for expected_digest in [None, Some(bundle_digest())] {
         let scene = Scene::new();
-        let config = StoreConfig { pin, ..scene.config() };
+        let config = StoreConfig { expected_digest, ..scene.config() };
         right(&scene.start_with(config.clone()));
         DAMAGES[0].1(&scene.cache_entry().join("model.onnx"));
         scene.server.faults().plan("", Fault::SlowDown, ALWAYS);

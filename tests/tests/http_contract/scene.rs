@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use glimpse_api::ApiConfig;
 use glimpse_model_store::{ModelSource, ModelStore, Sha256Digest, StoreConfig};
+use glimpse_objects::Objects;
 use glimpse_tests::s3::S3Server;
 use glimpse_tests::workspace;
 use tempfile::TempDir;
@@ -52,7 +53,8 @@ impl Scene {
     }
 
     pub fn start_as(&self, config: StoreConfig, api: ApiConfig) -> Api {
-        Api::new(ModelStore::with_client(config, self.server.client()), api)
+        let objects = Objects::with_client(self.server.client());
+        Api::with_objects(ModelStore::new(config, objects.clone()), objects, api)
     }
 
     /// How often a download of the model was begun.
@@ -64,10 +66,12 @@ impl Scene {
     /// The cache's entry, once it is complete.
     pub fn cache_entry(&self) -> PathBuf {
         let deadline = Instant::now() + Duration::from_secs(30);
-        let pin = pin().to_string();
+        let digest = bundle_digest().to_string();
         loop {
             let folders = self.cache.path().read_dir().unwrap().filter_map(Result::ok);
-            if let Some(entry) = folders.map(|f| f.path().join(&pin)).find(|entry| entry.is_dir()) {
+            if let Some(entry) =
+                folders.map(|f| f.path().join(&digest)).find(|entry| entry.is_dir())
+            {
                 return entry;
             }
             assert!(Instant::now() < deadline, "the bundle is not cached");
@@ -76,7 +80,7 @@ impl Scene {
     }
 }
 
-/// The checksum of the default bundle's description.
-pub fn pin() -> Sha256Digest {
+/// The SHA-256 of the default bundle's `bundle.json`.
+pub fn bundle_digest() -> Sha256Digest {
     Sha256Digest::of(&std::fs::read(workspace::default_bundle().join("bundle.json")).unwrap())
 }

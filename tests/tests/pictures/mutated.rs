@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use glimpse_api::ApiConfig;
 use glimpse_classifier::{FormatSet, Limits, decode};
 use glimpse_model_store::{ModelStore, StoreConfig};
+use glimpse_objects::Objects;
 use image::{DynamicImage, ImageFormat};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -21,7 +22,7 @@ const LIMITS: Limits =
 static TOY: LazyLock<Api> = LazyLock::new(|| {
     let folder = toy::bundle(toy::Graph::MeanColour);
     let config = StoreConfig { limits: LIMITS, ..store_config(folder.path()) };
-    let api = Api::new(ModelStore::new(config), ApiConfig::default());
+    let api = Api::new(ModelStore::new(config, Objects::from_env()), ApiConfig::default());
     assert_eq!(api.get("/model").status, 200);
     api
 });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use glimpse_model_store::ModelStore;
+use glimpse_objects::Objects;
 use glimpse_s3_events::{EventsConfig, Handler, HandlerError, Invocation, Worker};
 use glimpse_tests::s3::S3Server;
 use glimpse_tests::workspace;
@@ -50,7 +51,7 @@ impl World {
     pub fn with_model(bundle: &std::path::Path) -> Self {
         let server = S3Server::start(&[PICTURES, RESULTS]);
         let client = impatient(&server);
-        let store = ModelStore::with_client(store_config(bundle), client.clone());
+        let store = ModelStore::new(store_config(bundle), Objects::with_client(client.clone()));
         Self { server, store, client, bundle: None }
     }
 
@@ -65,12 +66,16 @@ impl World {
             max_object_bytes: MAX_OBJECT_BYTES,
             ..EventsConfig::new(RESULTS.to_owned())
         };
-        Handler::new(Worker::new(store, config))
+        Handler::new(Worker::new(store, self.objects(), config))
+    }
+
+    fn objects(&self) -> Objects {
+        Objects::with_client(self.client.clone())
     }
 
     /// A store for another bundle, over the same S3.
     pub fn store_of(&self, bundle: &std::path::Path) -> ModelStore {
-        ModelStore::with_client(store_config(bundle), self.client.clone())
+        ModelStore::new(store_config(bundle), self.objects())
     }
 
     pub fn client(&self) -> &Client {

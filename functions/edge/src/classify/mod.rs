@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use glimpse_classifier::{Classifier, Explain, Options};
+use glimpse_objects::Objects;
 use tokio::runtime::Runtime;
 use tracing::Level;
 
@@ -81,7 +82,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     arguments.log.start(Level::WARN);
     let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
     let stop = runtime.block_on(async { Stop::listen() })?;
-    let store = arguments.model.store()?;
+    let objects = Objects::from_env();
+    let store = arguments.model.store(objects.clone())?;
     let Some(model) = runtime.block_on(stop.unless(store.get())) else {
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     };
@@ -89,7 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let form = arguments.form();
     let options = arguments.options(form);
     model.check(&options)?;
-    let bucket = Bucket::new(store, runtime.handle().clone());
+    let bucket = Bucket::new(objects, runtime.handle().clone());
     let pipeline = Pipeline {
         model: model.clone(),
         options,

@@ -34,7 +34,7 @@ impl Overlays {
         let overlay = prediction.explanations.first().and_then(|one| one.overlay.as_deref());
         if let Some(overlay) = overlay {
             let written = fs::write(self.folder.join(self.file_name(name)), overlay);
-            written.map_err(|error| Failure::Unreadable(format!("its overlay: {error}")))?;
+            written.map_err(|error| Failure::Unreadable(format!("its overlay: {error}").into()))?;
         }
         Ok(prediction)
     }

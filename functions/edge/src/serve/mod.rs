@@ -18,6 +18,7 @@ use axum::middleware;
 use clap::Args;
 use glimpse_api::{ApiState, Batching, observed, routes};
 use glimpse_model_store::ModelStore;
+use glimpse_objects::Objects;
 use tokio::runtime::Runtime;
 use tracing::Level;
 
@@ -118,7 +119,8 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     let metrics = Metrics::install()?;
     let token = arguments.bearer_token_file.as_deref().map(Token::read).transpose()?;
     let load = &arguments.load;
-    let store = arguments.model.store()?;
+    let objects = Objects::from_env();
+    let store = arguments.model.store(objects.clone())?;
     let api = arguments.requests.config()?;
     let listener = Listener {
         tls: arguments.tls.acceptor()?,
@@ -127,7 +129,7 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
         drain: Duration::from_millis(load.drain_ms),
     };
     let gate = Gate::new(token, load.queue, Duration::from_millis(load.request_timeout_ms));
-    let mut router = routes(load.batching(ApiState::new(store.clone(), api)));
+    let mut router = routes(load.batching(ApiState::new(store.clone(), objects, api)));
     if arguments.metrics_listen.is_none() {
         router = router.merge(metrics.routes());
     }

@@ -64,11 +64,11 @@ fn matching<'a>(pattern: &str) -> Items<'a> {
             match path {
                 Ok(path) if path.is_dir() => walk(&path),
                 Ok(path) => Box::new(once(Ok(Source::File(path)))),
-                Err(error) => Box::new(once(Err(unreadable(error.path(), error.error())))),
+                Err(error) => Box::new(once(Err(unreadable(&error.path().to_owned(), error)))),
             }
         })),
         Err(error) => {
-            let failure = Failure::Unreadable(format!("it is no pattern: {error}"));
+            let failure = Failure::Unreadable(format!("it is no pattern: {error}").into());
             Box::new(once(Err((pattern.to_owned(), failure))))
         }
     }
@@ -81,7 +81,7 @@ fn walk<'a>(folder: &Path) -> Items<'a> {
         Ok(_) => None,
         Err(error) => {
             let path = error.path().map(PathBuf::from).unwrap_or_default();
-            Some(Err(unreadable(&path, &error)))
+            Some(Err(unreadable(&path, error)))
         }
     });
     let mut items = items.peekable();
@@ -107,6 +107,9 @@ fn is_file(entry: &walkdir::DirEntry) -> bool {
     entry.file_type().is_file() && is_picture(entry.path())
 }
 
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> (String, Failure) {
-    (path.display().to_string(), Failure::Unreadable(error.to_string()))
+fn unreadable(
+    path: &Path,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> (String, Failure) {
+    (path.display().to_string(), Failure::Unreadable(error.into()))
 }

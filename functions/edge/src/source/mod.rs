@@ -53,7 +53,7 @@ pub enum Failure {
     NoMatch,
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
-    Unreadable(String),
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It has no bytes.
     #[error("it is empty")]
     Empty,

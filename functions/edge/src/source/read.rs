@@ -23,7 +23,7 @@ pub struct Seen {
 pub fn read_file(path: &Path, limit: u64) -> Result<Seen, Failure> {
     let unreadable = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => Failure::NotFound,
-        _ => Failure::Unreadable(error.to_string()),
+        _ => Failure::Unreadable(error.into()),
     };
     let file = File::open(path).map_err(unreadable)?;
     let before = file.metadata().map_err(unreadable)?;
@@ -42,6 +42,6 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Seen, Failure> {
 pub fn read(from: impl Read, limit: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = from.take(limit.saturating_add(1)).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::Unreadable(error.to_string()))?;
+    read.map_err(|error| Failure::Unreadable(error.into()))?;
     if bytes.len() as u64 > limit { Err(Failure::TooLarge { limit }) } else { Ok(bytes) }
 }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use glimpse_classifier::{Classifier, Options, Prediction, Prepared};
 use glimpse_model_store::ModelStore;
+use glimpse_objects::Objects;
 use rayon::prelude::*;
 use tokio::runtime::Runtime;
 use tracing::Level;
@@ -97,7 +98,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let shelf = arguments.move_to.as_deref().map(|to| Shelf::new(to, &folder)).transpose()?;
     // Before the first look, so that what comes meanwhile is not missed.
     let changes = Changes::of(&folder)?;
-    let store = arguments.model.store()?;
+    let store = arguments.model.store(Objects::from_env())?;
     let Some(loaded) = runtime.block_on(stop.unless(model::load(&store))) else {
         return Ok(ExitCode::SUCCESS);
     };

@@ -2,14 +2,14 @@
 
 /// `bytes first-last/total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ContentRange {
-    pub(super) first: u64,
-    pub(super) total: u64,
+pub(crate) struct ContentRange {
+    pub(crate) first: u64,
+    pub(crate) total: u64,
 }
 
 impl ContentRange {
     /// `None` unless the header is of the form of RFC 9110 and does not contradict itself.
-    pub(super) fn parse(header: &str) -> Option<Self> {
+    pub(crate) fn parse(header: &str) -> Option<Self> {
         let (range, total) = header.trim().strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
         let (first, last, total) = (number(first)?, number(last)?, number(total)?);

@@ -18,7 +18,7 @@ const STALL: Duration = Duration::from_secs(3);
 
 /// Region, credentials and endpoint as the AWS SDK finds them; the environment comes first, so the
 /// instance metadata service is asked only where nothing else answers.
-pub(crate) async fn connect() -> Client {
+pub(super) async fn connect() -> Client {
     let builder = aws_smithy_http_client::Builder::new();
     let http = if needs_no_tls() {
         builder.build_http()

@@ -1,4 +1,0 @@
-//! The places that bundles are read from.
-
-pub(crate) mod folder;
-pub(crate) mod s3;

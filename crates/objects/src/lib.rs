@@ -1,0 +1,62 @@
+//! Objects in S3: bounded and ranged reads, conditional writes, presigned uploads.
+//!
+//! [`Objects`] is made once at the start and shared. What an error of S3 means is decided here, in
+//! [`ObjectError`]; callers say what that means to *their* callers.
+//!
+//! ```no_run
+//! use glimpse_objects::{Location, ObjectError, Objects, Version};
+//! # async fn example() -> Result<(), ObjectError> {
+//! let objects = Objects::from_env(); // connects at the first request
+//! let picture = Location::new("pictures", "cat.jpg");
+//! match objects.get(&picture, &Version::default(), 20 << 20).await {
+//!     Ok(object) => println!("{} bytes, ETag {:?}", object.bytes.len(), object.version.etag),
+//!     Err(ObjectError::NotFound { .. }) => println!("{picture} does not exist"),
+//!     Err(error) => return Err(error),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod connect;
+mod content_range;
+mod download;
+mod error;
+mod location;
+mod presign;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use tokio::sync::OnceCell;
+
+pub use download::Download;
+pub use error::{Cause, ObjectError};
+pub use location::{Location, Version};
+pub use presign::PresignedPut;
+pub use read::{Object, Page};
+pub use write::{Condition, NewObject};
+
+/// Access to S3. Cloning shares the client, which is made at the first request.
+#[derive(Debug, Clone)]
+pub struct Objects(Arc<OnceCell<Client>>);
+
+impl Objects {
+    /// Region, credentials and endpoint as the AWS SDK finds them in the environment. Does no work
+    /// before the first request, so a process that needs no object pays nothing.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self(Arc::new(OnceCell::new()))
+    }
+
+    /// Use this client.
+    #[must_use]
+    pub fn with_client(client: Client) -> Self {
+        Self(Arc::new(OnceCell::new_with(Some(client))))
+    }
+
+    async fn client(&self) -> &Client {
+        self.0.get_or_init(connect::connect).await
+    }
+}
