@@ -49,8 +49,7 @@ def deployment() -> Iterator[Deployment]:
     emulator = Emulator(FOLDER)
     try:
         deployment = Deployment(emulator)
-        # Another value, so that there is something to update where the templates are the same.
-        deployment.deploy(deployment.template_0_1_0, AlarmFailures="2")
+        deployment.deploy(deployment.template_0_1_0)
         deployment.outputs_0_1_0 = deployment.outputs
         for bucket in OLD_BUCKETS:
             deployment.s3.put_object(Bucket=deployment.outputs[bucket], Key=OLD_KEY, Body=b"old")

@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,9 @@ class Deployment:
         self.template_0_1_0 = emulator.folder / "template-0.1.0.json"
         made = packages(emulator.folder / "packages")
         overlay.write(made, self.template)
-        overlay.write(made, self.template_0_1_0, TEMPLATE_0_1_0)
+        # Another folder, so that there is something to update even where the templates are the same.
+        old = replace(made, cache=made.cache.with_name("cache-0.1.0"))
+        overlay.write(old, self.template_0_1_0, TEMPLATE_0_1_0)
         self.s3 = emulator.client("s3")
         self.sqs = emulator.client("sqs")
         self.functions = emulator.client("lambda")
