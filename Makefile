@@ -16,7 +16,10 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 TESTS := test-rust test-clients test-models test-upgrading test-scaling lint-template test-stack \
-	test-sam-local test-browser test-edge-package test-arm
+	test-sam-local test-browser test-edge-package test-arm test-jpeg
+
+# What compiles libjpeg-turbo.
+demo check test-rust test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge: build-tools
 
 demo: onnxruntime emulator pictures ## classify real pictures through the Lambda runtime, the model in S3 (ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -80,6 +83,9 @@ test-edge-package: onnxruntime pictures target/venv-edge/.stamp ## the edge pack
 test-arm: pictures $(VENV)/.stamp ## the default bundle on 64-bit ARM, under QEMU
 	cd models && PYTHONPATH=../tests ../$(VENV)/bin/python -m pytest -p skips -p no:cacheprovider ../tests/arm
 
+test-jpeg: build-tools pictures $(VENV)/.stamp ## the JPEG decoder built without NASM, and for 64-bit ARM under QEMU
+	PYTHONPATH=tests $(VENV)/bin/python -m pytest -p skips -p no:cacheprovider tests/jpeg
+
 test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
 	@infra/tools/install
 	$(BINARIES)
@@ -87,6 +93,9 @@ test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed wi
 
 test-sam-local: target/venv-stack/.stamp ## the sample events through sam local invoke, where a Docker engine runs and infra/sam-build was run
 	@infra/test-sam-local
+
+build-tools: ## install cmake and nasm, which the C code is built with
+	@infra/tools/build-tools
 
 onnxruntime: ## fetch the ONNX Runtime library
 	@$(FETCH) onnxruntime
@@ -152,4 +161,4 @@ target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp tar
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test check docs deny circles test-rust test-arm test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test check docs deny circles test-rust test-arm test-jpeg test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

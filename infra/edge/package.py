@@ -81,11 +81,14 @@ def stage(tree: Path, arch: str, binary: Path) -> None:
     library = next(runtime.glob("libonnxruntime.so.*"), None)
     if library is None:
         sys.exit(f"{runtime} is empty; run infra/fetch/fetch.py onnxruntime --arch {arch}")
+    jpeg = sbom.vendored_source("turbojpeg-sys")
     parts = PARTS | {
         "bin/glimpse": binary,
         f"lib/{library.name}": library,
         "licenses/onnxruntime-LICENSE": runtime / "LICENSE",
         "licenses/onnxruntime-ThirdPartyNotices.txt": runtime / "ThirdPartyNotices.txt",
+        "licenses/libjpeg-turbo-LICENSE.md": jpeg / "LICENSE.md",
+        "licenses/libjpeg-turbo-README.ijg": jpeg / "README.ijg",
     }
     for inside, source in parts.items():
         target = tree / inside

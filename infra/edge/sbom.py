@@ -19,9 +19,11 @@ CRATE = "glimpse-edge"
 
 Component = dict[str, Any]
 
-# Crate that compiles another project's source into the binary → that project and its licence. The project's
-# version is what follows `+` in the crate's, or the crate's own.
-VENDORED: dict[str, tuple[str, str]] = {}
+# Crate that compiles another project's source into the binary → that project, its folder in the crate, its
+# licence. The project's version stands in its CMakeLists.txt.
+VENDORED = {
+    "turbojpeg-sys": ("libjpeg-turbo", "libjpeg-turbo", "IJG AND BSD-3-Clause AND Zlib"),
+}
 
 
 def write(path: Path, tree: Path, version: str, arch: str, when: int) -> None:
@@ -72,10 +74,20 @@ def licensed(expression: str) -> Component:
 
 def vendored(crate: Component) -> Component:
     """A project whose source a crate brings."""
-    name, licence = VENDORED[crate["name"]]
-    version = crate["version"].partition("+")[2] or crate["version"]
+    name, _, licence = VENDORED[crate["name"]]
+    cmake = (vendored_source(crate["name"]) / "CMakeLists.txt").read_text()
+    version = cmake.split("set(VERSION ", 1)[1].split(")", 1)[0]
     found = {"type": "library", "bom-ref": f"vendored:{name}@{version}", "name": name}
     return found | {"version": version} | licensed(licence)
+
+
+def vendored_source(crate: str) -> Path:
+    """The folder of the other project's source, which holds its notices too."""
+    command = ["cargo", "metadata", "--locked", "--format-version", "1"]
+    run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    packages = json.loads(run.stdout)["packages"]
+    manifest = next(package["manifest_path"] for package in packages if package["name"] == crate)
+    return Path(manifest).parent / VENDORED[crate][1]
 
 
 def runtime(tree: Path) -> Component:

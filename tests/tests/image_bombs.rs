@@ -162,7 +162,7 @@ fn a_tiff_of_more_strips_than_any_picture_has_is_refused() {
     let picture = decode(&decoded, &Limits::default()).unwrap();
     assert_eq!(picture.pixels.dimensions(), (1, 40_000));
     let error = decode(&refused, &Limits::default()).unwrap_err();
-    assert!(matches!(error, ClassifyError::UnsupportedVariant { format: "TIFF" }), "{error:?}");
+    assert!(matches!(error, ClassifyError::UnsupportedVariant { format: "TIFF", .. }), "{error:?}");
 }
 
 /// What tables and strips share of a JPEG is joined again.

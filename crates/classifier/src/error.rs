@@ -116,10 +116,12 @@ pub enum ClassifyError {
         accepted: String,
     },
     /// A recognised format in a variant that the decoder does not know.
-    #[error("this variant of {format} is not supported; re-encode the image as JPEG or PNG")]
+    #[error("{format}: {variant} is not supported; re-encode the image as JPEG or PNG")]
     UnsupportedVariant {
         /// The format's name.
         format: &'static str,
+        /// What its decoder does not know, as a noun.
+        variant: &'static str,
     },
     /// Too many pixels, found in the header.
     #[error("image has {pixels} pixels; the limit is {limit} (GLIMPSE_MAX_IMAGE_PIXELS)")]

@@ -16,14 +16,23 @@ use crate::decode::{Header, Picture, Scale};
 /// The picture at the input size: uint8 RGB `[height, width, 3]`.
 #[must_use]
 pub fn fit(picture: &Picture, input: &InputSpec) -> Vec<u8> {
-    let (width, height) = picture.pixels.dimensions();
-    let turned = swaps_sides(picture.header.orientation);
+    let Header { width, height, orientation, .. } = picture.header;
+    let turned = swaps_sides(orientation);
     let upright = if turned { (height, width) } else { (width, height) };
-    let window = Window::new(upright, input).as_stored(picture.header.orientation, upright);
+    let window =
+        Window::new(upright, input).as_stored(orientation, upright).divided(reduction(picture));
     let (to_width, to_height) =
         if turned { (input.height, input.width) } else { (input.width, input.height) };
     let small = resample(&picture.pixels, &window, (to_width, to_height), turned);
-    upright_pixels(small, to_width, to_height, picture.header.orientation)
+    upright_pixels(small, to_width, to_height, orientation)
+}
+
+/// By what a decoder has divided the picture's sides: 1, 2, 4 or 8; what is left over at the right and
+/// bottom edges has become a pixel too.
+fn reduction(picture: &Picture) -> u32 {
+    let longer = picture.header.width.max(picture.header.height);
+    let (width, height) = picture.pixels.dimensions();
+    longer.div_ceil(width.max(height).max(1)).next_power_of_two()
 }
 
 /// How many pixels of a picture [`fit`] needs: twice those that it resizes to, so that a decoder's
@@ -56,6 +65,13 @@ impl Window {
             width: f64::from(input.width) * scale_x,
             height: f64::from(input.height) * scale_y,
         }
+    }
+
+    /// The same window over a picture with sides divided by `by`.
+    fn divided(self, by: u32) -> Self {
+        let by = f64::from(by);
+        let Self { left, top, width, height } = self;
+        Self { left: left / by, top: top / by, width: width / by, height: height / by }
     }
 
     /// Rounding may put the window's edge a hair outside the picture.

@@ -57,6 +57,7 @@ def test_the_bill_of_materials_is_valid_and_names_what_is_inside(packages: Path)
     names = {component["name"] for component in bill["components"]}
     assert {
         "onnxruntime",
+        "libjpeg-turbo",
         "resnet50-tiny-imagenet",
         "glimpse-classifier",
         "ort",

@@ -8,6 +8,7 @@
 mod common;
 
 mod formats;
+mod jpeg;
 mod model_bytes;
 mod mutated;
 mod parity;

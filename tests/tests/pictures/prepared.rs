@@ -51,6 +51,29 @@ pub fn crops(python: &Path) -> PathBuf {
     folder
 }
 
+/// JPEG files of every kind with the pixels that Pillow gives; the folder has `cases.json`.
+pub fn jpegs(python: &Path) -> PathBuf {
+    let script = workspace::root().join("tests/jpeg/make.py");
+    let pictures = workspace::picture("chelsea.png");
+    let (folder, pictures) = (folder().join("jpeg"), pictures.parent().unwrap());
+    let paths = [&script, &jpeg_tools(), pictures, &folder];
+    let arguments = paths.map(|path| path.display().to_string());
+    once("jpeg", std::slice::from_ref(&script), || {
+        let _ = std::fs::remove_dir_all(&folder);
+        run(python, &arguments.each_ref().map(String::as_str));
+    });
+    folder
+}
+
+/// The folder of `cjpeg` and `jpegtran`, which cargo builds together with libjpeg-turbo.
+fn jpeg_tools() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let profile = program.parent().and_then(Path::parent).unwrap();
+    let built = std::fs::read_dir(profile.join("build")).unwrap();
+    let mut tools = built.map(|entry| entry.unwrap().path().join("out/bin"));
+    tools.find(|folder| folder.join("jpegtran").exists()).unwrap()
+}
+
 /// The reference's answers for the pictures in `pictures`, one JSON line each.
 pub fn reference(python: &Path, bundle: &Path, pictures: &Path) -> String {
     let answers = folder().join("reference.ndjson");

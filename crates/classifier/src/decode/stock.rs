@@ -72,7 +72,10 @@ fn refusal(error: ImageError, format: Format, limits: &Limits) -> ClassifyError 
         ImageError::Limits(limit) if matches!(limit.kind(), LimitErrorKind::InsufficientMemory) => {
             ClassifyError::TooMuchMemory { limit: limits.max_decoded_bytes }
         }
-        ImageError::Unsupported(_) => ClassifyError::UnsupportedVariant { format: format.name() },
+        ImageError::Unsupported(_) => {
+            let format = format.name();
+            ClassifyError::UnsupportedVariant { format, variant: "this variant" }
+        }
         _ => corrupt(format),
     }
 }

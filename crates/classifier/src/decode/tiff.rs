@@ -32,7 +32,8 @@ fn check(encoded: &[u8], limits: &Limits) -> Result<(), ClassifyError> {
     let Ok(mut decoder) = Decoder::new(Cursor::new(encoded)) else { return Ok(()) };
     let chunks = Chunks::of(&mut decoder).map_err(|_| ClassifyError::Corrupt { format: "TIFF" })?;
     if chunks.places.len() > MAX_CHUNKS {
-        return Err(ClassifyError::UnsupportedVariant { format: "TIFF" });
+        let variant = "more than 50,000 strips or tiles";
+        return Err(ClassifyError::UnsupportedVariant { format: "TIFF", variant });
     }
     let slices = || chunks.places.iter().map(|(offset, length)| slice(encoded, *offset, *length));
     // Several may share their bytes, which are read once for each.
