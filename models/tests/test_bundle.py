@@ -19,8 +19,8 @@ from conftest import glimpse, ok, refused
 from onnx import TensorProto, helper, numpy_helper
 from torchvision.models import resnet18, resnext50_32x4d
 
+from glimpse_models.bundle.provenance import open_recorded
 from glimpse_models.bundle.verify import verify
-from glimpse_models.data.dataset import open_data
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import open_classifier
 from glimpse_models.pipeline import bundle as bundle_step
@@ -168,9 +168,9 @@ def test_a_bundle_is_measured_on_what_its_last_run_held_out(
     base = (*base, "--version", "1", "--data", folders, "--out", tmp_path / "out")
 
     def measured(*more: object) -> tuple[int, float]:
-        with mock.patch.object(bundle_step, "open_data", wraps=open_data) as opened:
+        with mock.patch.object(bundle_step, "open_recorded", wraps=open_recorded) as opened:
             ok(*base, *more)
-        return opened.call_args.args[1:]
+        return opened.call_args.args[2:]
 
     assert measured("--run", tmp_path) == (3, 0.25)
     assert measured("--run", tmp_path, "--held-out", "0.5") == (3, 0.5)
@@ -459,8 +459,8 @@ def test_any_classifier_can_be_made_a_bundle(
         ({"shape": ("N", 3, "H", "W")}, (), "--side"),
         ({"shape": ("N", 3, 32, 48)}, (), "one square"),
         ({}, ("--side", "64"), "export it for that side"),
-        ({"shape": ("N", 1, 32, 32)}, (), "RGB"),
-        ({"kind": TensorProto.FLOAT16}, (), "float32"),
+        ({"shape": ("N", 2, 32, 32)}, (), "one channel of grey"),
+        ({"kind": TensorProto.INT32}, (), "float32 or float16"),
         ({"batch": 1, "shape": (1, 3, 32, 32)}, (), "dynamic batch"),
         ({"operator": "Mystery", "domain": "example"}, (), "standard operators"),
         ({"operator": "NoSuchOperator"}, (), "standard operators"),

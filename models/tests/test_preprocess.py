@@ -10,7 +10,8 @@ import pytest
 from conftest import draw, ok, refused
 from PIL import Image, ImageOps
 
-from glimpse_models.data.preprocess import InputSpec, fit, to_rgb
+from glimpse_models.data.decode import to_rgb
+from glimpse_models.data.preprocess import InputSpec, fit
 from glimpse_models.research import fixtures, pictures
 from glimpse_models.research.reference import near_copies
 

@@ -90,7 +90,8 @@ def test_a_calibrated_bundle_is_a_new_one(bundle: Path, many: Path, tmp_path: Pa
     old, new = (
         json.loads((folder / "bundle.json").read_text()) for folder in (bundle, tmp_path / "new")
     )
-    assert "calibration" not in old, "its 20 validation pictures are too few"
+    assert old["calibration"]["images"] == 20, "all of them, as there are few"
+    assert new["calibration"]["images"] > 100, "one half"
     assert sorted(new["calibration"]) == ["ece_after", "ece_before", "images", "temperature"]
     assert f"{new['calibration']['temperature']:.3f} fitted on" in said
     changed = {name for name in new if new[name] != old.get(name)}
@@ -107,7 +108,7 @@ def test_a_calibrated_bundle_is_a_new_one(bundle: Path, many: Path, tmp_path: Pa
     assert line["scores"][0] == pytest.approx(scores.max(), abs=1e-5)
     assert "never changes" in refused(*base, "--version", "1.0.0")
     few = ("calibrate", "--bundle", bundle, "--data", many, "--out", tmp_path / "few")
-    assert "200 or more" in refused(*few, "--version", "2")
+    assert "20 or more" in refused(*few, "--held-out", "0.05", "--version", "2")
 
 
 @pytest.fixture

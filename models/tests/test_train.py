@@ -40,6 +40,7 @@ def test_a_run_leaves_weights_log_record_and_curves(trained: Path, tiny: Path) -
     assert [row["side"] for row in rows] == ["32", "48"]
     assert [row["step"] for row in rows] == ["4", "8"]
     record = json.loads((trained / "run.json").read_text())
+    assert len(record["data"].pop("fingerprint")) == 64
     assert record["data"] == {"name": "Tiny-ImageNet", "classes": 4, "train": 72, "validation": 20}
     assert record["recipe"]["sides"] == [32, 48]
     assert str(tiny.parent) not in record["command"], "no path of this machine in a public record"
@@ -210,12 +211,24 @@ def test_a_checkpoint_that_does_not_know_a_new_option_goes_on_without_it(
     tiny: Path, trained: Path, tmp_path: Path
 ) -> None:
     state = torch.load(trained / "checkpoint.pt", weights_only=True)
-    for option in ("hide", "freeze_stages", "epoch_steps"):
+    for option in ("hide_and_seek", "freeze_stages", "epoch_steps"):
         del state["recipe"][option]
     torch.save(state, tmp_path / "checkpoint.pt")
     base = ("train", "--data", tiny, "--out", tmp_path, *SMALL)
     assert "with hide_and_seek 0;" in refused(*base, "--hide-and-seek", "0.3")
     assert "going on at step 8 of 8" in ok(*base)
+
+
+def test_a_checkpoint_of_0_1_0_goes_on_under_the_new_names(
+    tiny: Path, trained: Path, tmp_path: Path
+) -> None:
+    state = torch.load(trained / "checkpoint.pt", weights_only=True)
+    state["recipe"].update(hide=0.3, augment="origin")
+    del state["recipe"]["hide_and_seek"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    base = ("train", "--data", tiny, "--out", tmp_path, *RECIPE, "--hide-and-seek", "0.3")
+    assert "augment legacy" in refused(*base, "--augment", "crop")
+    assert "going on at step 8 of 8" in ok(*base, "--augment", "legacy")
 
 
 def test_a_run_ends_where_it_is_told_and_goes_on_from_there(
@@ -447,11 +460,17 @@ def test_folders_for_training_and_validation_are_taken_as_they_are(
     assert (len(data.train), len(data.validation)) == (12, 4)
     assert {path.parts[-3] for path in data.validation.files} == {"val"}
     assert training_pictures(tmp_path, 1) == data.train
-    (tmp_path / "val").rename(tmp_path / "validation")
+    for name in ("validation", "Testing", "VALID"):
+        (tmp_path / "val").rename(tmp_path / name)
+        assert len(open_data(tmp_path).validation) == 4
+        (tmp_path / name).rename(tmp_path / "val")
+    (tmp_path / "train").rename(tmp_path / "Training")
+    assert len(open_data(tmp_path).train) == 12
+    (tmp_path / "val").rename(tmp_path / "other")
     for open_it in (open_data, lambda root: training_pictures(root, 1)):
         with pytest.raises(UserError, match="no folder for the other split"):
             open_it(tmp_path)
-    (tmp_path / "validation").rename(tmp_path / "val")
+    (tmp_path / "other").rename(tmp_path / "val")
     (tmp_path / "val" / "red").rename(tmp_path / "val" / "green")
     said = refused("train", "--data", tmp_path, "--out", tmp_path / "run")
     assert "differ in the classes green, red" in said

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glimpse_models.bundle.verify import VerifiedBundle
-from glimpse_models.data.dataset import HELD_OUT
+from glimpse_models.data.dataset import HELD_OUT, open_data
+from glimpse_models.data.inspect import without_broken
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train.record import Record, git_commit, read_runs
@@ -21,6 +22,14 @@ class RunRead:
     records: list[Record]
     seed: int
     held_out: float
+
+    def broken(self) -> list[str]:
+        """The pictures that the last run could not decode."""
+        return broken_of(self.records)
+
+    def open(self, root: Path) -> DataSet:
+        """The data set as the last run used it."""
+        return open_recorded(root, self.records, self.seed, self.held_out)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,18 @@ class RunOptions:
                     f"{option} {given} contradicts {self.folder}, which says {run[name]}; leave one of the two out"
                 )
         return RunRead(records, *held_out(records, self.held_out, self.seed))
+
+
+def open_recorded(root: Path, records: list[Record], seed: int, part: float) -> DataSet:
+    """The data set, without the pictures that the last run found broken."""
+    broken = broken_of(records)
+    data = open_data(root, seed, part)
+    return without_broken(root, data, broken) if broken else data
+
+
+def broken_of(records: list[Record]) -> list[str]:
+    """Paths below the data set, of pictures that the last run could not decode."""
+    return [str(name) for name in records[-1]["data"].get("broken", [])] if records else []
 
 
 def held_out(records: list[Record], part: float | None, seed: int | None) -> tuple[int, float]:

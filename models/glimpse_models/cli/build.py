@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from glimpse_models.cli.options import add_data, add_endpoint, read_options
+from glimpse_models.cli.train import add_broken
 from glimpse_models.pipeline.build import BuildOptions, build
 from glimpse_models.pipeline.defaults import PRETRAINED, SCRATCH
 from glimpse_models.train.recipe import BACKBONES
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"for validation, where the data set has no such split (default: {default.held_out})",
     )
     training.add_argument("--seed", type=int, help=f"(default: {default.seed})")
+    add_broken(training)
     training.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
     training.add_argument("--workers", type=int, help="processes that decode pictures (default: 0)")
     training.add_argument("--threads", type=int, help="of PyTorch (default: all cores)")

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from glimpse_models.cli.options import add_data, add_split, read_options
+from glimpse_models.data.inspect import BROKEN_CHOICES
 from glimpse_models.train.recipe import (
     BACKBONES,
     HEADS,
@@ -38,7 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-every", type=int, metavar="STEPS", help=f"(default: {TrainOptions.save_every})"
     )
+    add_broken(parser)
     add_recipe(parser)
+
+
+def add_broken(parser: argparse._ActionsContainer) -> None:
+    """What to do with pictures that cannot be decoded."""
+    parser.add_argument(
+        "--broken",
+        choices=BROKEN_CHOICES,
+        help=f"pictures that cannot be decoded: all are listed, then (default: {TrainOptions.broken})",
+    )
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:

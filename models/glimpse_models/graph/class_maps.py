@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from glimpse_models.graph.wrap import RESHAPES
+from glimpse_models.graph.front import RESHAPES
+from glimpse_models.graph.head import Head, Nodes, find_head, producers, settings_of
 
 OUTPUT = "class_maps"
-
-Nodes = dict[str, onnx.NodeProto]
 
 # Layers that keep every spatial position.
 ALIGNED = (
@@ -32,13 +32,11 @@ def add_class_maps(model: onnx.ModelProto) -> bool:
     `class_maps` is float32 `[N, C, h, w]` when `explain` is true and empty otherwise.
     """
     graph = model.graph
-    producer = {name: node for node in graph.node for name in node.output}
-    end = _linear_head(producer)
-    if end is None or any(value.name == "class_maps" for value in graph.output):
+    head = find_head(model)
+    if head is None or any(value.name == OUTPUT for value in graph.output):
         return False
-    features, gemm, classes_first = end
     then = helper.make_graph(
-        _maps(producer, features, gemm, classes_first),
+        _maps(producers(model), head),
         "explained",
         [],
         [_output("maps")],
@@ -54,7 +52,7 @@ def add_class_maps(model: onnx.ModelProto) -> bool:
         helper.make_node(
             "If",
             ["explain"],
-            ["class_maps"],
+            [OUTPUT],
             name="explain_if",
             then_branch=then,
             else_branch=other,
@@ -62,7 +60,7 @@ def add_class_maps(model: onnx.ModelProto) -> bool:
     )
     graph.initializer.append(numpy_helper.from_array(np.array(False), "explain"))
     graph.input.append(helper.make_tensor_value_info("explain", TensorProto.BOOL, []))
-    graph.output.append(_output("class_maps"))
+    graph.output.append(_output(OUTPUT))
     return True
 
 
@@ -73,13 +71,13 @@ def cell_centres(model: onnx.ModelProto) -> tuple[int, float] | None:
     middle of the i-th of equal parts. Computed from the receptive fields, back from the pooling;
     nothing where the network has a layer that this function does not know.
     """
-    producer = {name: node for node in model.graph.node for name in node.output}
+    producer = producers(model)
     sizes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-    end = _linear_head(producer)
-    name, layers = end[0] if end else "", list[tuple[int, int, int]]()
+    head = find_head(model)
+    name, layers = head.features if head else "", list[tuple[int, int, int]]()
     while (node := producer.get(name)) is not None:
         if node.op_type in ("Conv", "MaxPool", "AveragePool"):
-            given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+            given = settings_of(node)
             kernel = given.get("kernel_shape") or _kernel(producer, sizes, node)
             if given.get("auto_pad", b"NOTSET") != b"NOTSET" or not kernel:
                 return None
@@ -109,45 +107,14 @@ def _output(name: str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None, None, None])
 
 
-def _linear_head(producer: Nodes) -> tuple[str, onnx.NodeProto, bool] | None:
-    """The feature map, the linear layer, and whether its weights are `[C, K]`; or nothing."""
-    gemm = producer.get("logits")
-    if gemm is None or gemm.op_type != "Gemm":
-        return None
-    settings = {setting.name: helper.get_attribute_value(setting) for setting in gemm.attribute}
-    if (
-        settings.get("alpha", 1.0) != 1
-        or settings.get("beta", 1.0) != 1
-        or settings.get("transA", 0)
-    ):
-        return None
-    name = gemm.input[0]
-    # Back over flattening and rounding to the pooling.
-    while (node := producer.get(name)) is not None:
-        if node.op_type == "GlobalAveragePool":
-            return _before_rounding(producer, node.input[0]), gemm, bool(settings.get("transB", 0))
-        if node.op_type not in (
-            "Flatten",
-            "Reshape",
-            "Squeeze",
-            "QuantizeLinear",
-            "DequantizeLinear",
-        ):
-            return None
-        name = node.input[0]
-    return None
-
-
 def _before_rounding(producer: Nodes, name: str) -> str:
     """The quantized tensor behind a DequantizeLinear: taking the float one would break its fusion."""
     node = producer.get(name)
     return node.input[0] if node is not None and node.op_type == "DequantizeLinear" else name
 
 
-def _maps(
-    producer: Nodes, features: str, gemm: onnx.NodeProto, classes_first: bool
-) -> list[onnx.NodeProto]:
-    """Feature map → linear layer at each position, as a 1 × 1 convolution."""
+def _maps(producer: Nodes, head: Head) -> list[onnx.NodeProto]:
+    """Feature map → linear layer at each position, as a 1 × 1 convolution, in float32."""
     nodes: list[onnx.NodeProto] = []
 
     def floats(name: str, wanted: str) -> str:
@@ -161,19 +128,35 @@ def _maps(
                 return f"explain_{wanted}"
         return name
 
-    here = floats(features, "features")
-    weights = floats(gemm.input[1], "weights")
-    if not classes_first:
+    here = floats(_before_rounding(producer, head.features), "features")
+    weights = floats(head.weights, "weights")
+    if not head.classes_first:
         nodes.append(helper.make_node("Transpose", [weights], ["explain_turned"], perm=[1, 0]))
         weights = "explain_turned"
-    bias = [floats(gemm.input[2], "bias")] if len(gemm.input) > 2 else []
-    shape = numpy_helper.from_array(np.array([0, 0, 1, 1], np.int64))
+    bias = [] if head.bias is None else [floats(head.bias, "bias")]
     nodes += [
-        helper.make_node("Constant", [], ["explain_shape"], value=shape),
+        _constant("explain_shape", np.array([0, 0, 1, 1], np.int64)),
         helper.make_node("Reshape", [weights, "explain_shape"], ["explain_kernel"]),
-        helper.make_node("Conv", [here, "explain_kernel", *bias], ["maps"], kernel_shape=[1, 1]),
+        helper.make_node(
+            "Conv", [here, "explain_kernel", *bias], ["explain_maps"], kernel_shape=[1, 1]
+        ),
     ]
+    last = "explain_maps"
+    if head.columns is not None:
+        nodes += [
+            _constant("explain_columns_shape", np.array([1, 2, 1, 1], np.int64)),
+            helper.make_node(
+                "Reshape", [head.columns, "explain_columns_shape"], ["explain_columns"]
+            ),
+            helper.make_node("Mul", [last, "explain_columns"], ["explain_both"]),
+        ]
+        last = "explain_both"
+    nodes.append(helper.make_node("Cast", [last], ["maps"], to=TensorProto.FLOAT))
     return nodes
+
+
+def _constant(name: str, value: npt.NDArray[np.int64]) -> onnx.NodeProto:
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
 
 
 def remove_rounding(model: onnx.ModelProto) -> None:
@@ -181,12 +164,12 @@ def remove_rounding(model: onnx.ModelProto) -> None:
 
     What is left are the logits that the maps are the parts of.
     """
-    producer = {name: node for node in model.graph.node for name in node.output}
-    gemm = producer.get("logits")
-    name = gemm.input[0] if gemm is not None else ""
-    while (node := producer.get(name)) is not None and node.op_type != "GlobalAveragePool":
+    producer, head = producers(model), find_head(model)
+    name = "logits"
+    while head is not None and name != head.features and (node := producer.get(name)) is not None:
         before = producer.get(node.input[0])
         if node.op_type == "DequantizeLinear" and before and before.op_type == "QuantizeLinear":
             node.op_type, node.input[:] = "Identity", before.input[:1]
             del node.attribute[:]
-        name = node.input[0]
+        given = [value for value in node.input if value in producer]
+        name = given[0] if given else ""

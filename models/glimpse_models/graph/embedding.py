@@ -9,12 +9,15 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
+from glimpse_models.graph.scores import ONE_CLASS
+
 OUTPUT = "embedding"
 POOLING = ("GlobalAveragePool", "ReduceMean")
 # On the way back from the logits: the layers of a head, and what changes no value or rounds it.
 LAYERS = ("Gemm", "MatMul")
 BETWEEN = ("Add", "Relu", "Clip", "HardSwish", "Dropout")
-KEEPING = ("Flatten", "Reshape", "Squeeze", "Identity", "QuantizeLinear", "DequantizeLinear")
+KEEPING = ("Flatten", "Reshape", "Squeeze", "Identity", "Cast")
+ROUNDING = ("QuantizeLinear", "DequantizeLinear")
 
 
 def add_embedding(model: onnx.ModelProto) -> bool:
@@ -32,7 +35,7 @@ def add_embedding(model: onnx.ModelProto) -> bool:
     if node.op_type == "DequantizeLinear":
         copy.CopyFrom(node)
     else:
-        copy.CopyFrom(helper.make_node("Identity", [features], [OUTPUT]))
+        copy.CopyFrom(helper.make_node("Cast", [features], [OUTPUT], to=TensorProto.FLOAT))
     copy.name = copy.output[0] = OUTPUT
     graph.node.append(copy)
     graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", None]))
@@ -54,7 +57,7 @@ def _pooled(producer: dict[str, onnx.NodeProto], constants: set[str]) -> str | N
             return entered
         if node.op_type in LAYERS:
             entered = node.input[0]
-        elif node.op_type not in (*BETWEEN, *KEEPING):
+        elif node.name != ONE_CLASS and node.op_type not in (*BETWEEN, *KEEPING, *ROUNDING):
             return None
         # A bias may be added from either side.
         name = next((given for given in node.input if given not in constants), "")

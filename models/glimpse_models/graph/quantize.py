@@ -17,13 +17,11 @@ import onnx
 from tqdm import tqdm
 
 from glimpse_models.errors import UserError
+from glimpse_models.graph.front import KEPT_IN_FLOAT
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "GlobalAveragePool", "MaxPool", "Relu"]
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-
-# The addition that belongs to the normalization, not to a residual.
-NORMALIZATION = "shift"
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -103,7 +101,7 @@ class Quantizer:
             calibrate_method=getattr(CalibrationMethod, METHODS[self.method.name]),
             op_types_to_quantize=OPERATORS,
             nodes_to_quantize=only,
-            nodes_to_exclude=[NORMALIZATION, *keep_float],
+            nodes_to_exclude=[*KEPT_IN_FLOAT, *keep_float],
             # A batch at a time: the histograms would otherwise hold all activations of all pictures.
             extra_options={"CalibStridedMinMax": 1, "CalibPercentile": self.method.percentile},
             calibration_cache_path=str(self.ranges),

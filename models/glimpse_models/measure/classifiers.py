@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse_models.bundle.manifest import read_manifest, spec_of
+from glimpse_models.data.decode import open_picture
 from glimpse_models.data.labels import read_labels
-from glimpse_models.data.preprocess import InputSpec, fit, open_picture
+from glimpse_models.data.preprocess import InputSpec, fit
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx, open_session
 from glimpse_models.graph.wrap import is_quantized

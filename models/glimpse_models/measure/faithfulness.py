@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from glimpse_models.bundle.manifest import read_manifest, spec_of
 from glimpse_models.bundle.provenance import RunOptions
-from glimpse_models.data.dataset import open_data
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
 from glimpse_models.graph.class_maps import OUTPUT, cell_centres
@@ -65,7 +64,7 @@ class FaithfulnessOptions:
 def faithfulness(options: FaithfulnessOptions) -> None:
     """Print the figures; refuse the bundle where they are below the limit."""
     run = options.run.read()
-    data = open_data(options.data, run.seed, run.held_out)
+    data = run.open(options.data)
     split = data.validation.sample(options.pictures, run.seed)
     found = measure(Explained(options.bundle), split, options, run.seed)
     print(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from glimpse_models.bundle.card import CardOptions, write_card
 from glimpse_models.bundle.names import check_name, check_version
-from glimpse_models.bundle.provenance import RunOptions, held_out
+from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import open_data
 from glimpse_models.data.splits import DataSet
@@ -50,6 +50,7 @@ class BuildOptions:
     backbone: str | None = None
     held_out: float = 0.2
     seed: int = 1
+    broken: str = "leave-out"
     pictures: int = 512
     check: int = 2000
     device: str | None = None
@@ -173,6 +174,7 @@ def _trained(options: BuildOptions, folders: Folders) -> Path:
                 options.command,
                 recipe=choice.recipe,
                 held_out=options.held_out,
+                broken=options.broken,
                 device=options.device,
                 workers=options.workers,
                 threads=options.threads,
@@ -183,8 +185,7 @@ def _trained(options: BuildOptions, folders: Folders) -> Path:
 
 def _data_of(options: BuildOptions, runs: tuple[Path, ...]) -> DataSet:
     """The data set, with the held-out pictures of the last run."""
-    seed, part = held_out(read_runs(runs), None, None)
-    return open_data(options.data, seed, part)
+    return RunOptions(runs[-1]).read().open(options.data)
 
 
 def _faithfulness(options: BuildOptions, folders: Folders, runs: tuple[Path, ...]) -> Path | None:

@@ -20,10 +20,10 @@ from glimpse_models.bundle.provenance import (
     license_of,
     of_command,
     of_runs,
+    open_recorded,
     resize_at,
 )
 from glimpse_models.bundle.verify import check_model
-from glimpse_models.data.dataset import open_data
 from glimpse_models.data.labels import check_labels, read_labels
 from glimpse_models.data.normalization import IMAGENET, Normalization
 from glimpse_models.data.preprocess import InputSpec
@@ -31,6 +31,7 @@ from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.graph import class_maps, outputs, wrap
 from glimpse_models.graph.io import input_side, load_onnx, output_names
+from glimpse_models.graph.scores import labels_of_logits
 from glimpse_models.measure.classifiers import Classifier, open_classifier, served
 from glimpse_models.measure.evaluate import (
     Row,
@@ -76,12 +77,13 @@ def bundle(options: BundleOptions) -> None:
     check_version(options.version)
     records = read_runs(options.runs)
     seed, part = held_out(records, options.held_out, options.seed)
-    data = open_data(options.data, seed, part) if options.data else None
+    data = open_recorded(options.data, records, seed, part) if options.data else None
     source = load(options.model)
     if isinstance(source, onnx.ModelProto):
         wrap.refuse_optimized(source, options.model)
     labels = labels_for(options.labels, source, data)
     model = prepare(source, len(labels), options.normalization, options.side)
+    labels = labels_of_logits(model, labels)
     if data is not None and options.float_model is None and wrap.is_quantized(model):
         raise UserError(
             f"{options.model} is quantized, and the record needs the accuracy before that too; "

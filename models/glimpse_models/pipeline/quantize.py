@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from glimpse_models.bundle.provenance import RunOptions, resize_at
+from glimpse_models.bundle.provenance import RunOptions, RunRead, resize_at
 from glimpse_models.data.dataset import training_pictures
 from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.data.splits import Split
@@ -53,7 +53,7 @@ def quantize(options: QuantizeOptions) -> None:
     """Calibrate once, quantize, measure; keep sensitive nodes in float until the drop is small."""
     run = options.run.read()
     spec = _input_of(options.model, options.resize, run.records)
-    pictures = training_pictures(options.data, run.seed, run.held_out)
+    pictures = _training_pictures(options.data, run)
     calibration, check = divide(pictures, options, run.seed)
     if options.sensitivity and not options.check:
         raise UserError("--sensitivity needs pictures to check on; give a --check above 0")
@@ -77,6 +77,12 @@ def quantize(options: QuantizeOptions) -> None:
     print(
         f"{options.out}: {size:.1f} MB, {len(calibration)} calibration pictures, in float: {', '.join(kept) or 'no node'}"
     )
+
+
+def _training_pictures(root: Path, run: RunRead) -> Split:
+    """Without those that the last run found broken."""
+    broken = {root / name for name in run.broken()}
+    return training_pictures(root, run.seed, run.held_out).without(broken)
 
 
 def divide(pictures: Split, options: QuantizeOptions, seed: int) -> tuple[Split, Split]:

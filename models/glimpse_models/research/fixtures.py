@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from glimpse_models.data.preprocess import InputSpec, to_rgb
+from glimpse_models.data.decode import to_rgb
+from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.errors import UserError
 from glimpse_models.research.pictures import kinds
 

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from glimpse_models.data.preprocess import InputSpec, fit, open_picture
+from glimpse_models.data.decode import open_picture
+from glimpse_models.data.preprocess import InputSpec, fit
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
 from glimpse_models.train.augment import augment, crop_batch

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from glimpse_models.data.inspect import Findings
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train import batches, network
@@ -45,11 +46,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The data set and where its pictures' pixels come from."""
+    """The data set, where its pictures' pixels come from, and what was found in them."""
 
     data: DataSet
     train: Source
     validation: Source
+    findings: Findings
 
 
 @dataclass
@@ -273,6 +275,7 @@ class Run:
                 "train": len(data.train),
                 "validation": len(data.validation),
                 **data.held_out,
+                **self._pictures.findings.record(),
             },
             "hardware": hardware(self._place.device.type),
             "hours": round(self._progress.seconds / 3600, 3),

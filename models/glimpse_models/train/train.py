@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from glimpse_models.data.dataset import HELD_OUT, open_data
+from glimpse_models.data.inspect import Findings, inspect, report, without_broken
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train.allocator import keep_freed_memory
@@ -33,6 +34,7 @@ class TrainOptions:
     threads: int | None = None
     until: int | None = None
     save_every: int = 100
+    broken: str = "leave-out"
 
 
 def train(options: TrainOptions) -> None:
@@ -44,7 +46,11 @@ def train(options: TrainOptions) -> None:
         raise UserError("--save-every counts steps; give 1 or more")
     if device.type == "cpu":
         keep_freed_memory()
+    options.out.mkdir(parents=True, exist_ok=True)
     data = open_data(options.data, options.recipe.seed, options.held_out)
+    findings = inspect(options.data, data, options.out / "pictures.json")
+    report(findings, len(data.train) + len(data.validation), options.broken)
+    data = without_broken(options.data, data, findings.broken)
     recipe = recipe_of(options.recipe, len(data.train))
     place = Place(
         out=options.out,
@@ -54,8 +60,8 @@ def train(options: TrainOptions) -> None:
         until=options.until,
         command=options.command,
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    start_or_resume(pictures_of(options.data, data), recipe, place).finish()
+    pictures = pictures_of(options.data, data, findings)
+    start_or_resume(pictures, recipe, place).finish()
 
 
 def _device(name: str) -> torch.device:
@@ -69,12 +75,13 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def pictures_of(root: Path, data: DataSet) -> Pictures:
+def pictures_of(root: Path, data: DataSet, findings: Findings) -> Pictures:
     """From files, or from arrays beside the data set where all pictures have one side."""
     if data.picture_side is None:
-        return Pictures(data, Source(data.train), Source(data.validation))
+        return Pictures(data, Source(data.train), Source(data.validation), findings)
     return Pictures(
         data,
         cached(data.train, data.picture_side, root / "train.uint8.npy"),
         cached(data.validation, data.picture_side, root / "val.uint8.npy"),
+        findings,
     )

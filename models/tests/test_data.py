@@ -1,0 +1,213 @@
+"""Folders as people have them: splits, hidden files, broken pictures, near duplicates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from conftest import RECIPE, draw, glimpse, ok, refused
+from PIL import Image
+
+from glimpse_models.data import inspect as inspection
+from glimpse_models.data.dataset import open_data
+from glimpse_models.data.files import LeftOut, is_hidden, pictures_below
+from glimpse_models.errors import UserError
+from glimpse_models.research.pictures import picture
+
+SMALL = (*RECIPE, "--sides", "32", "--until", "1", "--augment", "crop")
+
+
+def made(root: Path, *names: str, count: int = 4) -> Path:
+    """Folders with some pictures each."""
+    for number, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for row in range(count):
+            draw(row, number % 4, 40).save(root / name / f"{row}.jpg")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("training", "validation"),
+    [
+        ("train", "val"),
+        ("Training", "Testing"),
+        ("TRAIN", "TEST"),
+        ("train", "valid"),
+        ("training", "Validation"),
+    ],
+)
+def test_split_folders_have_the_names_that_people_use(
+    training: str, validation: str, tmp_path: Path
+) -> None:
+    made(tmp_path, f"{training}/cat", f"{training}/dog", f"{validation}/cat", f"{validation}/dog")
+    data = open_data(tmp_path)
+    assert data.labels == ("cat", "dog")
+    assert {path.parent.parent.name for path in data.train.files} == {training}
+    assert {path.parent.parent.name for path in data.validation.files} == {validation}
+    assert data.held_out == {}
+
+
+def test_of_val_and_test_the_test_pictures_stay_unseen(tmp_path: Path) -> None:
+    made(tmp_path, *(f"{part}/{name}" for part in ("train", "val", "test") for name in "ab"))
+    assert {path.parent.parent.name for path in open_data(tmp_path).validation.files} == {"val"}
+
+
+@pytest.mark.parametrize("lonely", ["train", "Testing", "valid"])
+def test_a_split_without_its_other_half_is_refused(lonely: str, tmp_path: Path) -> None:
+    made(tmp_path, f"{lonely}/cat", f"{lonely}/dog", "other/cat")
+    with pytest.raises(UserError, match="no folder for the other split"):
+        open_data(tmp_path)
+
+
+def test_a_train_may_be_a_class(tmp_path: Path) -> None:
+    assert open_data(made(tmp_path, "bus", "train")).labels == ("bus", "train")
+
+
+def test_hidden_and_system_files_are_left_out_and_counted(tmp_path: Path) -> None:
+    made(tmp_path, "cat", "dog", ".ipynb_checkpoints", "__MACOSX", "cat/.ipynb_checkpoints")
+    shutil.copy(tmp_path / "cat/0.jpg", tmp_path / "cat/._0.jpg")
+    shutil.copy(tmp_path / "cat/0.jpg", tmp_path / "cat/Thumbs.db")
+    (tmp_path / "dog/notes.txt").write_text("a note")
+    data = open_data(tmp_path)
+    assert data.labels == ("cat", "dog")
+    assert len(data.train) + len(data.validation) == 8
+    assert data.left_out == "1 .txt, 3 hidden"
+    assert [is_hidden(name) for name in (".a", "__MACOSX", "THUMBS.DB", "a.jpg")] == [
+        *(True, True, True, False),
+    ]
+
+
+def test_every_ending_of_the_service_is_taken_in_any_case(tmp_path: Path) -> None:
+    endings = (
+        "jpg",
+        "JPEG",
+        "jpe",
+        "jfif",
+        "png",
+        "webp",
+        "gif",
+        "bmp",
+        "tif",
+        "TIFF",
+        "heic",
+        "heif",
+        "avif",
+    )
+    for ending in (*endings, "txt", "psd"):
+        (tmp_path / f"a.{ending}").touch()
+    left_out = LeftOut()
+    assert len(pictures_below(tmp_path, left_out)) == len(endings)
+    assert str(left_out) == "1 .psd, 1 .txt"
+
+
+def test_a_link_that_leads_back_up_does_not_end_in_a_circle(tmp_path: Path) -> None:
+    made(tmp_path, "cat", "dog")
+    (tmp_path / "cat" / "up").symlink_to(tmp_path)
+    assert len(pictures_below(tmp_path / "cat")) == 4
+
+
+@pytest.fixture
+def broken(folders: Path, tmp_path: Path) -> Path:
+    """The four classes, with two pictures that cannot be decoded."""
+    root = tmp_path / "pets"
+    shutil.copytree(folders, root)
+    (root / "red" / "01.jpg").write_bytes((root / "red" / "01.jpg").read_bytes()[:-700])
+    (root / "blue" / "02.jpg").write_bytes(b"no picture")
+    return root
+
+
+def test_broken_pictures_are_listed_before_the_first_step_and_left_out_of_every_step(
+    broken: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = glimpse("train", "--data", broken, "--out", run, *SMALL)
+    assert done.code == 0, done.err
+    assert "2 of 80 pictures cannot be decoded" in done.err
+    assert "blue/02.jpg: cannot identify" in done.err
+    assert "red/01.jpg: image file is truncated" in done.err
+    data = json.loads((run / "run.json").read_text())["data"]
+    assert data["broken"] == ["blue/02.jpg", "red/01.jpg"]
+    assert data["train"] + data["validation"] == 78
+    ok("export", "--weights", run / "weights.pt", "--out", run / "float.onnx")
+    ok(
+        *("quantize", "--model", run / "float.onnx", "--data", broken, "--run", run),
+        *("--out", run / "int8.onnx", "--max-drop", "2"),
+    )
+    ok(
+        *("bundle", "--model", run / "int8.onnx", "--float-model", run / "float.onnx"),
+        *("--data", broken, "--run", run, "--name", "n", "--version", "1", "--out", run / "b"),
+    )
+    with mock.patch.object(inspection, "look_at", side_effect=AssertionError("looked again")):
+        again = glimpse("train", "--data", broken, "--out", run, *SMALL)
+    assert "going on at step" in again.out, again.err
+
+
+def test_broken_pictures_are_refused_by_an_option(broken: Path, tmp_path: Path) -> None:
+    base = ("train", "--data", broken, "--out", tmp_path / "run", *SMALL)
+    said = refused(*base, "--broken", "refuse")
+    assert all(name in said for name in ("blue/02.jpg", "red/01.jpg", "--broken leave-out"))
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_class_without_a_picture_that_can_be_decoded_is_refused(
+    folders: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "pets"
+    shutil.copytree(folders, root)
+    for path in (root / "white").iterdir():
+        path.write_bytes(b"no picture")
+    said = refused("train", "--data", root, "--out", tmp_path / "run", *SMALL)
+    assert "no training picture of white can be decoded" in said
+
+
+def looked_at(root: Path, kept: Path) -> inspection.Findings:
+    return inspection.inspect(root, open_data(root), kept)
+
+
+def test_the_fingerprint_is_of_names_and_content(tmp_path: Path) -> None:
+    root = made(tmp_path / "pets", "cat", "dog")
+    first = looked_at(root, tmp_path / "1.json").fingerprint
+    copied = tmp_path / "copy"
+    shutil.copytree(root, copied)
+    assert looked_at(copied, tmp_path / "2.json").fingerprint == first
+    content = bytearray((root / "cat/0.jpg").read_bytes())
+    content[-3] ^= 1
+    (root / "cat/0.jpg").write_bytes(content)
+    assert looked_at(root, tmp_path / "1.json").fingerprint != first, "the file has changed"
+    (copied / "cat/0.jpg").rename(copied / "cat/9.jpg")
+    assert looked_at(copied, tmp_path / "2.json").fingerprint != first
+
+
+def test_near_duplicates_between_the_splits_are_found(tmp_path: Path) -> None:
+    scenes = [
+        picture(200 + 10 * number, 150 + 7 * number).rotate(40 * number) for number in range(6)
+    ]
+    for part, rows in (("train", range(4)), ("val", range(4, 6))):
+        for name in ("cat", "dog"):
+            (tmp_path / part / name).mkdir(parents=True)
+        for row in rows:
+            scenes[row].save(tmp_path / part / ("cat", "dog")[row % 2] / f"{row}.png")
+    smaller = scenes[1].resize((120, 90))
+    smaller.save(tmp_path / "val" / "dog" / "again.jpg", quality=60)
+    Image.new("RGB", (50, 50), (9, 9, 9)).save(tmp_path / "train" / "cat" / "flat.png")
+    Image.new("RGB", (50, 50), (200, 9, 9)).save(tmp_path / "val" / "cat" / "flat.png")
+    found = looked_at(tmp_path, tmp_path / "kept.json")
+    assert found.twins == (("val/dog/again.jpg", "train/dog/1.png"),)
+    assert found.record()["near_duplicates"] == 1
+
+
+def test_bits_that_differ_are_counted_in_every_band() -> None:
+    chance = np.random.default_rng(3)
+    others: list[int | None] = [int.from_bytes(chance.bytes(16), "big") for _ in range(500)]
+    theirs = others[77] or 0
+    near = theirs
+    for bit in chance.permutation(inspection.BITS)[: inspection.NEAR].tolist():
+        near ^= 1 << bit
+    far = theirs
+    for bit in chance.permutation(inspection.BITS)[: inspection.NEAR + 1].tolist():
+        far ^= 1 << bit
+    assert inspection.near_duplicates([near, far, None], others) == [(0, 77)]

@@ -1,0 +1,78 @@
+"""Training decodes pictures as the service does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import draw
+from PIL import ExifTags, Image
+
+from glimpse_models.data.decode import open_picture, to_rgb
+from glimpse_models.errors import UserError
+from glimpse_models.research.pictures import scene
+
+SCENE = scene(60, 40)
+GREY = np.asarray(Image.fromarray(SCENE).convert("L"))
+
+
+def written(path: Path, image: Image.Image, **options: object) -> np.ndarray:
+    image.save(path, **options)  # type: ignore[arg-type]
+    return np.asarray(open_picture(path))
+
+
+@pytest.mark.parametrize("ending", ["png", "webp", "tiff"])
+def test_orientation_is_applied(ending: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    options = {"lossless": True} if ending == "webp" else {}
+    found = written(tmp_path / f"a.{ending}", Image.fromarray(SCENE), exif=exif, **options)
+    assert np.array_equal(found, np.rot90(SCENE, -1))
+
+
+def test_sixteen_bits_are_scaled_by_their_range(tmp_path: Path) -> None:
+    wide = Image.fromarray(GREY.astype(np.uint16) * 257)
+    for ending in ("png", "tiff"):
+        assert np.array_equal(written(tmp_path / f"a.{ending}", wide)[..., 0], GREY)
+
+
+def test_thirty_two_bits_and_floats_are_scaled_by_their_range(tmp_path: Path) -> None:
+    deep = GREY.astype(np.int64) * 8388608  # half of the range of 32 bits without a sign
+    image = Image.fromarray(deep.astype(np.int32))
+    image.save(tmp_path / "deep.tiff")
+    with Image.open(tmp_path / "deep.tiff") as opened:
+        signed = opened.tag_v2.get(339, (1,))[0] == 2
+    found = np.asarray(open_picture(tmp_path / "deep.tiff"))[..., 0].astype(int)
+    expected = 128 + GREY / 2 if signed else GREY / 2
+    assert np.abs(found - expected).max() <= 1
+    floats = Image.fromarray(GREY.astype(np.float32) / 255)
+    assert np.array_equal(written(tmp_path / "float.tiff", floats)[..., 0], GREY)
+    Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "beyond.tiff")
+    with pytest.raises(UserError, match="not in 0…1"):
+        open_picture(tmp_path / "beyond.tiff")
+
+
+def test_alpha_lies_over_white_but_not_the_unwritten_alpha_of_a_bmp(tmp_path: Path) -> None:
+    clear = Image.fromarray(np.dstack([SCENE, np.zeros(SCENE.shape[:2], np.uint8)]), "RGBA")
+    assert written(tmp_path / "a.png", clear).min() == 255
+    clear.format = "BMP"
+    assert np.array_equal(np.asarray(to_rgb(clear)), SCENE)
+
+
+def test_the_content_decides_what_a_file_is(tmp_path: Path) -> None:
+    draw(1, 2).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.heic")
+    assert open_picture(tmp_path / "a.heic").size == (64, 64)
+    (tmp_path / "a.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0")
+    with pytest.raises(UserError, match="cannot be read as a picture"):
+        open_picture(tmp_path / "a.jpg")
+
+
+def test_avif_and_heic_are_decoded(tmp_path: Path) -> None:
+    smooth = Image.fromarray(SCENE).resize((15, 10)).resize((60, 40))
+    found = written(tmp_path / "a.avif", smooth, quality=95)
+    assert np.abs(found.astype(int) - np.asarray(smooth)).mean() < 3
+    cup = np.asarray(open_picture(Path(__file__).parent / "pictures" / "cup.heic"))
+    assert cup.shape == (267, 400, 3)
+    assert cup.mean((0, 1)) == pytest.approx([158.6, 85.8, 51.6], abs=1), "a cup of coffee on wood"
