@@ -5,8 +5,9 @@
 //! small result. The filter is Pillow's convolution, whose weights depend on the distance to the
 //! pixel's centre alone, so cropping first or last is the same.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 
@@ -151,7 +152,7 @@ fn resample(
 ) -> Vec<u8> {
     let (width, height) = pixels.dimensions();
     let window = window.inside(width, height);
-    let Ok(from) = ImageRef::new(width, height, pixels.as_raw(), PixelType::U8x3) else {
+    let Ok(from) = TypedImageRef::<U8x3>::from_buffer(width, height, pixels.as_raw()) else {
         return Vec::new();
     };
     if turned {
@@ -160,7 +161,7 @@ fn resample(
     let (first, rows) = window.rows(height, to_height);
     let strip = Window { top: f64::from(first), height: f64::from(rows), ..window };
     let narrow = resize(&from, &strip, to_width, rows);
-    let Ok(narrow) = ImageRef::new(to_width, rows, &narrow, PixelType::U8x3) else {
+    let Ok(narrow) = TypedImageRef::<U8x3>::from_buffer(to_width, rows, &narrow) else {
         return Vec::new();
     };
     let top = window.top - f64::from(first);
@@ -168,15 +169,24 @@ fn resample(
     resize(&narrow, &window, to_width, to_height)
 }
 
-fn resize(from: &ImageRef<'_>, window: &Window, to_width: u32, to_height: u32) -> Vec<u8> {
-    let mut to = Image::new(to_width, to_height, PixelType::U8x3);
+/// Typed, so that the resizer's code is compiled for one kind of pixel instead of fifteen.
+fn resize(
+    from: &TypedImageRef<'_, U8x3>,
+    window: &Window,
+    to_width: u32,
+    to_height: u32,
+) -> Vec<u8> {
+    let mut bytes = vec![0; to_width as usize * to_height as usize * 3];
+    let Ok(mut to) = TypedImage::<U8x3>::from_buffer(to_width, to_height, &mut bytes) else {
+        return Vec::new();
+    };
     let Window { left, top, width, height } = *window;
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .crop(left, top, width, height);
-    let resized = Resizer::new().resize(from, &mut to, Some(&options));
+    let resized = Resizer::new().resize_typed(from, &mut to, Some(&options));
     debug_assert!(resized.is_ok(), "{window:?}: {resized:?}");
-    to.into_vec()
+    bytes
 }
 
 fn upright_pixels(small: Vec<u8>, width: u32, height: u32, orientation: Orientation) -> Vec<u8> {
