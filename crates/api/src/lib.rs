@@ -1,41 +1,67 @@
 //! The HTTP API: one [`router`] behind API Gateway, a function URL, a load balancer or a socket.
 //!
 //! A protocol is one small module: it parses a request into pictures and options, calls
-//! [`inference`], and renders the answer. [`problem`] alone knows which status an error gets.
+//! [`inference`], and renders the answer. [`problem`] alone knows which status an error gets; the
+//! router of each protocol knows how an error is written.
 
-mod base64_text;
-mod batching;
-mod bounded;
 mod config;
-mod docs_page;
-mod html;
+mod extract;
 mod inference;
-mod members;
-mod model;
-mod object;
+mod observe;
 pub mod openapi;
-mod page;
-mod payload;
+mod pages;
 mod predict;
 mod problem;
 mod protocol;
-mod results;
-mod segment;
+mod request_id;
+mod s3_object;
+mod service;
 mod state;
-mod telemetry;
 mod uploads;
-mod whole;
 
 use axum::Router;
-use axum::middleware;
-use axum::routing::{get, post};
+use axum::middleware::from_fn;
+use axum::routing::post;
 use http::{Method, StatusCode};
 
-pub use batching::Batching;
 pub use config::{ApiConfig, UploadsConfig, settings};
+pub use inference::Batching;
 pub use problem::Problem;
+pub use request_id::RequestId;
 pub use state::ApiState;
-pub use telemetry::RequestId;
+
+use problem::{as_error_message, as_problem_details};
+
+/// Every route of the API.
+pub fn router(state: ApiState) -> Router {
+    guarded_router(state, Router::new(), |routes| routes)
+}
+
+/// The API with a server's `own` routes beside it. `guard` puts layers before all of them; a
+/// [`Problem`] that such a layer returns is written in the form of the protocol that was asked.
+pub fn guarded_router(state: ApiState, own: Router, guard: impl Fn(Router) -> Router) -> Router {
+    let ready = |routes: Router<ApiState>| {
+        routes.method_not_allowed_fallback(other_method).with_state(state.clone())
+    };
+    let native = Router::new()
+        .route("/predict", post(predict::predict))
+        .merge(uploads::routes())
+        .merge(service::routes())
+        .merge(pages::routes())
+        .merge(protocol::sagemaker::routes())
+        .fallback(not_found);
+    let native = guard(ready(native).merge(own)).layer(from_fn(as_problem_details));
+    let tensorflow_serving = guard(ready(protocol::tensorflow_serving::routes()));
+    let open_inference = guard(ready(protocol::open_inference::routes()));
+    native
+        .merge(tensorflow_serving.layer(from_fn(as_error_message)))
+        .merge(open_inference.layer(from_fn(as_error_message)))
+        .layer(from_fn(observe::observe))
+}
+
+async fn not_found() -> Problem {
+    Problem::NotFound
+}
 
 /// OPTIONS is answered with what a route allows (the Router adds the header); the rest is refused.
 async fn other_method(method: Method) -> Result<StatusCode, Problem> {
@@ -43,34 +69,4 @@ async fn other_method(method: Method) -> Result<StatusCode, Problem> {
         Method::OPTIONS => Ok(StatusCode::NO_CONTENT),
         _ => Err(Problem::MethodNotAllowed),
     }
-}
-
-/// Every route of the API.
-pub fn router(state: ApiState) -> Router {
-    observed(routes(state))
-}
-
-/// The routes alone, for a server that puts layers of its own between them and [`observed`].
-pub fn routes(state: ApiState) -> Router {
-    Router::new()
-        .route("/predict", post(predict::handle))
-        .route("/uploads", post(uploads::handle))
-        .route("/results/{id}", get(results::handle))
-        .route("/healthz", get(model::healthz))
-        .route("/model", get(model::describe))
-        .merge(protocol::tensorflow_serving::routes())
-        .merge(protocol::open_inference::routes())
-        .merge(protocol::sagemaker::routes())
-        .route("/openapi.json", get(docs_page::openapi))
-        .route("/docs", get(docs_page::docs))
-        .route("/", get(page::index))
-        .fallback(async || Problem::NotFound)
-        .method_not_allowed_fallback(other_method)
-        .with_state(state)
-}
-
-/// `router` with a log line, an id and the final form of problems for every request. Whatever else
-/// a server adds goes inside: then what it refuses with a [`Problem`] is answered like all others.
-pub fn observed(router: Router) -> Router {
-    router.layer(middleware::from_fn(telemetry::observe))
 }

@@ -6,8 +6,8 @@ use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use tokio::sync::Semaphore;
 
-use crate::batching::{Batcher, Batching};
 use crate::config::ApiConfig;
+use crate::inference::{Batcher, Batching};
 
 /// The model store, S3, the configuration and the queue for the cores; cloning shares them.
 #[derive(Clone)]
@@ -17,8 +17,8 @@ pub struct ApiState {
     pub(crate) config: Arc<ApiConfig>,
     /// First come, first served: one picture a core is decoded or inferred at a time.
     pub(crate) cores: Arc<Semaphore>,
-    /// Whether pictures are worked on by the thread that serves requests.
-    pub(crate) alone: bool,
+    /// Whether the thread that serves a request also classifies its pictures.
+    pub(crate) inline: bool,
     /// Where pictures of different requests meet for one run; none unless asked for.
     pub(crate) batcher: Option<Batcher>,
 }
@@ -33,7 +33,7 @@ impl ApiState {
             objects,
             config: Arc::new(config),
             cores: Arc::new(Semaphore::new(cores)),
-            alone: false,
+            inline: false,
             batcher: None,
         }
     }
@@ -42,7 +42,7 @@ impl ApiState {
     /// nothing else to do, so the picture is not handed to another one and back.
     #[must_use]
     pub fn one_request_at_a_time(self) -> Self {
-        Self { alone: true, ..self }
+        Self { inline: true, ..self }
     }
 
     /// Classify pictures of different requests in one run of the session. Needs a tokio runtime.

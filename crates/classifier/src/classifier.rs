@@ -8,7 +8,7 @@ use crate::bundle::Manifest;
 use crate::decode::{Header, Limits, Request, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
-use crate::explain::{self, Explanation};
+use crate::explain::{self, Explanations};
 use crate::labels::Labels;
 use crate::options::Options;
 use crate::outputs::{Outputs, Row};
@@ -38,8 +38,8 @@ pub struct Prediction {
     pub abstained: bool,
     /// The `top_k` best, best first, less those under `min_score`.
     pub predictions: Vec<Ranked>,
-    /// One for each class asked for, in that order; empty where none was.
-    pub explanations: Vec<Explanation>,
+    /// Where [`Options::explain`] asked for them.
+    pub explanations: Option<Explanations>,
     /// The pooled features, of length 1 (L2), where asked for.
     pub embedding: Option<Vec<f32>>,
     /// [`crate::energy`] of the logits, where asked for.
@@ -267,7 +267,7 @@ impl Classifier {
         let Manifest { input, class_maps: cells, .. } = &self.manifest;
         let base = OverlayBase { pixels, input, cells: *cells };
         let explain = |wanted| explain::explain(row, &predictions, wanted, &base);
-        let explanations = options.explain.as_ref().map(explain).transpose()?.unwrap_or_default();
+        let explanations = options.explain.as_ref().map(explain).transpose()?;
         let top = predictions[0].clone();
         predictions.retain(|ranked| ranked.score >= options.min_score);
         predictions.truncate(options.top_k);

@@ -215,4 +215,13 @@ impl ClassifyError {
     pub fn is_bad_picture(&self) -> bool {
         matches!(self.code(), "unsupported_image_format" | "image_too_large" | "corrupt_image")
     }
+
+    /// Whether the caller could not have avoided it: the model or this program is at fault.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        matches!(
+            self,
+            Self::Overlay(_) | Self::Inference(_) | Self::NotFinite | Self::OutputShape { .. }
+        )
+    }
 }

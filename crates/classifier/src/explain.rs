@@ -28,7 +28,27 @@ pub struct Explanation {
     pub overlay: Option<Vec<u8>>,
 }
 
-/// Explain the wanted classes, in the order of `wanted`; `ranked` are the picture's best.
+/// The explanations of one picture, as they were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Explanations {
+    /// Of the best label: the classes were not named.
+    Best(Explanation),
+    /// Of each class that was named, in that order.
+    Named(Vec<Explanation>),
+}
+
+impl Explanations {
+    /// All of them, one at least.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Explanation] {
+        match self {
+            Self::Best(best) => std::slice::from_ref(best),
+            Self::Named(named) => named,
+        }
+    }
+}
+
+/// Explain the wanted classes; `ranked` are the picture's best, one at least.
 ///
 /// `row` must hold class activation maps.
 pub(crate) fn explain(
@@ -36,7 +56,7 @@ pub(crate) fn explain(
     ranked: &[Ranked],
     wanted: &Explain,
     base: &OverlayBase<'_>,
-) -> Result<Vec<Explanation>, ClassifyError> {
+) -> Result<Explanations, ClassifyError> {
     let one = |ranked: &Ranked| {
         let (width, raw) = row.activation_map(ranked.index).ok_or(ClassifyError::NoClassMaps)?;
         let map = ClassActivationMap::new(width, raw.to_vec());
@@ -45,9 +65,10 @@ pub(crate) fn explain(
         Ok(Explanation { label, index, logit: row.logits[index], map, overlay })
     };
     if wanted.classes.is_empty() {
-        return ranked.iter().take(1).map(one).collect();
+        return one(&ranked[0]).map(Explanations::Best);
     }
-    wanted.classes.iter().map(|class| one(find(class, ranked)?)).collect()
+    let named = wanted.classes.iter().map(|class| one(find(class, ranked)?));
+    Ok(Explanations::Named(named.collect::<Result<_, _>>()?))
 }
 
 fn find<'a>(class: &Class, ranked: &'a [Ranked]) -> Result<&'a Ranked, ClassifyError> {
@@ -81,7 +102,7 @@ mod tests {
         Ranked { label: label.to_owned(), index, score: 0.5 }
     }
 
-    fn explained(classes: Vec<Class>, overlay: bool) -> Result<Vec<Explanation>, ClassifyError> {
+    fn explained(classes: Vec<Class>, overlay: bool) -> Result<Explanations, ClassifyError> {
         // Three classes over two rows of three positions.
         let maps: Vec<f32> = (0..18_u8).map(f32::from).collect();
         let row = Row {
@@ -96,12 +117,15 @@ mod tests {
 
     #[test]
     fn the_best_label_is_explained_unless_others_are_named() {
-        let best = explained(Vec::new(), false).unwrap();
-        assert_eq!((best.len(), best[0].index, best[0].logit), (1, 2, 14.5));
-        assert_eq!(best[0].map.raw(), [12.0, 13.0, 14.0, 15.0, 16.0, 17.0]);
-        assert_eq!((best[0].map.width(), best[0].map.height()), (3, 2));
-        assert!(best[0].overlay.is_none());
-        let named = explained(vec![Class::Label("b".into()), Class::Index(2)], true).unwrap();
+        let Explanations::Best(best) = explained(Vec::new(), false).unwrap() else {
+            panic!("no class was named");
+        };
+        assert_eq!((best.index, best.logit), (2, 14.5));
+        assert_eq!(best.map.raw(), [12.0, 13.0, 14.0, 15.0, 16.0, 17.0]);
+        assert_eq!((best.map.width(), best.map.height()), (3, 2));
+        assert!(best.overlay.is_none());
+        let explained = explained(vec![Class::Label("b".into()), Class::Index(2)], true).unwrap();
+        let Explanations::Named(named) = explained else { panic!("classes were named") };
         let indices: Vec<usize> = named.iter().map(|one| one.index).collect();
         assert_eq!(indices, [1, 2]);
         assert!(named.iter().all(|one| one.overlay.is_some()));

@@ -23,12 +23,12 @@
 //! pictures this one is) and an embedding (a vector to find similar pictures by).
 //!
 //! ```no_run
-//! use glimpse_classifier::{Classifier, Explain, Options};
+//! use glimpse_classifier::{Classifier, Explain, Explanations, Options};
 //! # fn example(classifier: &Classifier) -> Result<(), Box<dyn std::error::Error>> {
 //! let explain = Some(Explain { overlay: true, ..Explain::default() });
 //! let options = Options { explain, embedding: true, energy: true, ..Options::default() };
 //! let prediction = classifier.classify(&std::fs::read("cat.jpg")?, &options)?;
-//! for explanation in &prediction.explanations {
+//! for explanation in prediction.explanations.iter().flat_map(Explanations::as_slice) {
 //!     println!("{}: {:?}", explanation.label, explanation.map.scaled());
 //!     std::fs::write("overlay.png", explanation.overlay.as_deref().unwrap_or_default())?;
 //! }
@@ -63,7 +63,7 @@ pub use decode::{
     Cost, Format, FormatSet, Header, Limits, Picture, Request, Scale, Source, UnknownFormat, decode,
 };
 pub use error::{BundleError, ClassifyError, LoadError, OpenError};
-pub use explain::Explanation;
+pub use explain::{Explanation, Explanations};
 pub use labels::Labels;
 pub use options::{Class, Explain, Options};
 pub use preprocess::fit;

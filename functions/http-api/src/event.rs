@@ -7,7 +7,8 @@ use lambda_http::{RequestExt as _, request::RequestContext};
 
 /// The router's request: the path without the API's stage, and Lambda's request id.
 pub fn without_stage(request: lambda_http::Request) -> http::Request<Body> {
-    let id = request.lambda_context_ref().map(|context| RequestId::given(&context.request_id));
+    let id =
+        request.lambda_context_ref().map(|context| RequestId::from_platform(&context.request_id));
     let path = path(&request).to_owned();
     let (mut parts, body) = request.into_parts();
     if !path.is_empty() && path != parts.uri.path() {

@@ -1,6 +1,6 @@
 //! The answers of `POST /predict`.
 
-use glimpse_classifier::{Manifest, Prediction, Ranked, Timing};
+use glimpse_classifier::{Explanations, Manifest, Prediction, Ranked, Timing};
 use glimpse_telemetry::ms;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,7 +19,7 @@ pub(crate) struct Answer {
     /// The best score, also where there is no label.
     score: f32,
     predictions: Vec<Ranked>,
-    /// Why the best label, where `explain` names no labels.
+    /// Of the best label, where `explain` names no labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
     /// One for each label that `explain` names, in that order.
@@ -50,6 +50,14 @@ struct TimingMs {
     infer: f64,
 }
 
+/// The answer of `POST /predict`.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Answered {
+    One(Box<Answer>),
+    Many(Batch),
+}
+
 /// The answer for a batch, in the order of the request.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Batch {
@@ -65,16 +73,19 @@ enum Element {
 }
 
 impl Answer {
-    /// `named` says whether the labels to explain were named.
-    pub(crate) fn new(prediction: Prediction, manifest: &Manifest, named: bool) -> Self {
+    pub(super) fn new(prediction: Prediction, manifest: &Manifest) -> Self {
         let Ranked { label, index, score } = prediction.top;
-        let given = !prediction.abstained;
-        let mut explanations = prediction.explanations.into_iter().map(Explanation::from);
-        let (explanation, explanations) =
-            if named { (None, Some(explanations.collect())) } else { (explanations.next(), None) };
+        let certain = !prediction.abstained;
+        let (explanation, explanations) = match prediction.explanations {
+            None => (None, None),
+            Some(Explanations::Best(best)) => (Some(best.into()), None),
+            Some(Explanations::Named(named)) => {
+                (None, Some(named.into_iter().map(Explanation::from).collect()))
+            }
+        };
         Self {
-            label: given.then_some(label),
-            index: given.then_some(index),
+            label: certain.then_some(label),
+            index: certain.then_some(index),
             score,
             predictions: prediction.predictions,
             explanation,
@@ -89,15 +100,14 @@ impl Answer {
 
 impl Batch {
     pub(super) fn new(
-        outcomes: impl Iterator<Item = Result<Prediction, Problem>>,
+        results: impl Iterator<Item = Result<Prediction, Problem>>,
         manifest: &Manifest,
-        named: bool,
     ) -> Self {
-        let element = |outcome| match outcome {
-            Ok(prediction) => Element::Result(Box::new(Answer::new(prediction, manifest, named))),
-            Err(problem) => Element::Error { error: Problem::details(&problem) },
+        let element = |result| match result {
+            Ok(prediction) => Element::Result(Box::new(Answer::new(prediction, manifest))),
+            Err(problem) => Element::Error { error: Details::of(&problem) },
         };
-        Self { results: outcomes.map(element).collect() }
+        Self { results: results.map(element).collect() }
     }
 }
 

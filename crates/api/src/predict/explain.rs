@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use crate::bounded::Bounded;
+use crate::extract::bounded::Bounded;
 use crate::problem::Problem;
 
 /// More labels than this in one request are a mistake, not a wish.

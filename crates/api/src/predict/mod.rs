@@ -8,34 +8,63 @@ mod request;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
 use glimpse_classifier::{Explain, InputSpec, Options};
 use glimpse_telemetry::measure;
 use http::{HeaderMap, header};
+use utoipa::ToSchema;
 
+use crate::extract::body::Payload;
 use crate::inference;
-use crate::object;
-use crate::payload::Payload;
+use crate::openapi::{PIXEL, PictureProblems};
 use crate::problem::Problem;
+use crate::s3_object;
 use crate::state::ApiState;
 
-pub(crate) use answer::{Answer, Batch};
+pub(crate) use answer::Answered;
+use answer::{Answer, Batch};
 use options::Query;
-pub(crate) use request::Body;
+pub(crate) use options::QueryParameters;
 use request::Pictures;
+pub(crate) use request::{Body, constrain_schemas};
 
 /// Overlay pictures in one answer, and the bytes that they may take of the 6 MB that an answer has
 /// on Lambda.
 const MAX_OVERLAYS: usize = 16;
 const MAX_OVERLAY_BYTES: usize = 5_000_000;
 
-/// The handler: tells the form from the content type.
-pub(crate) async fn handle(
+/// A picture's file
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary, content_media_type = "image/*")]
+pub(crate) struct PictureBytes(#[allow(dead_code)] Vec<u8>);
+
+/// Describes [`Answered`].
+pub(crate) const ANSWERED: &str = "The prediction; of a batch, one result or error a picture";
+
+/// Classify one picture, or a batch
+///
+/// Options may stand in the body or in the query; the body's win. The content type says which form
+/// the body has.
+#[utoipa::path(
+    post,
+    path = "/predict",
+    operation_id = "predict",
+    tag = "classify",
+    params(QueryParameters),
+    request_body(content(
+        (Body<'static> = "application/json", examples(
+            ("one" = (summary = "One picture", value = json!({ "image_data": PIXEL, "top_k": 3 }))),
+            ("batch" = (summary = "A batch", value = json!({ "images": [PIXEL, PIXEL] })))
+        )),
+        (inline(PictureBytes) = "image/*")
+    )),
+    responses((status = 200, description = ANSWERED, body = inline(Answered)), PictureProblems)
+)]
+pub(crate) async fn predict(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     Payload(body): Payload,
-) -> Result<Response, Problem> {
+) -> Result<Json<Answered>, Problem> {
     let query = Query::parse(query.as_deref().unwrap_or_default())?;
     match media_type(&headers).as_str() {
         json if is_json(json) => {
@@ -43,7 +72,7 @@ pub(crate) async fn handle(
             let options = options.validate()?;
             let pictures = match pictures {
                 Pictures::One(picture) => picture,
-                Pictures::Object(location) => object::fetch(&state, &location).await?,
+                Pictures::Object(location) => s3_object::fetch(&state, &location).await?,
                 Pictures::Batch(batch) => return many(&state, batch, options).await,
             };
             one(&state, pictures, options).await
@@ -59,19 +88,22 @@ pub(crate) async fn handle(
     }
 }
 
-async fn one(state: &ApiState, picture: Vec<u8>, options: Options) -> Result<Response, Problem> {
-    let named = names_labels(&options);
+async fn one(
+    state: &ApiState,
+    picture: Vec<u8>,
+    options: Options,
+) -> Result<Json<Answered>, Problem> {
     let model = inference::classifier(state).await?;
     check_overlays(1, &options, &model.manifest().input)?;
     let prediction = inference::one(state, &model, picture, options).await?;
-    Ok(Json(Answer::new(prediction, model.manifest(), named)).into_response())
+    Ok(Json(Answered::One(Box::new(Answer::new(prediction, model.manifest())))))
 }
 
 async fn many(
     state: &ApiState,
     batch: Vec<Result<Vec<u8>, Problem>>,
     options: Options,
-) -> Result<Response, Problem> {
+) -> Result<Json<Answered>, Problem> {
     let model = inference::classifier(state).await?;
     check_overlays(batch.len(), &options, &model.manifest().input)?;
     let mut refused = Vec::new();
@@ -79,23 +111,18 @@ async fn many(
     for picture in batch {
         refused.push(picture.map(|picture| pictures.push(picture)).err());
     }
-    let named = names_labels(&options);
-    let mut outcomes = inference::many(state, &model, pictures, options).await?.into_iter();
+    let mut classified = inference::many(state, &model, pictures, options).await?.into_iter();
     let results = refused.into_iter().filter_map(|refused| match refused {
         Some(problem) => Some(Err(problem)),
-        None => outcomes.next(),
+        None => classified.next(),
     });
-    // The answer as a whole is no problem, so `observe` counts none of these.
+    // The answer as a whole succeeds, so `observe` does not count these errors.
     let results = results.inspect(|result| {
         if let Err(problem) = result {
             measure::error(problem.code());
         }
     });
-    Ok(Json(Batch::new(results, model.manifest(), named)).into_response())
-}
-
-fn names_labels(options: &Options) -> bool {
-    options.explain.as_ref().is_some_and(|explain| !explain.classes.is_empty())
+    Ok(Json(Answered::Many(Batch::new(results, model.manifest()))))
 }
 
 fn check_overlays(pictures: usize, options: &Options, input: &InputSpec) -> Result<(), Problem> {

@@ -1,11 +1,12 @@
 //! The options of a prediction, from JSON or from the query.
 
 use glimpse_classifier::Options;
+use utoipa::{IntoParams, ToSchema};
 
 use super::explain::{Explained, MAX_LABELS, Named};
 use crate::problem::Problem;
 
-/// More predictions than this are a mistake, not a wish.
+/// Maximum for `top_k`.
 const MAX_TOP_K: u64 = 1000;
 
 /// Options as given, not validated yet.
@@ -19,6 +20,44 @@ pub(super) struct Query {
     pub(super) ood: Option<bool>,
 }
 
+/// The options in the query, for the `OpenAPI` document; [`Query::parse`] reads them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)]
+pub(crate) struct QueryParameters {
+    /// How many predictions
+    #[param(minimum = 1, maximum = 1000, default = 5)]
+    top_k: Option<u32>,
+    /// Leave out predictions with a lower score
+    #[param(minimum = 0, maximum = 1, default = 0)]
+    min_score: Option<f64>,
+    /// Where the best score is lower, `label` is null
+    #[param(minimum = 0, maximum = 1, default = 0)]
+    abstain_below: Option<f64>,
+    /// Where the model looked
+    #[param(inline)]
+    explain: Option<ExplainParameter>,
+    /// A label or class index to explain, of the top_k best; may be repeated
+    #[param(max_items = 10)]
+    explain_label: Option<Vec<String>>,
+    /// Give the pooled features
+    #[param(default = false)]
+    embedding: Option<bool>,
+    /// Give the energy, an out-of-distribution score
+    #[param(default = false)]
+    ood: Option<bool>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code)]
+enum ExplainParameter {
+    True,
+    False,
+    Map,
+    Png,
+}
+
 impl Query {
     /// Parse `top_k=3&min_score=0.1&explain=png&explain_label=cat`.
     pub(super) fn parse(query: &str) -> Result<Self, Problem> {
@@ -29,7 +68,7 @@ impl Query {
                 Problem::InvalidParameter(format!("{name} in the query: expected {expected}"))
             };
             let switch = || value.parse().map_err(|_| unusable("true or false"));
-            // What the body overrides must be right all the same.
+            // Checked even where the body overrides it.
             let share = || {
                 let number: f64 = value.parse().map_err(|_| unusable("a number from 0 to 1"))?;
                 share(&name, Some(number)).map(|_| number)

@@ -1,12 +1,32 @@
-//! The one model that there is, as protocols for many models ask for it.
+//! The one model of this server, as protocols for many models ask for it.
 
 use std::sync::Arc;
 
 use glimpse_classifier::Classifier;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::inference;
 use crate::problem::Problem;
 use crate::state::ApiState;
+
+/// A path that names a model.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct ModelPath {
+    /// The model's name, as `GET /model` gives it
+    pub(super) name: String,
+}
+
+/// A path that names a model and its version.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct VersionPath {
+    /// The model's name, as `GET /model` gives it
+    pub(super) name: String,
+    /// The model's version, as `GET /model` gives it
+    pub(super) version: String,
+}
 
 /// The model, if it has this name and, where one is asked for, this version.
 ///

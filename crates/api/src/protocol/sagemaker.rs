@@ -3,39 +3,67 @@
 //! <https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html>
 
 use axum::extract::{RawQuery, State};
-use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::{Value, json};
 
 use super::model;
-use crate::payload::Payload;
-use crate::predict;
+use crate::extract::body::Payload;
+use crate::openapi::{PIXEL, PictureProblems, UnavailableProblem};
+use crate::predict::{self, ANSWERED, Answered, Body, PictureBytes, QueryParameters};
 use crate::problem::Problem;
+use crate::service::Health;
 use crate::state::ApiState;
+
+/// In the `OpenAPI` document.
+const TAG: &str = "SageMaker";
 
 pub(crate) fn routes() -> Router<ApiState> {
     Router::new().route("/ping", get(ping)).route("/invocations", post(invocations))
 }
 
-/// 503 until the model is loaded; asking starts the load.
-async fn ping(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
+/// Whether the model is loaded; asking starts the load
+#[utoipa::path(
+    get,
+    path = "/ping",
+    operation_id = "ping",
+    tag = TAG,
+    responses((status = 200, description = "Ready", body = Health), UnavailableProblem)
+)]
+async fn ping(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     if model::any_is_loaded(&state) {
-        return Ok(Json(json!({ "status": "ok" })));
+        return Ok(Json(Health::OK));
     }
     Err(Problem::ModelUnavailable)
 }
 
-/// The same as `POST /predict`; `application/x-image`, SageMaker's own word, means `image/*`.
+/// The same as /predict
+///
+/// `application/x-image` is SageMaker's name for a picture of any format.
+#[utoipa::path(
+    post,
+    path = "/invocations",
+    operation_id = "invocations",
+    tag = TAG,
+    params(QueryParameters),
+    request_body(content(
+        (Body<'static> = "application/json", examples(
+            ("one" = (summary = "One picture", value = json!({ "image_data": PIXEL, "top_k": 3 }))),
+            ("batch" = (summary = "A batch", value = json!({ "images": [PIXEL, PIXEL] })))
+        )),
+        (inline(PictureBytes) = "image/*"),
+        (inline(PictureBytes) = "application/x-image")
+    )),
+    responses((status = 200, description = ANSWERED, body = inline(Answered)), PictureProblems)
+)]
 async fn invocations(
     state: State<ApiState>,
     query: RawQuery,
     mut headers: HeaderMap,
     body: Payload,
-) -> Result<Response, Problem> {
+) -> Result<Json<Answered>, Problem> {
     if headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/x-image") {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/*"));
     }
-    predict::handle(state, query, headers, body).await
+    predict::predict(state, query, headers, body).await
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use glimpse_classifier::Prediction;
+use glimpse_classifier::{Explanations, Prediction};
 
 use crate::error::Error;
 use crate::source::Failure;
@@ -31,7 +31,8 @@ impl Overlays {
     /// # Errors
     /// When the file cannot be written.
     pub fn keep(&self, name: &str, prediction: Prediction) -> Result<Prediction, Failure> {
-        let overlay = prediction.explanations.first().and_then(|one| one.overlay.as_deref());
+        let explanations = prediction.explanations.as_ref().map_or(&[][..], Explanations::as_slice);
+        let overlay = explanations.first().and_then(|one| one.overlay.as_deref());
         if let Some(overlay) = overlay {
             let written = fs::write(self.folder.join(self.file_name(name)), overlay);
             written.map_err(|error| Failure::Unreadable(format!("its overlay: {error}").into()))?;

@@ -14,9 +14,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware;
+use axum::{Router, middleware};
 use clap::Args;
-use glimpse_api::{ApiState, Batching, observed, routes};
+use glimpse_api::{ApiState, Batching, guarded_router};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use tokio::runtime::Runtime;
@@ -129,11 +129,10 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
         drain: Duration::from_millis(load.drain_ms),
     };
     let gate = Gate::new(token, load.queue, Duration::from_millis(load.request_timeout_ms));
-    let mut router = routes(load.batching(ApiState::new(store.clone(), objects, api)));
-    if arguments.metrics_listen.is_none() {
-        router = router.merge(metrics.routes());
-    }
-    let app = observed(router.layer(middleware::from_fn_with_state(Arc::new(gate), gate::pass)));
+    let gate = middleware::from_fn_with_state(Arc::new(gate), gate::pass);
+    let state = load.batching(ApiState::new(store.clone(), objects, api));
+    let own = if arguments.metrics_listen.is_none() { metrics.routes() } else { Router::new() };
+    let app = guarded_router(state, own, |routes| routes.layer(gate.clone()));
     let socket = listen::bind(arguments.listen).await?;
     if arguments.bearer_token_file.is_none() && !arguments.listen.ip().is_loopback() {
         tracing::warn!(

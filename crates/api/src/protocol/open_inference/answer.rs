@@ -14,7 +14,7 @@ use crate::problem::Problem;
 
 /// `GET /v2`.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ServerMetadata {
+pub(super) struct ServerMetadata {
     name: &'static str,
     version: &'static str,
     #[schema(value_type = Vec<String>)]
@@ -28,16 +28,28 @@ impl ServerMetadata {
     }
 }
 
+/// `GET /v2/health/live`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ServerLive {
+    pub(super) live: bool,
+}
+
+/// `GET /v2/health/ready`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ServerReady {
+    pub(super) ready: bool,
+}
+
 /// Whether the model can take requests.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ModelReady {
+pub(super) struct ModelReady {
     pub(super) name: String,
     pub(super) ready: bool,
 }
 
 /// What a model takes and gives.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ModelMetadata {
+pub(super) struct ModelMetadata {
     name: String,
     #[schema(value_type = Vec<String>)]
     versions: [String; 1],
@@ -82,13 +94,18 @@ impl ModelMetadata {
 /// The JSON of an answer to an inference request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = InferenceAnswer)]
-pub(crate) struct Inferred<'a> {
+pub(super) struct Inferred<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     model_name: &'a str,
     model_version: &'a str,
     outputs: Vec<Tensor<'a>>,
 }
+
+/// JSON, and binary outputs behind it
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(super) struct BinaryAnswer(#[allow(dead_code)] Vec<u8>);
 
 /// `data`, or as many bytes behind the JSON as `parameters` say.
 #[derive(Serialize, ToSchema)]

@@ -13,23 +13,29 @@ mod request;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use glimpse_classifier::Options;
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::model;
+use super::model::{self, ModelPath, VersionPath};
+use crate::extract::body::Payload;
+use crate::extract::segment::Segment;
 use crate::inference;
-use crate::payload::Payload;
+use crate::not_found;
+use crate::openapi::{ModelErrors, NamedErrors, PIXEL, UnauthorizedError, UnknownErrors};
 use crate::problem::{Problem, RETRY_AFTER};
-use crate::segment::Segment;
 use crate::state::ApiState;
 
-pub(crate) use answer::{Inferred, ModelMetadata, ModelReady, ServerMetadata};
-use request::{Expected, Inference, Pictures};
-pub(crate) use request::{Output, Request};
+use answer::{
+    BinaryAnswer, Inferred, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady,
+};
+pub(crate) use request::constrain_schemas;
+use request::{BinaryRequest, Body, Expected, InferHeaders, Inference, Pictures};
 
+/// In the `OpenAPI` document.
+const TAG: &str = "Open Inference Protocol";
 /// Where the JSON ends and the tensors' bytes begin.
 static HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
@@ -44,61 +50,184 @@ pub(crate) fn routes() -> Router<ApiState> {
         .route("/v2/models/{name}/versions/{version}", get(version_metadata))
         .route("/v2/models/{name}/versions/{version}/ready", get(version_ready))
         .route("/v2/models/{name}/versions/{version}/infer", post(version_infer))
+        // Whatever else lies here is refused in the form of this protocol.
+        .route("/v2/", any(not_found))
+        .route("/v2/{*rest}", any(not_found))
 }
 
-/// The server.
+/// The server
+#[utoipa::path(
+    get,
+    path = "/v2",
+    operation_id = "serverMetadata",
+    tag = TAG,
+    responses((status = 200, description = "The server", body = ServerMetadata), UnauthorizedError)
+)]
 async fn server() -> Json<ServerMetadata> {
     Json(ServerMetadata::new())
 }
 
-/// The process answers.
-async fn live() -> Json<Value> {
-    Json(json!({ "live": true }))
+/// The process answers
+#[utoipa::path(
+    get,
+    path = "/v2/health/live",
+    operation_id = "live",
+    tag = TAG,
+    responses((status = 200, description = "Alive", body = ServerLive))
+)]
+async fn live() -> Json<ServerLive> {
+    Json(ServerLive { live: true })
 }
 
-/// 503 until the model is loaded; asking starts the load.
+/// Whether the model is loaded; asking starts the load
+#[utoipa::path(
+    get,
+    path = "/v2/health/ready",
+    operation_id = "ready",
+    tag = TAG,
+    responses((status = 200, description = "Loaded", body = ServerReady), (status = 503, description = "Not yet", body = ServerReady, headers(("Retry-After" = u32, description = "Seconds after which to ask again"))))
+)]
 async fn ready(State(state): State<ApiState>) -> Response {
-    if model::any_is_loaded(&state) {
-        return Json(json!({ "ready": true })).into_response();
-    }
-    let later = [(header::RETRY_AFTER, RETRY_AFTER)];
-    (StatusCode::SERVICE_UNAVAILABLE, later, Json(json!({ "ready": false }))).into_response()
+    let ready = model::any_is_loaded(&state);
+    readiness(ready, ServerReady { ready })
 }
 
-async fn metadata(state: State<ApiState>, Segment(name): Segment) -> Result<Response, Problem> {
+/// What the model takes and gives
+#[utoipa::path(
+    get,
+    path = "/v2/models/{name}",
+    operation_id = "modelMetadata",
+    tag = TAG,
+    params(ModelPath),
+    responses((status = 200, description = "Inputs and outputs", body = ModelMetadata), ModelErrors)
+)]
+async fn metadata(
+    state: State<ApiState>,
+    Segment(ModelPath { name }): Segment<ModelPath>,
+) -> Result<Response, Problem> {
     describe(&state, &name, None).await
 }
 
+/// What the model takes and gives
+#[utoipa::path(
+    get,
+    path = "/v2/models/{name}/versions/{version}",
+    operation_id = "versionMetadata",
+    tag = TAG,
+    params(VersionPath),
+    responses((status = 200, description = "Inputs and outputs", body = ModelMetadata), ModelErrors)
+)]
 async fn version_metadata(
     state: State<ApiState>,
-    Segment((name, version)): Segment<(String, String)>,
+    Segment(VersionPath { name, version }): Segment<VersionPath>,
 ) -> Result<Response, Problem> {
     describe(&state, &name, Some(&version)).await
 }
 
-async fn model_ready(state: State<ApiState>, Segment(name): Segment) -> Result<Response, Problem> {
-    readiness(&state, name, None)
+/// Whether the model is loaded; asking starts the load
+#[utoipa::path(
+    get,
+    path = "/v2/models/{name}/ready",
+    operation_id = "modelReady",
+    tag = TAG,
+    params(ModelPath),
+    responses((status = 200, description = "Loaded", body = ModelReady), (status = 503, description = "Not yet", body = ModelReady, headers(("Retry-After" = u32, description = "Seconds after which to ask again"))), UnknownErrors)
+)]
+async fn model_ready(
+    state: State<ApiState>,
+    Segment(ModelPath { name }): Segment<ModelPath>,
+) -> Result<Response, Problem> {
+    let ready = model::is_loaded(&state, &name, None)?;
+    Ok(readiness(ready, ModelReady { name, ready }))
 }
 
+/// Whether the model is loaded; asking starts the load
+#[utoipa::path(
+    get,
+    path = "/v2/models/{name}/versions/{version}/ready",
+    operation_id = "versionReady",
+    tag = TAG,
+    params(VersionPath),
+    responses((status = 200, description = "Loaded", body = ModelReady), (status = 503, description = "Not yet", body = ModelReady, headers(("Retry-After" = u32, description = "Seconds after which to ask again"))), UnknownErrors)
+)]
 async fn version_ready(
     state: State<ApiState>,
-    Segment((name, version)): Segment<(String, String)>,
+    Segment(VersionPath { name, version }): Segment<VersionPath>,
 ) -> Result<Response, Problem> {
-    readiness(&state, name, Some(&version))
+    let ready = model::is_loaded(&state, &name, Some(&version))?;
+    Ok(readiness(ready, ModelReady { name, ready }))
 }
 
+/// Classify pictures or pixels
+#[utoipa::path(
+    post,
+    path = "/v2/models/{name}/infer",
+    operation_id = "infer",
+    tag = TAG,
+    params(ModelPath, InferHeaders),
+    request_body(content(
+        (Body<'static> = "application/json", examples(("one" = (value = json!({
+            "inputs": [{ "name": "image", "shape": [1], "datatype": "BYTES", "data": [PIXEL] }],
+            "parameters": { "top_k": 3 }
+        }))))),
+        (inline(BinaryRequest) = "application/octet-stream")
+    )),
+    responses(
+        (
+            status = 200,
+            description = "The outputs label, index and score, each [N, top_k]",
+            content(
+                (Inferred<'static> = "application/json"),
+                (inline(BinaryAnswer) = "application/octet-stream")
+            ),
+            headers(
+                ("Inference-Header-Content-Length" = u64, description = "Bytes of JSON, where outputs are binary")
+            )
+        ),
+        NamedErrors
+    )
+)]
 async fn infer(
     state: State<ApiState>,
-    Segment(name): Segment,
+    Segment(ModelPath { name }): Segment<ModelPath>,
     headers: HeaderMap,
     Payload(body): Payload,
 ) -> Result<Response, Problem> {
     classify(&state, (&name, None), &headers, &body).await
 }
 
+/// Classify pictures or pixels
+#[utoipa::path(
+    post,
+    path = "/v2/models/{name}/versions/{version}/infer",
+    operation_id = "versionInfer",
+    tag = TAG,
+    params(VersionPath, InferHeaders),
+    request_body(content(
+        (Body<'static> = "application/json", examples(("one" = (value = json!({
+            "inputs": [{ "name": "image", "shape": [1], "datatype": "BYTES", "data": [PIXEL] }],
+            "parameters": { "top_k": 3 }
+        }))))),
+        (inline(BinaryRequest) = "application/octet-stream")
+    )),
+    responses(
+        (
+            status = 200,
+            description = "The outputs label, index and score, each [N, top_k]",
+            content(
+                (Inferred<'static> = "application/json"),
+                (inline(BinaryAnswer) = "application/octet-stream")
+            ),
+            headers(
+                ("Inference-Header-Content-Length" = u64, description = "Bytes of JSON, where outputs are binary")
+            )
+        ),
+        NamedErrors
+    )
+)]
 async fn version_infer(
     state: State<ApiState>,
-    Segment((name, version)): Segment<(String, String)>,
+    Segment(VersionPath { name, version }): Segment<VersionPath>,
     headers: HeaderMap,
     Payload(body): Payload,
 ) -> Result<Response, Problem> {
@@ -114,13 +243,13 @@ async fn describe(
     Ok(Json(ModelMetadata::of(model.manifest())).into_response())
 }
 
-fn readiness(state: &ApiState, name: String, version: Option<&str>) -> Result<Response, Problem> {
-    if model::is_loaded(state, &name, version)? {
-        return Ok(Json(ModelReady { name, ready: true }).into_response());
+/// 503 until the model is loaded.
+fn readiness(ready: bool, answer: impl Serialize) -> Response {
+    if ready {
+        return Json(answer).into_response();
     }
     let later = [(header::RETRY_AFTER, RETRY_AFTER)];
-    let not_yet = Json(ModelReady { name, ready: false });
-    Ok((StatusCode::SERVICE_UNAVAILABLE, later, not_yet).into_response())
+    (StatusCode::SERVICE_UNAVAILABLE, later, Json(answer)).into_response()
 }
 
 /// One row of outputs a picture, in order; one bad picture fails the request.
@@ -142,8 +271,8 @@ async fn classify(
     let options = Options { top_k, ..Options::default() };
     let predictions = match pictures {
         Pictures::Encoded(pictures) => {
-            let outcomes = inference::many(state, &model, pictures, options).await?;
-            outcomes.into_iter().collect::<Result<_, _>>()?
+            let results = inference::many(state, &model, pictures, options).await?;
+            results.into_iter().collect::<Result<_, _>>()?
         }
         Pictures::Pixels { bytes, n } => {
             inference::pixels(state, &model, bytes, n, options).await?

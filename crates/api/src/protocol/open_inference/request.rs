@@ -6,16 +6,17 @@ use glimpse_classifier::InputSpec;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::binary;
 use super::json_data;
-use crate::base64_text;
-use crate::bounded::Bounded;
-use crate::members::Members;
-use crate::payload;
+use crate::extract::base64;
+use crate::extract::body;
+use crate::extract::bounded::Bounded;
+use crate::extract::strict_object::StrictObject;
+use crate::extract::uint::UInt;
 use crate::problem::Problem;
-use crate::whole::Whole;
 
 /// What the model and the server can take.
 pub(super) struct Expected {
@@ -50,16 +51,16 @@ pub(super) struct Wanted {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
+pub(super) enum Output {
     Label,
     Index,
     Score,
 }
 
 impl Output {
-    pub(crate) const ALL: [Self; 3] = [Self::Label, Self::Index, Self::Score];
+    pub(super) const ALL: [Self; 3] = [Self::Label, Self::Index, Self::Score];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Label => "label",
             Self::Index => "index",
@@ -72,18 +73,18 @@ impl Output {
 #[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object with inputs")]
 #[schema(as = InferenceRequest)]
-pub(crate) struct Request<'a> {
+pub(super) struct Body<'a> {
     /// Comes back with the answer.
     id: Option<String>,
     #[schema(value_type = Option<RequestParameters>)]
-    parameters: Option<Members<RequestParameters>>,
+    parameters: Option<StrictObject<RequestParameters>>,
     /// One tensor.
     #[serde(borrow)]
     #[schema(value_type = Vec<Tensor>)]
-    inputs: Bounded<Members<Tensor<'a>>>,
+    inputs: Bounded<StrictObject<Tensor<'a>>>,
     /// Those that are wanted, each once at most; all of them where the list is absent or empty.
     #[schema(value_type = Option<Vec<RequestedOutput>>)]
-    outputs: Option<Bounded<Members<RequestedOutput>>>,
+    outputs: Option<Bounded<StrictObject<RequestedOutput>>>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -92,7 +93,7 @@ pub(crate) struct Request<'a> {
 struct RequestParameters {
     /// Predictions a picture, at most as many as there are classes; 1 unless given.
     #[schema(value_type = Option<u64>, minimum = 1)]
-    top_k: Option<Whole>,
+    top_k: Option<UInt>,
     /// Whether outputs go behind the JSON unless they say otherwise.
     binary_data_output: Option<bool>,
 }
@@ -107,7 +108,7 @@ struct Tensor<'a> {
     #[serde(borrow)]
     datatype: Cow<'a, str>,
     #[schema(value_type = Option<TensorParameters>)]
-    parameters: Option<Members<TensorParameters>>,
+    parameters: Option<StrictObject<TensorParameters>>,
     #[serde(borrow)]
     #[schema(value_type = Option<Vec<serde_json::Value>>)]
     data: Option<&'a RawValue>,
@@ -129,7 +130,7 @@ struct RequestedOutput {
     /// label, index or score.
     name: String,
     #[schema(value_type = Option<OutputParameters>)]
-    parameters: Option<Members<OutputParameters>>,
+    parameters: Option<StrictObject<OutputParameters>>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -142,6 +143,21 @@ struct OutputParameters {
     classification: Option<IgnoredAny>,
     #[schema(ignore)]
     shared_memory_region: Option<IgnoredAny>,
+}
+
+/// JSON, and binary tensors behind it
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(super) struct BinaryRequest(#[allow(dead_code)] Vec<u8>);
+
+/// The header of a request with binary tensors, for the `OpenAPI` document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code)]
+pub(super) struct InferHeaders {
+    /// Bytes of JSON in a body with binary tensors; 0 where the body is one picture
+    #[param(rename = "Inference-Header-Content-Length")]
+    inference_header_content_length: Option<u64>,
 }
 
 /// Where the values of the input tensor stand.
@@ -162,11 +178,11 @@ pub(super) fn parse(
     if json.is_empty() && header_length.is_some() {
         return raw(behind);
     }
-    let request: Request<'_> = payload::json(json)?;
-    let parameters = request.parameters.map(|Members(given)| given).unwrap_or_default();
-    let top_k = top_k(parameters.top_k.map(|whole| whole.0), expected.classes)?;
+    let request: Body<'_> = body::json(json)?;
+    let parameters = request.parameters.map(|StrictObject(given)| given).unwrap_or_default();
+    let top_k = top_k(parameters.top_k.map(|number| number.0), expected.classes)?;
     let outputs = wanted(request.outputs, parameters.binary_data_output.unwrap_or(false))?;
-    let image = request.inputs.only().map(|Members(tensor)| tensor);
+    let image = request.inputs.exactly_one().map(|StrictObject(tensor)| tensor);
     let image = image.filter(|tensor| tensor.name == "image");
     let image = image.ok_or_else(|| invalid("inputs: expected one tensor named image"))?;
     let n = batch(&image.shape, expected.max_batch)?;
@@ -200,7 +216,7 @@ fn top_k(asked: Option<u64>, classes: usize) -> Result<usize, Problem> {
 
 /// The outputs that are asked for, in that order, or all of them.
 fn wanted(
-    asked: Option<Bounded<Members<RequestedOutput>>>,
+    asked: Option<Bounded<StrictObject<RequestedOutput>>>,
     binary_by_default: bool,
 ) -> Result<Vec<Wanted>, Problem> {
     let all = |output| Wanted { output, binary: binary_by_default };
@@ -210,13 +226,13 @@ fn wanted(
         return Ok(Output::ALL.map(all).to_vec());
     }
     let mut outputs: Vec<Wanted> = Vec::new();
-    for Members(asked) in asked {
+    for StrictObject(asked) in asked {
         let named = Output::ALL.into_iter().find(|output| output.name() == asked.name);
         let output = named.ok_or_else(|| invalid(OUTPUTS))?;
         if outputs.iter().any(|wanted| wanted.output == output) {
             return Err(invalid(OUTPUTS));
         }
-        let parameters = asked.parameters.map(|Members(given)| given).unwrap_or_default();
+        let parameters = asked.parameters.map(|StrictObject(given)| given).unwrap_or_default();
         if parameters.classification.is_some() {
             return Err(invalid(
                 "outputs: classification is not offered; the outputs are ranked, and parameters.top_k says how many",
@@ -248,7 +264,7 @@ fn batch(shape: &[u64], limit: usize) -> Result<usize, Problem> {
 impl<'a> Tensor<'a> {
     /// The tensor's values; those behind the JSON are taken from there.
     fn data(&self, behind: &mut &'a [u8]) -> Result<Data<'a>, Problem> {
-        let parameters = self.parameters.as_ref().map(|Members(given)| given);
+        let parameters = self.parameters.as_ref().map(|StrictObject(given)| given);
         if parameters.is_some_and(|parameters| parameters.shared_memory_region.is_some()) {
             return Err(invalid(SHARED_MEMORY));
         }
@@ -269,7 +285,7 @@ fn encoded(shape: &[u64], data: Data<'_>, n: usize) -> Result<Pictures, Problem>
     let pictures = match data {
         Data::Json(data) => {
             let texts: Vec<Cow<'_, str>> = json_data::flat(data, n)?;
-            texts.iter().map(|text| base64_text::picture(text)).collect::<Result<_, _>>()?
+            texts.iter().map(|text| base64::picture(text)).collect::<Result<_, _>>()?
         }
         Data::Binary(tensor) => {
             let pictures = binary::elements(tensor, n)?;
@@ -303,4 +319,36 @@ fn pixels(shape: &[u64], data: Data<'_>, n: usize, input: InputSpec) -> Result<P
 
 fn invalid(message: &str) -> Problem {
     Problem::InvalidParameter(message.to_owned())
+}
+
+/// What the derived schemas cannot say: a data type goes with a shape; how many tensors there are.
+pub(crate) fn constrain_schemas(schemas: &mut Value) {
+    let data = |description: &str, items: Value| json!({ "type": "array", "minItems": 1, "description": description, "items": items });
+    let tensor = |datatype: &str, dimensions: usize, data: Value| {
+        json!({
+            "type": "object",
+            "required": ["name", "shape", "datatype", "data"],
+            "properties": {
+                "name": { "const": "image" },
+                "datatype": { "const": datatype },
+                "parameters": json!({ "$ref": "#/components/schemas/InferenceInputParameters" }),
+                "shape": { "type": "array", "minItems": dimensions, "maxItems": dimensions,
+                           "items": { "type": "integer", "minimum": 1 } },
+                "data": data
+            }
+        })
+    };
+    schemas["InferenceInput"] = json!({
+        "description": "The tensor `image`. In a request with binary tensors, `parameters.binary_data_size` stands for `data`",
+        "oneOf": [
+            tensor("BYTES", 1, data("Encoded pictures", json!({ "$ref": "#/components/schemas/Base64Picture" }))),
+            tensor("UINT8", 4, data("RGB at the model's input size, `[N, H, W, 3]`, flat or nested", json!({})))
+        ]
+    });
+    let names = Output::ALL.map(Output::name);
+    schemas["InferenceRequestedOutput"]["properties"]["name"]["enum"] = json!(names);
+    let request = &mut schemas["InferenceRequest"]["properties"];
+    request["inputs"]["minItems"] = json!(1);
+    request["inputs"]["maxItems"] = json!(1);
+    request["outputs"]["maxItems"] = json!(3);
 }

@@ -17,7 +17,7 @@ pub(super) enum Format {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = TensorFlowAnswer)]
-pub(crate) enum Predicted {
+pub(super) enum Predicted {
     Rows { predictions: Vec<Row> },
     Columns { outputs: Columns },
 }
@@ -25,7 +25,7 @@ pub(crate) enum Predicted {
 /// The best label of one picture, and the best five.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TensorFlowAnswerRow)]
-pub(crate) struct Row {
+pub(super) struct Row {
     #[serde(flatten)]
     top: Ranked,
     predictions: Vec<Ranked>,
@@ -34,7 +34,7 @@ pub(crate) struct Row {
 /// The same, a list an output.
 #[derive(Serialize, Default, ToSchema)]
 #[schema(as = TensorFlowAnswerColumns)]
-pub(crate) struct Columns {
+pub(super) struct Columns {
     label: Vec<String>,
     index: Vec<usize>,
     score: Vec<f32>,
@@ -62,7 +62,7 @@ impl Predicted {
 /// `GetModelStatusResponse`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TensorFlowStatus)]
-pub(crate) struct Status {
+pub(super) struct Status {
     #[schema(value_type = Vec<VersionStatus>)]
     model_version_status: [VersionStatus; 1],
 }
@@ -93,7 +93,7 @@ impl Status {
 /// `GetModelMetadataResponse`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TensorFlowMetadata)]
-pub(crate) struct Metadata {
+pub(super) struct Metadata {
     model_spec: ModelSpec,
     metadata: SignatureDefs,
 }

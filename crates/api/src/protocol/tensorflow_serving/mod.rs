@@ -6,25 +6,31 @@
 mod answer;
 mod request;
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use axum::{Json, Router};
-use glimpse_classifier::Options;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{MethodRouter, any, get, post};
+use axum::{Extension, Json, Router};
+use glimpse_classifier::{Classifier, Options};
 use tower::ServiceExt as _;
 
-use super::model;
-use crate::base64_text;
+use super::model::{self, ModelPath, VersionPath};
+use crate::extract::base64;
+use crate::extract::body::{self, Payload};
+use crate::extract::segment::Segment;
 use crate::inference;
-use crate::other_method;
-use crate::payload::{self, Payload};
+use crate::openapi::{ModelErrors, NamedErrors, PIXEL};
 use crate::problem::Problem;
-use crate::segment::Segment;
 use crate::state::ApiState;
+use crate::{not_found, other_method};
 
-use answer::Format;
-pub(crate) use answer::{Metadata, Predicted, Status};
-pub(crate) use request::Request;
+use answer::{Format, Metadata, Predicted, Status};
+use request::Body;
+pub(crate) use request::constrain_schemas;
+
+/// In the `OpenAPI` document.
+const TAG: &str = "TensorFlow Serving";
 
 pub(crate) fn routes() -> Router<ApiState> {
     Router::new()
@@ -32,90 +38,196 @@ pub(crate) fn routes() -> Router<ApiState> {
         .route("/v1/models/{name}/versions/{call}", any(version_status_or_predict))
         .route("/v1/models/{name}/metadata", get(metadata))
         .route("/v1/models/{name}/versions/{version}/metadata", get(version_metadata))
+        // Whatever else lies here is refused in the form of this protocol.
+        .route("/v1", any(not_found))
+        .route("/v1/", any(not_found))
+        .route("/v1/{*rest}", any(not_found))
 }
 
 /// `{name}` and `{name}:predict` are one segment to axum, but two resources with methods of their own.
 async fn status_or_predict(
     State(state): State<ApiState>,
     Segment(call): Segment,
-    request: axum::extract::Request,
+    request: Request,
 ) -> Result<Response, Problem> {
     let (name, verb) = split(&call);
-    by_verb(state, Asked { name: name.to_owned(), version: None }, verb, request).await
+    let methods = by_verb(verb, get(status), post(predict))?;
+    Ok(call_with(ModelPath { name: name.to_owned() }, methods, state, request).await)
 }
 
 async fn version_status_or_predict(
     State(state): State<ApiState>,
     Segment((name, call)): Segment<(String, String)>,
-    request: axum::extract::Request,
+    request: Request,
 ) -> Result<Response, Problem> {
     let (version, verb) = split(&call);
-    by_verb(state, Asked { name, version: Some(version.to_owned()) }, verb, request).await
-}
-
-/// The model that a path names.
-#[derive(Clone)]
-struct Asked {
-    name: String,
-    version: Option<String>,
+    let methods = by_verb(verb, get(version_status), post(version_predict))?;
+    Ok(call_with(VersionPath { name, version: version.to_owned() }, methods, state, request).await)
 }
 
 fn split(call: &str) -> (&str, Option<&str>) {
     call.split_once(':').map_or((call, None), |(name, verb)| (name, Some(verb)))
 }
 
-async fn by_verb(
-    state: ApiState,
-    asked: Asked,
+/// A path's segment cannot have a suffix after a capture yet (axum pull request 3702 adds that).
+fn by_verb(
     verb: Option<&str>,
-    request: axum::extract::Request,
-) -> Result<Response, Problem> {
-    let methods = match verb {
-        None => get(async move |State(state): State<ApiState>| status(&state, &asked).await),
-        Some("predict") => {
-            post(async move |State(state): State<ApiState>, Payload(body): Payload| {
-                predict(&state, &asked, &body).await
-            })
-        }
-        Some(_) => return Err(Problem::NotFound),
-    };
-    let answered = methods.fallback(other_method).with_state(state).oneshot(request).await;
-    Ok(answered.unwrap_or_else(|never| match never {}))
+    status: MethodRouter<ApiState>,
+    predict: MethodRouter<ApiState>,
+) -> Result<MethodRouter<ApiState>, Problem> {
+    match verb {
+        None => Ok(status),
+        Some("predict") => Ok(predict),
+        Some(_) => Err(Problem::NotFound),
+    }
 }
 
-async fn status(state: &ApiState, asked: &Asked) -> Result<Json<Status>, Problem> {
-    let model = model::named(state, &asked.name, asked.version.as_deref()).await?;
+/// Call the handler for the request's method; it finds what the path names as an extension.
+async fn call_with(
+    path: impl Clone + Send + Sync + 'static,
+    methods: MethodRouter<ApiState>,
+    state: ApiState,
+    mut request: Request,
+) -> Response {
+    request.extensions_mut().insert(path);
+    let answered = methods.fallback(other_method).with_state(state).oneshot(request).await;
+    answered.unwrap_or_else(|never| match never {})
+}
+
+/// The model's status, loading it where it is not loaded yet
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}",
+    operation_id = "tensorflowServingStatus",
+    tag = TAG,
+    params(ModelPath),
+    responses((status = 200, description = "Available", body = Status), ModelErrors)
+)]
+async fn status(
+    State(state): State<ApiState>,
+    Extension(path): Extension<ModelPath>,
+) -> Result<Json<Status>, Problem> {
+    let model = model::named(&state, &path.name, None).await?;
     Ok(Json(Status::available(&model.manifest().version)))
 }
 
+/// The model's status, loading it where it is not loaded yet
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}/versions/{version}",
+    operation_id = "tensorflowServingVersionStatus",
+    tag = TAG,
+    params(VersionPath),
+    responses((status = 200, description = "Available", body = Status), ModelErrors)
+)]
+async fn version_status(
+    State(state): State<ApiState>,
+    Extension(path): Extension<VersionPath>,
+) -> Result<Json<Status>, Problem> {
+    let model = model::named(&state, &path.name, Some(&path.version)).await?;
+    Ok(Json(Status::available(&model.manifest().version)))
+}
+
+/// The model's signature
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}/metadata",
+    operation_id = "tensorflowServingMetadata",
+    tag = TAG,
+    params(ModelPath),
+    responses((status = 200, description = "The signature", body = Metadata), ModelErrors)
+)]
 async fn metadata(
     State(state): State<ApiState>,
-    Segment(name): Segment,
+    Segment(path): Segment<ModelPath>,
 ) -> Result<Json<Metadata>, Problem> {
-    let model = model::named(&state, &name, None).await?;
+    let model = model::named(&state, &path.name, None).await?;
     Ok(Json(Metadata::of(model.manifest())))
 }
 
+/// The model's signature
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}/versions/{version}/metadata",
+    operation_id = "tensorflowServingVersionMetadata",
+    tag = TAG,
+    params(VersionPath),
+    responses((status = 200, description = "The signature", body = Metadata), ModelErrors)
+)]
 async fn version_metadata(
     State(state): State<ApiState>,
-    Segment((name, version)): Segment<(String, String)>,
+    Segment(path): Segment<VersionPath>,
 ) -> Result<Json<Metadata>, Problem> {
-    let model = model::named(&state, &name, Some(&version)).await?;
+    let model = model::named(&state, &path.name, Some(&path.version)).await?;
     Ok(Json(Metadata::of(model.manifest())))
+}
+
+/// Classify pictures in row or column format
+#[utoipa::path(
+    post,
+    path = "/v1/models/{name}:predict",
+    operation_id = "tensorflowServingPredict",
+    tag = TAG,
+    params(ModelPath),
+    request_body(content((
+        Body<'static> = "application/json",
+        examples(
+            ("rows" = (value = json!({ "instances": [{ "b64": PIXEL }] }))),
+            ("named" = (value = json!({ "instances": [{ "image": { "b64": PIXEL } }] }))),
+            ("column" = (value = json!({ "inputs": { "image": [{ "b64": PIXEL }] } })))
+        )
+    ))),
+    responses((status = 200, description = "One prediction a picture", body = Predicted), NamedErrors)
+)]
+async fn predict(
+    State(state): State<ApiState>,
+    Extension(path): Extension<ModelPath>,
+    Payload(body): Payload,
+) -> Result<Json<Predicted>, Problem> {
+    let model = model::named(&state, &path.name, None).await?;
+    classify(&state, &model, &body).await
+}
+
+/// Classify pictures in row or column format
+#[utoipa::path(
+    post,
+    path = "/v1/models/{name}/versions/{version}:predict",
+    operation_id = "tensorflowServingVersionPredict",
+    tag = TAG,
+    params(VersionPath),
+    request_body(content((
+        Body<'static> = "application/json",
+        examples(
+            ("rows" = (value = json!({ "instances": [{ "b64": PIXEL }] }))),
+            ("named" = (value = json!({ "instances": [{ "image": { "b64": PIXEL } }] }))),
+            ("column" = (value = json!({ "inputs": { "image": [{ "b64": PIXEL }] } })))
+        )
+    ))),
+    responses((status = 200, description = "One prediction a picture", body = Predicted), NamedErrors)
+)]
+async fn version_predict(
+    State(state): State<ApiState>,
+    Extension(path): Extension<VersionPath>,
+    Payload(body): Payload,
+) -> Result<Json<Predicted>, Problem> {
+    let model = model::named(&state, &path.name, Some(&path.version)).await?;
+    classify(&state, &model, &body).await
 }
 
 /// One prediction a picture, in order; one bad picture fails the request, as it does there.
-async fn predict(state: &ApiState, asked: &Asked, body: &[u8]) -> Result<Response, Problem> {
-    let model = model::named(state, &asked.name, asked.version.as_deref()).await?;
-    let request: Request<'_> = payload::json(body)?;
+async fn classify(
+    state: &ApiState,
+    model: &Arc<Classifier>,
+    body: &[u8],
+) -> Result<Json<Predicted>, Problem> {
+    let request: Body<'_> = body::json(body)?;
     let (format, texts) = request.pictures(state.config.max_batch)?;
-    let pictures = texts.iter().map(|text| base64_text::picture(text));
+    let pictures = texts.iter().map(|text| base64::picture(text));
     let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
-    let outcomes = inference::many(state, &model, pictures, Options::default()).await?;
-    let predictions = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let results = inference::many(state, model, pictures, Options::default()).await?;
+    let predictions = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(Json(match format {
         Format::Rows => Predicted::rows(predictions),
         Format::Columns => Predicted::columns(predictions),
-    })
-    .into_response())
+    }))
 }

@@ -6,23 +6,24 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::answer::Format;
-use crate::base64_text::Text;
-use crate::bounded::Bounded;
-use crate::members::Members;
+use crate::extract::base64::Text;
+use crate::extract::bounded::Bounded;
+use crate::extract::strict_object::StrictObject;
 use crate::problem::Problem;
 
 /// The body of a prediction.
 #[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object with instances or inputs")]
 #[schema(as = TensorFlowRequest)]
-pub(crate) struct Request<'a> {
+pub(super) struct Body<'a> {
     /// The rows.
     #[serde(borrow)]
     #[schema(value_type = Option<Vec<Row>>)]
-    instances: Option<Bounded<Members<Row<'a>>>>,
+    instances: Option<Bounded<StrictObject<Row<'a>>>>,
     #[serde(borrow)]
     #[schema(value_type = Option<Vec<Base64>>)]
     inputs: Option<Column<'a>>,
@@ -41,7 +42,7 @@ struct Row<'a> {
     b64: Option<Text<'a>>,
     #[serde(borrow, alias = "image_bytes")]
     #[schema(value_type = Option<Base64>)]
-    image: Option<Members<Base64<'a>>>,
+    image: Option<StrictObject<Base64<'a>>>,
 }
 
 /// Bytes in JSON, as TensorFlow writes them.
@@ -54,19 +55,19 @@ struct Base64<'a> {
 }
 
 /// `[{"b64": …}, …]` or, by the input's name, `{"image": [{"b64": …}, …]}`.
-struct Column<'a>(Bounded<Members<Base64<'a>>>);
+struct Column<'a>(Bounded<StrictObject<Base64<'a>>>);
 
-impl<'a> Request<'a> {
+impl<'a> Body<'a> {
     /// The base64 of one picture at least and `limit` at most.
     pub(super) fn pictures(self, limit: usize) -> Result<(Format, Vec<Cow<'a, str>>), Problem> {
         match (self.instances, self.inputs) {
             (Some(rows), None) => {
-                let texts = rows.batch(limit)?.into_iter().map(|Members(row)| row.text());
+                let texts = rows.batch(limit)?.into_iter().map(|StrictObject(row)| row.text());
                 Ok((Format::Rows, texts.collect::<Result<_, _>>()?))
             }
             (None, Some(Column(pictures))) => {
                 let texts =
-                    pictures.batch(limit)?.into_iter().map(|Members(picture)| picture.b64.0);
+                    pictures.batch(limit)?.into_iter().map(|StrictObject(picture)| picture.b64.0);
                 Ok((Format::Columns, texts.collect()))
             }
             _ => Err(invalid("send instances, a list of rows, or inputs, a list as the column")),
@@ -78,7 +79,7 @@ impl<'a> Row<'a> {
     fn text(self) -> Result<Cow<'a, str>, Problem> {
         match (self.b64, self.image) {
             (Some(text), None) => Ok(text.0),
-            (None, Some(Members(picture))) => Ok(picture.b64.0),
+            (None, Some(StrictObject(picture))) => Ok(picture.b64.0),
             _ => Err(invalid(r#"each instance is {"b64": …} or {"image": {"b64": …}}"#)),
         }
     }
@@ -121,13 +122,43 @@ impl<'de> Visitor<'de> for ColumnVisitor {
     }
 }
 
+/// What the derived schemas cannot say: rows and columns exclude each other, and each has two forms.
+pub(crate) fn constrain_schemas(schemas: &mut Value) {
+    let picture = json!({ "$ref": "#/components/schemas/TensorFlowBytes" });
+    let column = json!({ "type": "array", "minItems": 1, "items": picture });
+    let named = |name: &str| {
+        json!({ "type": "object", "additionalProperties": false, "required": [name],
+                "properties": { name: column } })
+    };
+    let request = &mut schemas["TensorFlowRequest"];
+    request["oneOf"] = json!([
+        { "required": ["instances"], "properties": { "instances": { "type": "array" } } },
+        { "required": ["inputs"], "properties": { "inputs": { "type": ["array", "object"] } } }
+    ]);
+    request["properties"]["instances"]["minItems"] = json!(1);
+    request["properties"]["inputs"] = json!({
+        "description": "The column",
+        "oneOf": [column, named("image"), named("image_bytes"), { "type": "null" }]
+    });
+    schemas["TensorFlowRow"] = json!({
+        "description": "One picture, by itself or by the input's name",
+        "oneOf": [
+            picture,
+            { "type": "object", "additionalProperties": false, "required": ["image"],
+              "properties": { "image": picture } },
+            { "type": "object", "additionalProperties": false, "required": ["image_bytes"],
+              "properties": { "image_bytes": picture } }
+        ]
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn pictures(json: &str) -> Result<Vec<String>, Problem> {
-        let request: Request<'_> = crate::payload::json(json.as_bytes())?;
-        Ok(request.pictures(2)?.1.into_iter().map(Cow::into_owned).collect())
+        let body: Body<'_> = crate::extract::body::json(json.as_bytes())?;
+        Ok(body.pictures(2)?.1.into_iter().map(Cow::into_owned).collect())
     }
 
     #[test]

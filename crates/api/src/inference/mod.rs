@@ -1,5 +1,7 @@
 //! The one way from pictures to predictions that all protocols share.
 
+mod batching;
+
 use std::sync::Arc;
 
 use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction};
@@ -8,8 +10,8 @@ use glimpse_telemetry::measure;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
-/// What one picture came to.
-pub(crate) type Outcome = Result<Prediction, Problem>;
+pub(crate) use batching::Batcher;
+pub use batching::Batching;
 
 /// The loaded model, waiting for it on a cold start. The store logs why a load failed.
 ///
@@ -24,21 +26,19 @@ pub(crate) async fn one(
     model: &Arc<Classifier>,
     picture: Vec<u8>,
     options: Options,
-) -> Outcome {
-    let outcome: Outcome = match &state.batcher {
-        None => {
-            on_a_core(state, model, move |model| Ok(model.classify(&picture, &options)?)).await?
-        }
+) -> Result<Prediction, Problem> {
+    let result = match &state.batcher {
+        None => on_a_core(state, model, move |model| model.classify(&picture, &options)).await?,
         Some(batcher) => {
             model.check(&options)?;
             let prepared = on_a_core(state, model, move |model| model.prepare(&picture)).await??;
-            Ok(batcher.classify(model, prepared, options).await??)
+            batcher.classify(model, prepared, options).await?
         }
     };
-    outcome.inspect(measured)
+    recorded(result)
 }
 
-/// Classify encoded pictures together: one outcome each, in order.
+/// Classify encoded pictures together: one result each, in order.
 ///
 /// Fails as a whole where the model cannot do what the options ask for.
 pub(crate) async fn many(
@@ -46,15 +46,11 @@ pub(crate) async fn many(
     model: &Arc<Classifier>,
     pictures: Vec<Vec<u8>>,
     options: Options,
-) -> Result<Vec<Outcome>, Problem> {
+) -> Result<Vec<Result<Prediction, Problem>>, Problem> {
     model.check(&options)?;
-    let own = |result: Result<Prediction, ClassifyError>| result.map_err(Problem::from);
-    let outcomes: Vec<Outcome> = on_a_core(state, model, move |model| {
-        model.classify_batch(&pictures, &options).into_iter().map(own).collect()
-    })
-    .await?;
-    outcomes.iter().flatten().for_each(measured);
-    Ok(outcomes)
+    let results =
+        on_a_core(state, model, move |model| model.classify_batch(&pictures, &options)).await?;
+    Ok(results.into_iter().map(recorded).collect())
 }
 
 /// Classify `n` pictures that are at the input size already.
@@ -65,15 +61,25 @@ pub(crate) async fn pixels(
     n: usize,
     options: Options,
 ) -> Result<Vec<Prediction>, Problem> {
-    let predictions: Result<Vec<Prediction>, Problem> =
-        on_a_core(state, model, move |model| Ok(model.classify_pixels(&pixels, n, &options)?))
-            .await?;
-    predictions.inspect(|predictions| predictions.iter().for_each(measured))
+    let work = move |model: &Classifier| model.classify_pixels(&pixels, n, &options);
+    let results = on_a_core(state, model, work).await?.inspect_err(log_failure)?;
+    results.into_iter().map(|prediction| recorded(Ok(prediction))).collect()
 }
 
-fn measured(prediction: &Prediction) {
+/// Count the stages of a prediction; log why there is none where that is not the caller's fault.
+fn recorded(result: Result<Prediction, ClassifyError>) -> Result<Prediction, Problem> {
+    let prediction = result.inspect_err(log_failure)?;
     let timing = &prediction.timing;
     measure::prediction(timing.decode, timing.preprocess, timing.infer);
+    Ok(prediction)
+}
+
+/// The caller is told nothing of it; the reason is for whoever runs the service.
+fn log_failure(error: &ClassifyError) {
+    if error.is_internal() {
+        let source = std::error::Error::source(error);
+        tracing::error!(%error, ?source, "inference failed");
+    }
 }
 
 /// Wait for a core, then work on a thread that may block.
@@ -82,7 +88,7 @@ async fn on_a_core<T: Send + 'static>(
     model: &Arc<Classifier>,
     work: impl FnOnce(&Classifier) -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    if state.alone {
+    if state.inline {
         return Ok(work(model));
     }
     let core = state.cores.clone().acquire_owned().await.map_err(|_| Problem::Internal)?;

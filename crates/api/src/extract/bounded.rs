@@ -31,7 +31,7 @@ impl<T> Bounded<T> {
     }
 
     /// The element, if there is exactly one.
-    pub(crate) fn only(mut self) -> Option<T> {
+    pub(crate) fn exactly_one(mut self) -> Option<T> {
         if self.count == 1 { self.kept.pop() } else { None }
     }
 }
@@ -90,9 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn one_is_one() {
-        assert_eq!(list("[7]").only(), Some(7));
-        assert_eq!(list("[]").only(), None);
-        assert_eq!(list("[7, 8]").only(), None);
+    fn exactly_one_refuses_none_and_two() {
+        assert_eq!(list("[7]").exactly_one(), Some(7));
+        assert_eq!(list("[]").exactly_one(), None);
+        assert_eq!(list("[7, 8]").exactly_one(), None);
     }
 }

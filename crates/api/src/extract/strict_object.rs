@@ -1,4 +1,4 @@
-//! A JSON object and nothing else: derived code would take a list of its members' values too.
+//! Accepts only JSON objects; serde's derive also accepts arrays.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// What an object's members make.
+/// A `T` that was written as an object.
 #[derive(Debug)]
-pub(crate) struct Members<T>(pub(crate) T);
+pub(crate) struct StrictObject<T>(pub(crate) T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for StrictObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Object(PhantomData))
     }
@@ -19,14 +19,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
 struct Object<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-    type Value = Members<T>;
+    type Value = StrictObject<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Members<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(members)).map(Members)
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<StrictObject<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(StrictObject)
     }
 }
 
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn an_object_is_read_and_a_list_refused() {
-        let read = serde_json::from_str::<Members<Text<'_>>>;
+        let read = serde_json::from_str::<StrictObject<Text<'_>>>;
         assert_eq!(read(r#"{"text": "borrowed"}"#).unwrap().0.text, "borrowed");
         assert!(read(r#"["borrowed"]"#).is_err());
         assert!(read(r#""borrowed""#).is_err());

@@ -1,4 +1,4 @@
-//! `GET /results/{id}`: what an upload was classified as, once it was.
+//! `GET /results/{id}`: the result of an upload.
 
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::id::UploadId;
 use crate::config::UploadsConfig;
+use crate::extract::segment::Segment;
+use crate::openapi::ResultProblems;
 use crate::problem::Problem;
-use crate::segment::Segment;
 use crate::state::ApiState;
-use crate::uploads::UploadId;
 
 /// Seconds after which to look again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
@@ -33,18 +34,37 @@ pub(crate) struct Pending {
     status: &'static str,
 }
 
-/// The handler: 200 with the result, or 202 while there may come to be one.
+/// What an upload was classified as
 ///
-/// An id says when it was given. Once its address has expired, only an upload that is there can
+/// 200 with the result, or 202 while one may still be written.
+///
+/// An id says when it was made. Once its address has expired, only an upload that has arrived can
 /// still get a result; a queue may be long.
-pub(crate) async fn handle(
+#[utoipa::path(
+    get,
+    path = "/results/{id}",
+    operation_id = "result",
+    tag = super::TAG,
+    params(("id" = String, Path, description = "As `POST /uploads` gave it")),
+    responses(
+        (
+            status = 200,
+            description = "The result, as it was written beside the uploads",
+            body = Object,
+            content_type = "application/json"
+        ),
+        (status = 202, description = "Not there yet", body = Pending),
+        ResultProblems
+    )
+)]
+pub(super) async fn result(
     State(state): State<ApiState>,
     Segment(id): Segment,
 ) -> Result<Response, Problem> {
     let uploads = state.config.uploads.as_ref().ok_or(Problem::NoUploads)?;
     let id: UploadId = id.parse().map_err(|_| Problem::NotFound)?;
     let objects = &state.objects;
-    if let Some(result) = result(objects, uploads, id).await? {
+    if let Some(result) = read(objects, uploads, id).await? {
         return Ok(([(header::CONTENT_TYPE, "application/json")], result).into_response());
     }
     let age = id.age().ok_or(Problem::NotFound)?;
@@ -56,7 +76,7 @@ pub(crate) async fn handle(
     Ok((StatusCode::ACCEPTED, retry, Json(pending)).into_response())
 }
 
-async fn result(
+async fn read(
     objects: &Objects,
     uploads: &UploadsConfig,
     id: UploadId,

@@ -1,7 +1,7 @@
 //! Pictures of different requests in one run of the session.
 //!
 //! Whether that pays depends on the model and the processor: small models gain most, and a window
-//! makes every request wait. So it is off unless a server asks for it.
+//! delays every request. It is off unless a server asks for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,11 @@ pub struct Batching {
     pub window: Duration,
 }
 
-type Outcome = Result<Prediction, ClassifyError>;
-
 struct Job {
     model: Arc<Classifier>,
     picture: Prepared,
     options: Options,
-    answer: oneshot::Sender<Outcome>,
+    answer: oneshot::Sender<Result<Prediction, ClassifyError>>,
 }
 
 /// Gathers pictures and runs them; cloning shares it.
@@ -49,11 +47,11 @@ impl Batcher {
         model: &Arc<Classifier>,
         picture: Prepared,
         options: Options,
-    ) -> Result<Outcome, Problem> {
-        let (answer, outcome) = oneshot::channel();
+    ) -> Result<Result<Prediction, ClassifyError>, Problem> {
+        let (answer, result) = oneshot::channel();
         let job = Job { model: model.clone(), picture, options, answer };
         self.0.send(job).await.map_err(|_| Problem::Internal)?;
-        outcome.await.map_err(|_| Problem::Internal)
+        result.await.map_err(|_| Problem::Internal)
     }
 }
 
@@ -85,10 +83,10 @@ fn run(mut batch: Vec<Job>) {
         let (same, others): (Vec<Job>, Vec<Job>) = batch.into_iter().partition(is_for_it);
         batch = others;
         let pictures: Vec<_> = same.iter().map(|job| (&job.picture, &job.options)).collect();
-        let outcomes = model.classify_prepared(&pictures);
-        for (job, outcome) in same.into_iter().zip(outcomes) {
+        let results = model.classify_prepared(&pictures);
+        for (job, result) in same.into_iter().zip(results) {
             // Nobody waits for it when the request gave up meanwhile.
-            let _ = job.answer.send(outcome);
+            let _ = job.answer.send(result);
         }
     }
 }

@@ -1,17 +1,18 @@
-//! Errors as RFC 9457 problem details: the one place that knows which status an error gets.
+//! Every error that a caller can be told: the one place that knows which status an error gets.
+//!
+//! A handler returns a [`Problem`]; the router of its protocol renders it ([`form`]).
+
+mod form;
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use glimpse_classifier::ClassifyError;
-use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
-use utoipa::ToSchema;
+use http::{HeaderValue, StatusCode};
 
-use crate::telemetry::RequestId;
+pub(crate) use form::{Code, Details, ErrorMessage, as_error_message, as_problem_details};
 
-/// Seconds after which a client may try again when the model was unavailable.
+/// Seconds after which a client may try again when something is unavailable.
 pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// Everything a caller can be told went wrong; `Display` is the `detail`.
@@ -43,9 +44,9 @@ pub enum Problem {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The picture is too large to be decoded.
+    /// The picture cannot be decoded, or the model cannot do what the options ask for.
     #[error(transparent)]
-    ImageTooLarge(ClassifyError),
+    Refused(ClassifyError),
     /// Too many pictures.
     #[error("the batch has {count} images; the limit is {limit} (GLIMPSE_MAX_BATCH)")]
     BatchTooLarge {
@@ -60,12 +61,6 @@ pub enum Problem {
     /// The body is compressed.
     #[error("the content encoding is {0}; send the body uncompressed")]
     UnsupportedEncoding(String),
-    /// The picture's format is not decoded.
-    #[error(transparent)]
-    UnsupportedImageFormat(ClassifyError),
-    /// The picture is broken.
-    #[error(transparent)]
-    CorruptImage(ClassifyError),
     /// No such route or model.
     #[error("there is nothing here; GET /openapi.json lists what there is")]
     NotFound,
@@ -115,47 +110,6 @@ pub enum Problem {
     Internal,
 }
 
-/// The JSON form of a problem.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct Details {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    /// Stable, for programs.
-    code: &'static str,
-    /// For people: what was wrong, what was expected, what to do.
-    detail: String,
-    /// Quote it when the error is the service's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
-}
-
-/// How an error is written: each protocol has its own form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ErrorForm {
-    /// RFC 9457.
-    Details,
-    /// `{"error": "…"}`, as TensorFlow Serving and the Open Inference Protocol have it.
-    Message,
-}
-
-impl ErrorForm {
-    /// The form of the protocol that `path` belongs to.
-    pub(crate) fn of(path: &str) -> Self {
-        let under =
-            |root| path.strip_prefix(root).is_some_and(|r| r.is_empty() || r.starts_with('/'));
-        if under("/v1") || under("/v2") { Self::Message } else { Self::Details }
-    }
-}
-
-/// The JSON form of an error in those protocols.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Error)]
-pub(crate) struct ErrorMessage {
-    error: String,
-}
-
 impl Problem {
     /// Status, stable code and title.
     fn row(&self) -> (StatusCode, &'static str, &'static str) {
@@ -169,17 +123,13 @@ impl Problem {
             Self::PayloadTooLarge { .. } | Self::ObjectTooLarge { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
             }
-            Self::ImageTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "image_too_large", "Image too large"),
             Self::BatchTooLarge { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "batch_too_large", "Batch too large")
             }
             Self::UnsupportedMediaType(_) | Self::UnsupportedEncoding(_) => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
             }
-            Self::UnsupportedImageFormat(_) => {
-                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_image_format", "Unsupported image format")
-            }
-            Self::CorruptImage(_) => (S::UNPROCESSABLE_ENTITY, "corrupt_image", "Corrupt image"),
+            Self::Refused(error) => refused(error),
             Self::NotFound | Self::NoUploads | Self::UnknownModel { .. } => {
                 (S::NOT_FOUND, "not_found", "Not found")
             }
@@ -200,48 +150,21 @@ impl Problem {
         }
     }
 
+    fn status(&self) -> StatusCode {
+        self.row().0
+    }
+
     /// The stable code, for logs and records.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.row().1
     }
-
-    /// The problem as one element of a batch.
-    pub(crate) fn details(&self) -> Details {
-        let (status, code, title) = self.row();
-        let (r#type, status) = ("about:blank", status.as_u16());
-        Details { r#type, title, status, code, detail: self.to_string(), request_id: None }
-    }
-
-    fn details_of(&self, request: &RequestId) -> impl IntoResponse + use<> {
-        let mut details = self.details();
-        if self.row().0.is_server_error() {
-            details.request_id = Some(request.to_string());
-        }
-        let media_type = HeaderValue::from_static("application/problem+json");
-        ([(header::CONTENT_TYPE, media_type)], Json(details))
-    }
-
-    /// The whole response, which names the request where that helps to find it in the log.
-    pub(crate) fn respond(&self, request: &RequestId, form: ErrorForm) -> Response {
-        let (status, ..) = self.row();
-        let mut response = match form {
-            ErrorForm::Details => self.details_of(request).into_response(),
-            ErrorForm::Message => Json(ErrorMessage { error: self.to_string() }).into_response(),
-        };
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
-        response
-    }
 }
 
-/// A handler's problem travels to [`crate::telemetry::observe`], which knows the request id.
+/// The status alone, and the problem in the extensions: the router of the protocol knows the form.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.row().0.into_response();
+        let mut response = self.status().into_response();
         response.extensions_mut().insert(Arc::new(self));
         response
     }
@@ -249,21 +172,28 @@ impl IntoResponse for Problem {
 
 impl From<ClassifyError> for Problem {
     fn from(error: ClassifyError) -> Self {
-        use ClassifyError as E;
-        match error {
-            E::UnsupportedFormat | E::FormatNotAccepted { .. } | E::UnsupportedVariant { .. } => {
-                Self::UnsupportedImageFormat(error)
-            }
-            E::ImageTooLarge { .. } | E::TooMuchMemory { .. } => Self::ImageTooLarge(error),
-            E::Corrupt { .. } => Self::CorruptImage(error),
-            E::InvalidPixels { .. }
-            | E::NoClassMaps
-            | E::NoEmbedding
-            | E::NotAmongTheBest { .. } => Self::InvalidParameter(error.to_string()),
-            E::Overlay(_) | E::Inference(_) | E::NotFinite | E::OutputShape { .. } => {
-                tracing::error!(error = %error, source = ?std::error::Error::source(&error), "inference failed");
-                Self::Internal
-            }
-        }
+        if error.is_internal() { Self::Internal } else { Self::Refused(error) }
     }
+}
+
+/// Status, code and title of what the classifier refuses.
+fn refused(error: &ClassifyError) -> (StatusCode, &'static str, &'static str) {
+    use ClassifyError as E;
+    use StatusCode as S;
+    let (status, title) = match error {
+        E::UnsupportedFormat | E::FormatNotAccepted { .. } | E::UnsupportedVariant { .. } => {
+            (S::UNSUPPORTED_MEDIA_TYPE, "Unsupported image format")
+        }
+        E::ImageTooLarge { .. } | E::TooMuchMemory { .. } => {
+            (S::PAYLOAD_TOO_LARGE, "Image too large")
+        }
+        E::Corrupt { .. } => (S::UNPROCESSABLE_ENTITY, "Corrupt image"),
+        E::InvalidPixels { .. } | E::NoClassMaps | E::NoEmbedding | E::NotAmongTheBest { .. } => {
+            (S::BAD_REQUEST, "Invalid parameter")
+        }
+        E::Overlay(_) | E::Inference(_) | E::NotFinite | E::OutputShape { .. } => {
+            (S::INTERNAL_SERVER_ERROR, "Internal error")
+        }
+    };
+    (status, error.code(), title)
 }

@@ -1,0 +1,80 @@
+//! `GET /healthz` and `GET /model`.
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use glimpse_classifier::{Classifier, Manifest};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::inference;
+use crate::openapi::DescriptionProblems;
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+/// In the `OpenAPI` document.
+const TAG: &str = "service";
+
+pub(crate) fn routes() -> Router<ApiState> {
+    Router::new().route("/healthz", get(healthz)).route("/model", get(describe))
+}
+
+/// The process answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    status: &'static str,
+}
+
+impl Health {
+    pub(crate) const OK: Self = Self { status: "ok" };
+}
+
+/// `bundle.json`, and what the model can do besides labels.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Model)]
+struct Description {
+    #[serde(flatten)]
+    manifest: Manifest,
+    /// Whether `explain` may be asked for.
+    explains: bool,
+    /// Length of the vector that `embedding` gives; null where it may not be asked for.
+    embedding_dimension: Option<usize>,
+}
+
+impl Description {
+    fn of(model: &Classifier) -> Self {
+        Self {
+            manifest: model.manifest().clone(),
+            explains: model.explains(),
+            embedding_dimension: model.embedding_dimension(),
+        }
+    }
+}
+
+/// The process answers
+///
+/// Whether the model is loaded is `GET /v2/health/ready`.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "healthz",
+    tag = TAG,
+    responses((status = 200, description = "Alive", body = Health))
+)]
+async fn healthz() -> Json<Health> {
+    Json(Health::OK)
+}
+
+/// The bundle's description, and what the model can do
+///
+/// Loads the bundle where it is not loaded yet.
+#[utoipa::path(
+    get,
+    path = "/model",
+    operation_id = "model",
+    tag = TAG,
+    responses((status = 200, description = "The model", body = Description), DescriptionProblems)
+)]
+async fn describe(State(state): State<ApiState>) -> Result<Json<Description>, Problem> {
+    Ok(Json(Description::of(&*inference::classifier(&state).await?)))
+}
