@@ -1,6 +1,7 @@
 //! What can go wrong, in the caller's terms.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The ONNX Runtime library cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +106,9 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 pub enum ClassifyError {
     /// Not one of the formats that are decoded.
-    #[error("the image format is not recognised; send JPEG, PNG, WebP, GIF, BMP or TIFF")]
+    #[error(
+        "the image format is not recognised; send JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+    )]
     UnsupportedFormat,
     /// A format that this service is configured not to accept.
     #[error("{format} images are not accepted here; send one of {accepted}")]
@@ -114,6 +117,14 @@ pub enum ClassifyError {
         format: &'static str,
         /// The names of the accepted ones.
         accepted: String,
+    },
+    /// A format whose decoder this program was built without.
+    #[error("{format} images are not supported by this build, which lacks the feature `{feature}`")]
+    FormatNotBuilt {
+        /// The format's name.
+        format: &'static str,
+        /// The cargo feature.
+        feature: &'static str,
     },
     /// A recognised format in a variant that the decoder does not know.
     #[error("{format}: {variant} is not supported; re-encode the image as JPEG or PNG")]
@@ -136,6 +147,14 @@ pub enum ClassifyError {
     TooMuchMemory {
         /// The limit.
         limit: u64,
+    },
+    /// Few enough pixels, but decoding them would take too long.
+    #[error("decoding this {format} image would take more than {limit:?}; send a smaller one")]
+    TooMuchTime {
+        /// The format's name.
+        format: &'static str,
+        /// The limit.
+        limit: Duration,
     },
     /// Recognised, but broken.
     #[error("the image is recognised as {format} but cannot be decoded; it may be truncated")]
@@ -197,8 +216,11 @@ impl ClassifyError {
         match self {
             Self::UnsupportedFormat
             | Self::FormatNotAccepted { .. }
+            | Self::FormatNotBuilt { .. }
             | Self::UnsupportedVariant { .. } => "unsupported_image_format",
-            Self::ImageTooLarge { .. } | Self::TooMuchMemory { .. } => "image_too_large",
+            Self::ImageTooLarge { .. } | Self::TooMuchMemory { .. } | Self::TooMuchTime { .. } => {
+                "image_too_large"
+            }
             Self::Corrupt { .. } => "corrupt_image",
             Self::InvalidPixels { .. }
             | Self::NoClassMaps

@@ -82,9 +82,13 @@ fn rows() -> Vec<Row> {
         row("a form", ("multipart/form-data; boundary=x", b"--x--".to_vec()), media_type),
         row("bytes without a type", ("", cat.clone()), media_type),
         row("PDF", image(b"%PDF-1.7 not a picture"), format),
-        row("AVIF", image(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf"), format),
         row("ICO", image(b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\0\0\0\0\0\0\0\0"), format),
         row("broken JPEG", image(&cat[..200]), (422, "corrupt_image")),
+        row(
+            "AVIF without a picture",
+            image(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf"),
+            (422, "corrupt_image"),
+        ),
         row("half a JPEG", image(&cat[..cat.len() / 2]), (422, "corrupt_image")),
         Row {
             path: "/v2/models/none/infer",

@@ -8,6 +8,7 @@
 mod common;
 
 mod formats;
+mod heif;
 mod jpeg;
 mod model_bytes;
 mod mutated;

@@ -181,10 +181,11 @@ fn refused(error: &ClassifyError) -> (StatusCode, &'static str, &'static str) {
     use ClassifyError as E;
     use StatusCode as S;
     let (status, title) = match error {
-        E::UnsupportedFormat | E::FormatNotAccepted { .. } | E::UnsupportedVariant { .. } => {
-            (S::UNSUPPORTED_MEDIA_TYPE, "Unsupported image format")
-        }
-        E::ImageTooLarge { .. } | E::TooMuchMemory { .. } => {
+        E::UnsupportedFormat
+        | E::FormatNotAccepted { .. }
+        | E::FormatNotBuilt { .. }
+        | E::UnsupportedVariant { .. } => (S::UNSUPPORTED_MEDIA_TYPE, "Unsupported image format"),
+        E::ImageTooLarge { .. } | E::TooMuchMemory { .. } | E::TooMuchTime { .. } => {
             (S::PAYLOAD_TOO_LARGE, "Image too large")
         }
         E::Corrupt { .. } => (S::UNPROCESSABLE_ENTITY, "Corrupt image"),

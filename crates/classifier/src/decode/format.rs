@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::heif;
+
 /// An image format, detected from the first bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -64,7 +66,7 @@ impl Format {
             _ if starts(b"BM") => Some(Self::Bmp),
             _ if TIFF.into_iter().any(starts) => Some(Self::Tiff),
             _ if starts(b"RIFF") && encoded.get(8..12) == Some(b"WEBP") => Some(Self::WebP),
-            _ => None,
+            _ => heif::detect(encoded),
         }
     }
 }

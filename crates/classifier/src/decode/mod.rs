@@ -5,6 +5,8 @@
 
 mod cost;
 mod format;
+mod heif;
+mod isobmff;
 mod jpeg;
 mod limits;
 mod picture;
@@ -61,12 +63,12 @@ fn decoder<'a>(
         Format::WebP => Box::new(webp::open(encoded, limits)?),
         Format::Tiff => Box::new(tiff::open(encoded, limits)?),
         Format::Png | Format::Gif | Format::Bmp => Box::new(stock::open(format, encoded, limits)?),
-        Format::Heic | Format::Avif => return Err(ClassifyError::UnsupportedFormat),
+        Format::Heic | Format::Avif => Box::new(heif::open(format, encoded, limits)?),
     })
 }
 
 impl<'a> Source<'a> {
-    /// Read the header of a JPEG, PNG, WebP, GIF, BMP or TIFF file.
+    /// Read the header of a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file.
     ///
     /// The format is detected from the content, never from a name or a content type.
     ///

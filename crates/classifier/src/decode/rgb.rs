@@ -23,7 +23,7 @@ fn over_white(decoded: DynamicImage) -> RgbImage {
 }
 
 /// `channel × alpha + white × (1 − alpha)`, rounded to nearest.
-fn blend_with_white(channel: u8, alpha: u8) -> u8 {
+pub(super) fn blend_with_white(channel: u8, alpha: u8) -> u8 {
     let (channel, alpha) = (u32::from(channel), u32::from(alpha));
     let blended = (channel * alpha + 255 * (255 - alpha) + 127) / 255;
     u8::try_from(blended).unwrap_or(u8::MAX)

@@ -1,0 +1,204 @@
+//! A decoded picture of a codec, and how it is painted onto RGB or alpha.
+
+use image::RgbImage;
+
+use super::colour::Colour;
+use crate::decode::isobmff::Fault;
+
+/// How many chroma samples there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chroma {
+    /// None: grey.
+    Monochrome,
+    /// One for 2 × 2 pixels (4:2:0).
+    Quarter,
+    /// One for 2 × 1 pixels (4:2:2).
+    Half,
+    /// One for each pixel (4:4:4).
+    Full,
+}
+
+impl Chroma {
+    /// How much fewer samples than pixels there are, across and down, as shifts.
+    pub(super) fn shifts(self) -> (u32, u32) {
+        match self {
+            Self::Quarter => (1, 1),
+            Self::Half => (1, 0),
+            Self::Monochrome | Self::Full => (0, 0),
+        }
+    }
+
+    /// Samples of all planes for four pixels.
+    pub(super) fn samples_of_four_pixels(self) -> u64 {
+        match self {
+            Self::Monochrome => 4,
+            Self::Quarter => 6,
+            Self::Half => 8,
+            Self::Full => 12,
+        }
+    }
+}
+
+/// How the chroma of a pixel is found between samples: as the library does that is the format's reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upsampling {
+    /// The nearest sample, as libheif.
+    Nearest,
+    /// 9:3:3:1 of the four around it, as libavif.
+    Bilinear,
+}
+
+/// What a codec's stream says of a picture before decoding it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) luma_bits: u32,
+    pub(super) chroma_bits: u32,
+    pub(super) chroma: Chroma,
+    pub(super) colour: Colour,
+}
+
+/// The samples of a decoded picture.
+pub(super) trait Samples {
+    /// Row `y` of plane 0 (luma), 1 (Cb) or 2 (Cr), from its left; as many samples as fit into `row`.
+    fn read_row(&self, plane: usize, y: u32, row: &mut [u16]) -> Option<()>;
+}
+
+/// A decoded picture.
+pub(super) struct Frame {
+    pub(super) shape: Shape,
+    pub(super) samples: Box<dyn Samples>,
+}
+
+impl Frame {
+    /// Paint the picture with its upper left corner at `x`, `y`; what lies outside is cut off.
+    pub(super) fn paint(
+        &self,
+        colour: Option<Colour>,
+        upsampling: Upsampling,
+        (x, y): (u32, u32),
+        canvas: &mut RgbImage,
+    ) -> Result<(), Fault> {
+        let Shape { luma_bits, chroma_bits, chroma, .. } = self.shape;
+        let conversion = colour.unwrap_or(self.shape.colour).conversion(luma_bits, chroma_bits)?;
+        if conversion.is_identity() && chroma != Chroma::Full && chroma != Chroma::Monochrome {
+            return Err(Fault::Unsupported("RGB with subsampled planes"));
+        }
+        let width = self.shape.width.min(canvas.width().saturating_sub(x));
+        let height = self.shape.height.min(canvas.height().saturating_sub(y));
+        let mut luma = vec![0; width as usize];
+        let mut rows = ChromaRows::new(self, upsampling, width);
+        let stride = canvas.width() as usize * 3;
+        let (x, width) = (x as usize * 3, width as usize * 3);
+        let below = canvas.chunks_exact_mut(stride.max(1)).skip(y as usize);
+        for (canvas_row, row) in below.zip(0..height) {
+            let to = canvas_row.get_mut(x..x + width).ok_or(Fault::Corrupt)?;
+            self.read(0, row, &mut luma)?;
+            if chroma == Chroma::Monochrome {
+                conversion.grey_row(&luma, to);
+            } else {
+                let [cb, cr] = rows.at(row)?;
+                conversion.row(&luma, cb, cr, to);
+            }
+        }
+        Ok(())
+    }
+
+    /// Paint luma as alpha of 0 to 255 onto rows of `stride` bytes.
+    pub(super) fn paint_alpha(
+        &self,
+        (x, y): (u32, u32),
+        stride: u32,
+        canvas: &mut [u8],
+    ) -> Result<(), Fault> {
+        let width = self.shape.width.min(stride.saturating_sub(x));
+        let largest = (1u32 << self.shape.luma_bits) - 1;
+        let mut luma = vec![0; width as usize];
+        let rows = canvas.chunks_exact_mut(stride.max(1) as usize).skip(y as usize);
+        for (to, row) in rows.zip(0..self.shape.height) {
+            self.read(0, row, &mut luma)?;
+            for (to, sample) in to.iter_mut().skip(x as usize).zip(&luma) {
+                let scaled = (u32::from(*sample) * 255 + largest / 2) / largest;
+                *to = u8::try_from(scaled).unwrap_or(u8::MAX);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, plane: usize, y: u32, row: &mut [u16]) -> Result<(), Fault> {
+        self.samples.read_row(plane, y, row).ok_or(Fault::Corrupt)
+    }
+}
+
+/// Chroma of one row of pixels after the other.
+struct ChromaRows<'a> {
+    frame: &'a Frame,
+    upsampling: Upsampling,
+    near: Vec<u16>,
+    far: Vec<u16>,
+    rows: [Vec<u16>; 2],
+}
+
+impl<'a> ChromaRows<'a> {
+    fn new(frame: &'a Frame, upsampling: Upsampling, width: u32) -> Self {
+        let (across, _) = frame.shape.chroma.shifts();
+        let samples = width.div_ceil(1 << across) as usize;
+        let row = vec![0; width as usize];
+        Self {
+            frame,
+            upsampling,
+            near: vec![0; samples],
+            far: vec![0; samples],
+            rows: [row.clone(), row],
+        }
+    }
+
+    fn at(&mut self, y: u32) -> Result<[&[u16]; 2], Fault> {
+        let shape = self.frame.shape;
+        let (across, down) = shape.chroma.shifts();
+        let last = (shape.height.div_ceil(1 << down)).saturating_sub(1);
+        let near = y >> down;
+        let far = match (self.upsampling, down) {
+            (Upsampling::Bilinear, 1) if y & 1 == 1 => (near + 1).min(last),
+            (Upsampling::Bilinear, 1) => near.saturating_sub(1),
+            _ => near,
+        };
+        for (plane, row) in [1, 2].into_iter().zip(&mut self.rows) {
+            if across == 0 {
+                self.frame.read(plane, near, row)?;
+                continue;
+            }
+            self.frame.read(plane, near, &mut self.near)?;
+            if self.upsampling == Upsampling::Nearest {
+                double(&self.near, row);
+            } else {
+                self.frame.read(plane, far, &mut self.far)?;
+                interpolate(&self.near, &self.far, row);
+            }
+        }
+        let [cb, cr] = &self.rows;
+        Ok([cb, cr])
+    }
+}
+
+fn double(samples: &[u16], row: &mut [u16]) {
+    for (pair, sample) in row.chunks_mut(2).zip(samples) {
+        pair.fill(*sample);
+    }
+}
+
+fn interpolate(near: &[u16], far: &[u16], row: &mut [u16]) {
+    let down = |at: usize| match (near.get(at), far.get(at)) {
+        (Some(near), Some(far)) => 3 * u32::from(*near) + u32::from(*far),
+        _ => 0,
+    };
+    let last = near.len().saturating_sub(1);
+    for (at, pair) in row.chunks_mut(2).enumerate() {
+        let here = 3 * down(at);
+        let beside = [down(at.saturating_sub(1)), down((at + 1).min(last))];
+        for (to, beside) in pair.iter_mut().zip(beside) {
+            *to = u16::try_from((here + beside + 8) >> 4).unwrap_or(u16::MAX);
+        }
+    }
+}

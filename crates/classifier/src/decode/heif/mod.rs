@@ -1,0 +1,258 @@
+//! HEIC and AVIF: pictures of HEVC or AV1 in the container of HEIF.
+//!
+//! The container says what is shown ([`layout`]), a codec decodes it tile by tile ([`hevc`], [`av1`]), and each
+//! tile is painted as RGB where it belongs ([`frame`]), so that no picture is ever whole as luma and chroma
+//! unless it was coded whole.
+
+#![cfg_attr(not(all(feature = "heic", feature = "avif")), allow(dead_code))]
+
+#[cfg(feature = "avif")]
+mod av1;
+mod colour;
+mod frame;
+#[cfg(feature = "heic")]
+mod hevc;
+mod layout;
+mod view;
+
+use std::time::Duration;
+
+use image::RgbImage;
+
+use super::cost::Cost;
+use super::format::Format;
+use super::isobmff::{Fault, brands};
+use super::limits::Limits;
+use super::picture::{Header, Scale};
+use super::rgb::blend_with_white;
+use super::{Decoder, corrupt};
+use crate::error::ClassifyError;
+use frame::{Frame, Shape, Upsampling};
+use layout::{Codec, Layer, Layout, Tile};
+
+/// A picture that is expected to take longer is refused.
+const MAX_TIME: Duration = Duration::from_secs(2);
+
+/// A file whose container and parameter sets were read.
+pub(super) struct Heif<'a> {
+    layout: Layout<'a>,
+    header: Header,
+    cost: Cost,
+}
+
+/// The format of a file with one of HEIF's brands, by the codec of the picture that it shows; by its brands
+/// where that cannot be read.
+pub(super) fn detect(encoded: &[u8]) -> Option<Format> {
+    let mut heif = false;
+    let mut av1 = false;
+    for brand in brands(encoded) {
+        match &brand {
+            b"avif" | b"avis" => (heif, av1) = (true, true),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"mif2"
+            | b"msf1" => heif = true,
+            _ => {}
+        }
+    }
+    heif.then(|| match layout::codec_of(encoded) {
+        Ok(codec) => codec.format(),
+        Err(_) if av1 => Format::Avif,
+        Err(_) => Format::Heic,
+    })
+}
+
+/// Read the container of a file and the parameter sets of its pictures.
+pub(super) fn open<'a>(
+    format: Format,
+    encoded: &'a [u8],
+    limits: &Limits,
+) -> Result<Heif<'a>, ClassifyError> {
+    let (built, feature) = match format {
+        Format::Heic => (cfg!(feature = "heic"), "heic"),
+        _ => (cfg!(feature = "avif"), "avif"),
+    };
+    if !built {
+        return Err(ClassifyError::FormatNotBuilt { format: format.name(), feature });
+    }
+    let refused = |fault| refusal(format, fault);
+    let layout = Layout::read(encoded).map_err(refused)?;
+    if layout.codec.format() != format {
+        return Err(corrupt(format));
+    }
+    let Layer { width, height, .. } = layout.colour;
+    limits.check_pixels(u64::from(width) * u64::from(height))?;
+    let mut cost = Work::default();
+    for tile in layout.tiles() {
+        limits.check_pixels(u64::from(tile.width) * u64::from(tile.height))?;
+        let shape = layout.codec.shape(tile).map_err(refused)?;
+        // A picture that is larger or smaller than its container says is not trusted.
+        if (shape.width, shape.height) != (tile.width, tile.height) {
+            return Err(corrupt(format));
+        }
+        cost.add(layout.codec, tile, &shape);
+    }
+    let cost = cost.of(&layout);
+    if cost.time > MAX_TIME {
+        return Err(ClassifyError::TooMuchTime { format: format.name(), limit: MAX_TIME });
+    }
+    let header = Header {
+        orientation: layout.view.orientation(),
+        frames: layout.frames,
+        ..Header::new(format, (layout.view.width, layout.view.height))
+    };
+    Ok(Heif { layout, header, cost })
+}
+
+impl Decoder for Heif<'_> {
+    fn header(&self) -> Header {
+        self.header
+    }
+
+    fn cost(&self, _scale: Scale) -> Cost {
+        self.cost
+    }
+
+    fn decode(self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {
+        let Self { layout, header, .. } = *self;
+        paint(&layout).map_err(|fault| refusal(header.format, fault))
+    }
+}
+
+fn paint(layout: &Layout<'_>) -> Result<RgbImage, Fault> {
+    let Layout { codec, colour, .. } = layout;
+    let mut canvas = RgbImage::new(colour.width, colour.height);
+    for (tile, at) in colour.places() {
+        codec.decode(tile)?.paint(colour.colour, codec.upsampling(), at, &mut canvas)?;
+    }
+    if let Some(alpha) = &layout.alpha {
+        let coverage = coverage(*codec, alpha)?;
+        compose(&mut canvas, alpha, &coverage, layout.premultiplied);
+    }
+    Ok(layout.view.cut(canvas))
+}
+
+/// Alpha as 0 to 255.
+fn coverage(codec: Codec, alpha: &Layer<'_>) -> Result<Vec<u8>, Fault> {
+    let pixels = u64::from(alpha.width) * u64::from(alpha.height);
+    let mut coverage = vec![0; usize::try_from(pixels).map_err(|_| Fault::Corrupt)?];
+    for (tile, at) in alpha.places() {
+        codec.decode(tile)?.paint_alpha(at, alpha.width, &mut coverage)?;
+    }
+    Ok(coverage)
+}
+
+/// Put colour over white. Alpha of another size is stretched to that of the colour.
+fn compose(canvas: &mut RgbImage, alpha: &Layer<'_>, coverage: &[u8], premultiplied: bool) {
+    let (width, height) = canvas.dimensions();
+    let along =
+        |at: u32, from: u32, to: u32| u64::from(at) * u64::from(from) / u64::from(to.max(1));
+    for (x, y, pixel) in canvas.enumerate_pixels_mut() {
+        let (x, y) = (along(x, alpha.width, width), along(y, alpha.height, height));
+        let at = usize::try_from(y * u64::from(alpha.width) + x).ok();
+        let covered = at.and_then(|at| coverage.get(at)).copied().unwrap_or(u8::MAX);
+        pixel.0 = pixel.0.map(|channel| match premultiplied {
+            true => channel.saturating_add(u8::MAX - covered),
+            false => blend_with_white(channel, covered),
+        });
+    }
+}
+
+impl<'a> Layer<'a> {
+    /// Each tile, with the place of its upper left corner.
+    fn places(&self) -> impl Iterator<Item = (&Tile<'a>, (u32, u32))> {
+        let rows = (0..).flat_map(|row| (0..self.columns).map(move |column| (column, row)));
+        let place = |(column, row): (u32, u32), tile: &Tile<'_>| {
+            (column.saturating_mul(tile.width), row.saturating_mul(tile.height))
+        };
+        self.tiles.iter().zip(rows).map(move |(tile, at)| (tile, place(at, tile)))
+    }
+}
+
+impl Codec {
+    fn format(self) -> Format {
+        match self {
+            Self::Hevc => Format::Heic,
+            Self::Av1 => Format::Avif,
+        }
+    }
+
+    fn upsampling(self) -> Upsampling {
+        match self {
+            Self::Hevc => Upsampling::Nearest,
+            Self::Av1 => Upsampling::Bilinear,
+        }
+    }
+
+    fn shape(self, tile: &Tile<'_>) -> Result<Shape, Fault> {
+        match self {
+            #[cfg(feature = "heic")]
+            Self::Hevc => hevc::shape(tile),
+            #[cfg(feature = "avif")]
+            Self::Av1 => av1::shape(tile),
+            #[cfg(not(all(feature = "heic", feature = "avif")))]
+            _ => Err(Fault::Unsupported(NOT_BUILT)),
+        }
+    }
+
+    fn decode(self, tile: &Tile<'_>) -> Result<Frame, Fault> {
+        match self {
+            #[cfg(feature = "heic")]
+            Self::Hevc => hevc::decode(tile),
+            #[cfg(feature = "avif")]
+            Self::Av1 => av1::decode(tile),
+            #[cfg(not(all(feature = "heic", feature = "avif")))]
+            _ => Err(Fault::Unsupported(NOT_BUILT)),
+        }
+    }
+
+    /// What the decoder takes for a tile: bytes that it holds, and nanoseconds.
+    fn effort(self, tile: &Tile<'_>, shape: &Shape) -> (u64, u64) {
+        let pixels = u64::from(shape.width) * u64::from(shape.height);
+        let samples = pixels.saturating_mul(shape.chroma.samples_of_four_pixels()) / 4;
+        let data = tile.data.len() as u64;
+        let deep = if shape.luma_bits > 8 { 2 } else { 1 };
+        // The decoders' bytes a sample, a pixel and a byte of data; then nanoseconds a sample and a byte.
+        let (held, time) = match self {
+            // 4 a sample and as much for a copy of a plane while a filter runs, and 1 that says whether it
+            // was decoded; 23 a block of 4 × 4; the data with and without length fields and escapes.
+            Self::Hevc => ([9 * samples, 2 * pixels, 3 * data], [30 * samples, 130 * data]),
+            // Two frames; blocks and filters; one copy of the data.
+            Self::Av1 => ([2 * deep * samples, 4 * pixels, data], [25 * samples, 130 * data]),
+        };
+        (held.iter().sum(), time.iter().sum())
+    }
+}
+
+#[cfg(not(all(feature = "heic", feature = "avif")))]
+const NOT_BUILT: &str = "a codec that this build lacks";
+
+/// What decoding the tiles of a picture takes.
+#[derive(Default)]
+struct Work {
+    /// Of the dearest tile; they are decoded one after the other.
+    decoder_bytes: u64,
+    nanoseconds: u64,
+}
+
+impl Work {
+    fn add(&mut self, codec: Codec, tile: &Tile<'_>, shape: &Shape) {
+        let (bytes, nanoseconds) = codec.effort(tile, shape);
+        self.decoder_bytes = self.decoder_bytes.max(bytes);
+        self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds);
+    }
+
+    fn of(&self, layout: &Layout<'_>) -> Cost {
+        let area = |layer: &Layer<'_>| u64::from(layer.width) * u64::from(layer.height);
+        let alpha = layout.alpha.as_ref().map_or(0, area);
+        let peak_bytes = self.decoder_bytes + area(&layout.colour) * 3 + alpha;
+        Cost { peak_bytes, time: Duration::from_nanos(self.nanoseconds) }
+    }
+}
+
+fn refusal(format: Format, fault: Fault) -> ClassifyError {
+    match fault {
+        Fault::Corrupt => corrupt(format),
+        Fault::Unsupported(variant) => {
+            ClassifyError::UnsupportedVariant { format: format.name(), variant }
+        }
+    }
+}
