@@ -29,11 +29,12 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 test: ## set up and run all the tests
 	@MAKE="$(MAKE)" infra/run-tests $(TESTS)
 
-check: deny docs ## formatting, clippy and docs with warnings denied, licences, lock files, workflows
+check: deny docs ## formatting, clippy and docs with warnings denied, licences, lock files, workflows, links
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	infra/check-locks
 	@infra/check-workflows
+	@$(PYTHON) infra/check_links.py
 
 docs: ## the crates' documentation in target/doc, with warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
