@@ -3,7 +3,8 @@
     python3 infra/check_circles.py [--graph]
 
 Needs Python 3.11 and nothing else. A module is a file. In Rust, what `use` and paths name counts, followed
-through re-exports to the file that defines it; a re-export alone is no import, and tests do not count.
+through re-exports to the file that defines it. A re-export alone does not count, nor do tests, nor what a
+submodule uses of the modules around it, whose items it sees as its own.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Crate:
             if names[-1] in ("mod", "lib", "main"):
                 names.pop()
             text = without_tests(NO_CODE.sub(" ", path.read_text(encoding="utf-8")))
-            self.code[tuple(names)] = self.code.get(tuple(names), "") + text
+            self.code[tuple(names)] = self.code.get(tuple(names), "") + in_one_module(text)
         self.names: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = defaultdict(dict)
         for module, text in self.code.items():
             for _, tree in USE.findall(text):
@@ -87,8 +88,11 @@ class Crate:
             ]
             paths += [match[0].split("::") for match in PATH.finditer(USE.sub(" ", text))]
             for path in paths:
-                if (target := self.absolute(module, path)) is not None:
-                    found[label(module)].add(label(self.definition(target, frozenset([target]))))
+                if (target := self.absolute(module, path)) is None:
+                    continue
+                defined = self.definition(target, frozenset([target]))
+                if defined != module[: len(defined)]:
+                    found[label(module)].add(label(defined))
         return found
 
 
@@ -110,6 +114,21 @@ def without_tests(code: str) -> str:
                 if depth == 0:
                     break
         code = code[: match.start()] + code[end + 1 :]
+    return code
+
+
+def in_one_module(code: str) -> str:
+    """The code with `super` of its inline modules as `self`: a module is a file here."""
+    start = 0
+    while (match := re.compile(r"\bmod \w+ \{").search(code, start)) is not None:
+        end, depth = match.end(), 1
+        while depth and end < len(code):
+            depth += {"{": 1, "}": -1}.get(code[end], 0)
+            end += 1
+        code = (
+            code[: match.end()] + code[match.end() : end].replace("super::", "self::") + code[end:]
+        )
+        start = match.end()
     return code
 
 

@@ -4,6 +4,7 @@
 //! a test compares with [`document`] and `make openapi` renews.
 
 mod errors;
+mod pixel;
 
 use serde_json::{Value, json};
 use utoipa::OpenApi;
@@ -16,12 +17,7 @@ pub(crate) use errors::{
     DescriptionProblems, ModelErrors, NamedErrors, PictureProblems, ResultProblems,
     UnauthorizedError, UnauthorizedProblem, UnavailableProblem, UnknownErrors, UploadProblems,
 };
-
-/// A picture of one pixel, for examples.
-pub(crate) const PIXEL: &str = concat!(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJg",
-    "gg=="
-);
+pub(crate) use pixel::PIXEL;
 
 #[derive(OpenApi)]
 #[openapi(
