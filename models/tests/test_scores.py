@@ -15,6 +15,7 @@ from PIL import Image
 from glimpse_models.data.splits import Split
 from glimpse_models.measure import metrics, temperature
 from glimpse_models.measure.classifiers import open_classifier
+from glimpse_models.measure.label_errors import likely_label_errors
 
 SIDE, SPOT = 32, 8
 
@@ -184,3 +185,59 @@ def test_maps_that_show_the_reason_are_faithful(spotted: tuple[Path, Path], tmp_
         *("--name", "spots", "--version", "2", "--no-class-maps", "--out", tmp_path / "plain"),
     )
     assert "no class activation maps" in refused(*base, "--bundle", tmp_path / "plain")
+
+
+def test_wrong_labels_are_found_by_confident_learning() -> None:
+    chance = np.random.default_rng(5)
+    true = np.repeat(np.arange(4), 50)
+    logits = chance.normal(0, 1, (200, 4)) + 4 * np.eye(4)[true]
+    wrong = np.array([3, 60, 120, 199])
+    given = true.copy()
+    given[wrong] = (true[wrong] + 1) % 4
+    files = tuple(Path(f"pets/{row}.jpg") for row in range(200))
+    split = Split(files, tuple(given.tolist()))
+    found = likely_label_errors(metrics.softmax(logits.astype(np.float32)), split)
+    rows = [one.row for one in found]
+    assert len(set(wrong.tolist()) & set(rows)) >= 3
+    assert set(rows[:3]) <= set(wrong.tolist()), "the surest first"
+    assert all(one.likely == true[one.row] for one in found[:3])
+    assert len(found) <= 8, "few of those that are right"
+    flat = likely_label_errors(np.full((200, 4), 0.25), split)
+    assert flat == [], "a network that knows nothing accuses nobody"
+
+
+def test_likely_label_errors_are_in_the_report(spotted: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, pictures = spotted
+    (pictures / "blue" / "9.png").rename(pictures / "red" / "wrong.png")
+    said = ok(
+        *("evaluate", "--data", pictures, "--held-out", "1", "--out", tmp_path / "report"),
+        # Class folders are in the order of names, the bundle's labels are not.
+        _in_order_of_names(folder, tmp_path / "ordered"),
+    )
+    errors = json.loads((tmp_path / "report/report.json").read_text())[0]["likely_label_errors"]
+    assert [error["file"] for error in errors] == ["red/wrong.png"]
+    assert (errors[0]["label"], errors[0]["likely"]) == ("red", "blue")
+    assert "red/wrong.png: red, likely blue" in said
+
+
+def _in_order_of_names(folder: Path, out: Path) -> Path:
+    """The bundle of spots with blue as its first class."""
+    model = onnx.load(folder.parent / "spots.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name == "weights":
+            turned = numpy_helper.to_array(tensor)[:, ::-1].copy()
+            tensor.CopyFrom(numpy_helper.from_array(turned, "weights"))
+    onnx.save(model, out.with_suffix(".onnx"))
+    labels = out.with_suffix(".txt")
+    labels.write_text("blue\nred\n")
+    base = (
+        "bundle",
+        "--model",
+        out.with_suffix(".onnx"),
+        "--labels",
+        labels,
+        "--normalise",
+        "unit",
+    )
+    ok(*base, "--name", "spots", "--version", "1", "--out", out)
+    return out

@@ -22,7 +22,8 @@ from glimpse_models.data.labels import refuse_other_order
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import Classifier, Logits, batches_of, open_classifier
-from glimpse_models.measure.metrics import Quality, measure
+from glimpse_models.measure.label_errors import likely_label_errors
+from glimpse_models.measure.metrics import Floats, Quality, measure, softmax
 from glimpse_models.measure.temperature import unfitted
 
 WORST = 10  # classes named in the report
@@ -35,6 +36,7 @@ class Row:
     classifier: Classifier
     quality: Quality
     ms_per_picture: float
+    label_errors: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def evaluate(options: EvaluateOptions) -> None:
     rows = [evaluate_one(classifier, split, data.labels) for classifier in classifiers]
     print(f"{data.name}, {len(split)} validation pictures")
     print(table(rows))
+    print_label_errors(rows[-1])
     if options.out:
         write_report(rows, data.labels, options.out)
         print(f"each class: {options.out / 'report.json'}")
@@ -70,15 +73,45 @@ def evaluate(options: EvaluateOptions) -> None:
 
 def evaluate_one(classifier: Classifier, split: Split, labels: tuple[str, ...]) -> Row:
     """Run every picture of the split; time is that of the model alone, in batches."""
-    return row_of(classifier, answers(classifier, split, labels), split)
+    return row_of(classifier, answers(classifier, split, labels), split, labels)
 
 
-def row_of(classifier: Classifier, answered: tuple[Logits, float], split: Split) -> Row:
+def row_of(
+    classifier: Classifier,
+    answered: tuple[Logits, float],
+    split: Split,
+    labels: tuple[str, ...],
+) -> Row:
     """The figures of what `answers` gave."""
     logits, seconds = answered
     targets = np.array(split.targets, dtype=np.int64)
     quality = measure(logits, targets, classifier.temperature, unfitted(split))
-    return Row(classifier, quality, 1000 * seconds / len(split))
+    errors = _label_errors(softmax(logits / classifier.temperature), split, labels)
+    return Row(classifier, quality, 1000 * seconds / len(split), errors)
+
+
+def _label_errors(
+    scores: Floats, split: Split, labels: tuple[str, ...]
+) -> tuple[dict[str, Any], ...]:
+    """For the report: files by their last two parts."""
+    return tuple(
+        {
+            "file": "/".join(split.files[one.row].parts[-2:]),
+            "label": labels[one.given],
+            "likely": labels[one.likely],
+            "score": round(one.likely_score, 4),
+        }
+        for one in likely_label_errors(scores, split)
+    )
+
+
+def print_label_errors(row: Row) -> None:
+    """The surest of them, where there are any."""
+    if not row.label_errors:
+        return
+    print(f"{len(row.label_errors)} validation pictures may have a wrong label:")
+    for one in row.label_errors[:WORST]:
+        print(f"  {one['file']}: {one['label']}, likely {one['likely']} ({one['score']:.2f})")
 
 
 def answers(classifier: Classifier, split: Split, labels: tuple[str, ...]) -> tuple[Logits, float]:
@@ -185,6 +218,7 @@ def describe(row: Row, labels: tuple[str, ...]) -> dict[str, Any]:
         "temperature": row.classifier.temperature,
         **quality.summary(),
         "most_confused": confused,
+        "likely_label_errors": list(row.label_errors),
         "classes": classes,
     }
 

@@ -37,6 +37,7 @@ from glimpse_models.measure.evaluate import (
     Row,
     answers,
     evaluate_one,
+    print_label_errors,
     row_of,
     table,
     write_report,
@@ -106,6 +107,7 @@ def bundle(options: BundleOptions) -> None:
         if options.report:
             write_report(rows, labels, options.report)
             print(table(rows))
+        print_label_errors(rows[-1])
     sha256 = write_bundle(options.out, ready.content, {**about, **ready.described, **measured})
     print(
         f"{options.out}: {options.name} {options.version}, {len(labels)} classes, bundle.json {sha256}"
@@ -228,7 +230,7 @@ def measure(
         print(calibrated)
     else:
         print("no temperature: too few validation pictures to fit one", file=sys.stderr)
-    rows.append(row_of(served, answered, split))
+    rows.append(row_of(served, answered, split, data.labels))
     found = rows[-1].quality
     entries: Manifest = {
         "metrics": {
