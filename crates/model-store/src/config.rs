@@ -27,6 +27,8 @@ pub mod settings {
     /// Largest picture.
     pub const MAX_IMAGE_PIXELS: Number<u64> =
         Number::new("GLIMPSE_MAX_IMAGE_PIXELS", 50_000_000, 1..=u64::MAX);
+    /// The image formats that are accepted.
+    pub const FORMATS: &str = "GLIMPSE_FORMATS";
     /// Time for a whole load.
     pub const LOAD_TIMEOUT_MS: Number<u64> =
         Number::new("GLIMPSE_LOAD_TIMEOUT_MS", 20_000, 1..=u64::MAX);
@@ -39,6 +41,8 @@ pub mod settings {
 const LAYER_LIBRARY: &str = "/opt/lib/libonnxruntime.so";
 /// 16-bit RGBA, the widest pixel that a decoder gives.
 const BYTES_PER_PIXEL: u64 = 8;
+const FORMATS_FORM: &str =
+    "names of image formats, separated by commas: jpeg,png,webp,gif,bmp,tiff,heic,avif";
 const URI_FORM: &str = "s3://bucket/prefix or the path of a folder";
 
 /// Where the bundle is.
@@ -70,7 +74,8 @@ pub struct StoreConfig {
     /// `GLIMPSE_THREADS`: threads of one run. Unset: on Lambda the processors that its memory pays
     /// for, elsewhere all.
     pub threads: Option<NonZeroUsize>,
-    /// `GLIMPSE_MAX_IMAGE_PIXELS` (default 50,000,000), for the classifier.
+    /// `GLIMPSE_MAX_IMAGE_PIXELS` (default 50,000,000) and `GLIMPSE_FORMATS` (default: all), for the
+    /// classifier.
     pub limits: Limits,
     /// `GLIMPSE_LOAD_TIMEOUT_MS`: time for a whole load. Default: 20,000.
     pub load_deadline: Duration,
@@ -133,6 +138,9 @@ impl StoreConfig {
                 .and_then(|megabytes| processors_of(&megabytes)),
         };
         config.limit_pixels(settings::MAX_IMAGE_PIXELS.read(environment)?);
+        if let Some(formats) = environment.parsed(settings::FORMATS, FORMATS_FORM)? {
+            config.limits.formats = formats;
+        }
         config.load_deadline = settings::LOAD_TIMEOUT_MS.read_millis(environment)?;
         config.max_model_bytes = settings::MAX_MODEL_BYTES.read(environment)?;
         Ok(config)
@@ -182,6 +190,17 @@ mod tests {
     }
 
     #[test]
+    fn formats_are_a_list_of_names() {
+        let uri = ("GLIMPSE_MODEL_URI", "model");
+        let formats = |list| {
+            let config = read(&[uri, ("GLIMPSE_FORMATS", list)]).unwrap();
+            config.limits.formats.to_string()
+        };
+        assert_eq!(formats("png, JPEG"), "JPEG, PNG");
+        assert_eq!(formats(""), glimpse_classifier::FormatSet::ALL.to_string());
+    }
+
+    #[test]
     fn a_mistake_names_the_variable_and_its_value() {
         assert!(read(&[]).unwrap_err().to_string().starts_with("GLIMPSE_MODEL_URI is not set"));
         for (variable, value) in [
@@ -190,6 +209,7 @@ mod tests {
             ("GLIMPSE_MAX_MODEL_BYTES", "-1"),
             ("GLIMPSE_MAX_IMAGE_PIXELS", "many"),
             ("GLIMPSE_THREADS", "0"),
+            ("GLIMPSE_FORMATS", "jpeg,psd"),
         ] {
             let error = read(&[("GLIMPSE_MODEL_URI", "model"), (variable, value)]).unwrap_err();
             assert!(error.to_string().starts_with(&format!("{variable} is `{value}`")), "{error}");

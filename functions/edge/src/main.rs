@@ -6,11 +6,13 @@ mod error;
 mod flags;
 mod logs;
 mod model;
+mod name;
 mod progress;
 mod record;
 mod serve;
 mod signals;
 mod source;
+mod stamp;
 mod watch;
 
 use std::process::ExitCode;

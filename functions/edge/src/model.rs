@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use glimpse_classifier::FormatSet;
 use glimpse_model_store::{
     FailureKind, LoadError, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig, settings,
 };
@@ -54,6 +55,9 @@ pub struct ModelArguments {
     #[arg(default_value_t = settings::MAX_IMAGE_PIXELS.default)]
     #[arg(value_parser = flags::number(&settings::MAX_IMAGE_PIXELS))]
     max_image_pixels: u64,
+    /// Image formats that are accepted, comma-separated; by default all: jpeg,png,webp,gif,bmp,tiff,heic,avif
+    #[arg(long, env = settings::FORMATS, hide_env_values = true, value_name = "NAMES")]
+    formats: Option<FormatSet>,
     /// Deadline of a whole load
     #[arg(long, env = settings::LOAD_TIMEOUT_MS.variable, hide_env_values = true, value_name = "MS")]
     #[arg(default_value_t = settings::LOAD_TIMEOUT_MS.default)]
@@ -83,6 +87,7 @@ impl ModelArguments {
         }
         config.threads = self.threads.and_then(NonZeroUsize::new);
         config.limit_pixels(self.max_image_pixels);
+        config.limits.formats = self.formats.unwrap_or(FormatSet::ALL);
         config.load_deadline = Duration::from_millis(self.load_timeout_ms);
         config.max_model_bytes = self.max_model_bytes;
         Ok(ModelStore::new(config, objects))

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Shorter work shows no bar.
-const PATIENCE: Duration = Duration::from_millis(700);
+const DELAY: Duration = Duration::from_millis(700);
 const TEMPLATE: &str = "{bar:30} {human_pos} of {human_len}  {per_sec}, {eta} left";
 
-/// The bar; nothing where standard error is no terminal.
+/// The bar; it is never shown where standard error is not a terminal.
 pub struct Progress {
     bar: ProgressBar,
     started: Instant,
@@ -33,7 +33,7 @@ impl Progress {
 
     /// `done` more pictures are done; `write` prints their lines, above the bar.
     pub fn after<T>(&mut self, done: usize, write: impl FnOnce() -> T) -> T {
-        if !self.shown && self.started.elapsed() > PATIENCE {
+        if !self.shown && self.started.elapsed() > DELAY {
             self.shown = true;
             self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
         }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_one() {
+    fn the_template_is_valid() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 }

@@ -1,19 +1,22 @@
-//! One picture as a line of NDJSON.
+//! A picture's result or error as a line of NDJSON.
 
 use glimpse_classifier::{Manifest, Prediction, Ranked};
 use serde::Serialize;
 
+use crate::name::Name;
 use crate::source::Failure;
+use crate::stamp::Stamp;
 
 /// A picture that was classified, or could not be.
 #[derive(Debug, Serialize)]
 pub struct Record<'a> {
-    /// Path, URI, or `-` for standard input.
-    pub file: &'a str,
+    /// What the picture is called.
+    #[serde(flatten)]
+    pub name: &'a Name,
     /// Which state of the file was seen, where that matters.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub stamp: Option<&'a crate::watch::Stamp>,
-    /// What became of it.
+    pub stamp: Option<Stamp>,
+    /// Its labels or its error.
     #[serde(flatten)]
     pub outcome: Outcome<'a>,
     /// By which model, where it may change.
@@ -21,7 +24,7 @@ pub struct Record<'a> {
     pub model: Option<Model<'a>>,
 }
 
-/// What became of a picture.
+/// A picture's labels or its error.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Outcome<'a> {
@@ -33,9 +36,9 @@ pub enum Outcome<'a> {
         /// The best ones, best first.
         predictions: &'a [Ranked],
     },
-    /// Why there are none.
+    /// Why it has none.
     Failure {
-        /// The reason.
+        /// Code and detail.
         error: Reason<'a>,
     },
 }
@@ -43,7 +46,7 @@ pub enum Outcome<'a> {
 /// Why a picture has no label.
 #[derive(Debug, Serialize)]
 pub struct Reason<'a> {
-    /// Stable; the API's where the API has one.
+    /// Stable; the same as in the API where the API has the error too.
     code: &'a str,
     /// For people.
     detail: String,
@@ -76,7 +79,7 @@ impl<'a> Model<'a> {
 }
 
 impl Record<'_> {
-    /// The record with its line's end. What has text and numbers only can always be written.
+    /// The record with a line feed. A record of text and numbers can always be written.
     pub fn line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).unwrap_or_default();
         line.push(b'\n');

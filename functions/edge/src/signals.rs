@@ -8,9 +8,9 @@ use tokio::sync::watch;
 
 use crate::error::{EXIT_INTERRUPTED, Error};
 
-/// At the end, threads that open the library or run a picture have this long to be done: the library
-/// must not be taken down under them.
-pub const FAREWELL: Duration = Duration::from_secs(2);
+/// Time for threads that open the library or run a picture to finish at the end; otherwise the library
+/// would be unloaded while in use.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// Whether the process was asked to end; cloning shares it.
 #[derive(Clone)]

@@ -21,8 +21,8 @@ use crate::flags;
 use crate::logs::LogArguments;
 use crate::model::ModelArguments;
 use crate::progress::Progress;
-use crate::signals::{FAREWELL, Stop};
-use crate::source::{Bucket, expand};
+use crate::signals::{SHUTDOWN_GRACE, Stop};
+use crate::source::{Bucket, LeftOut, expand};
 
 use output::{Form, Output};
 use overlay::Overlays;
@@ -30,7 +30,7 @@ use pipeline::Pipeline;
 use report::Report;
 
 /// Printed under the list of flags.
-pub const AFTER_HELP: &str = "Exit status: 0 all pictures have a label; 1 some could not be classified, which are reported at the end; 2 the command line or the model cannot be used; 130 interrupted.";
+pub const AFTER_HELP: &str = "In folders and under prefixes, files are taken by their endings, and hidden ones and those of systems are left out; how many, is reported at the end. Exit status: 0 all pictures have a label; 1 some could not be classified, or only files that are not pictures were found; 2 the command line or the model cannot be used; 130 interrupted.";
 
 /// What `glimpse classify` takes.
 #[derive(Debug, Args)]
@@ -41,10 +41,10 @@ pub struct Arguments {
         help = "Files, folders with all below, globs, s3://bucket/key, s3://bucket/prefix/, - for standard input"
     )]
     paths: Vec<OsString>,
-    /// A JSON object a line; what is printed where standard output is no terminal
+    /// One JSON object per line; what is printed where standard output is no terminal
     #[arg(long, group = "form")]
     json: bool,
-    /// Comma-separated values, a line a label
+    /// Comma-separated values, one line per label
     #[arg(long, group = "form")]
     csv: bool,
     /// A table; what is printed on a terminal
@@ -58,7 +58,7 @@ pub struct Arguments {
     #[arg(long, env = "GLIMPSE_MIN_SCORE", hide_env_values = true, value_name = "SCORE")]
     #[arg(default_value_t = 0.0, value_parser = flags::score)]
     min_score: f32,
-    /// Write for each picture a PNG that shows where in it the label comes from
+    /// Write one PNG per picture: the class activation map of its label over the picture
     #[arg(long, env = "GLIMPSE_EXPLAIN", hide_env_values = true, value_name = "DIR")]
     explain: Option<PathBuf>,
     /// Largest file or object in bytes
@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         stop: &stop,
     };
     let done = all(arguments, form, &model, &pipeline, &bucket);
-    runtime.shutdown_timeout(FAREWELL);
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
     done
 }
 
@@ -114,6 +114,7 @@ fn all(
     let overlays = arguments.explain.as_deref().map(Overlays::create).transpose()?;
     let mut output = Output::new(stdout().lock(), form, model.labels());
     let mut report = Report::default();
+    let left_out = LeftOut::default();
     let mut progress = Progress::new(stderr().is_terminal() && !arguments.quiet);
     if stderr().is_terminal() && !arguments.quiet {
         count(arguments.paths.clone(), bucket.clone(), progress.counter());
@@ -131,19 +132,19 @@ fn all(
             output.flush()
         })
     };
-    let written = pipeline.run(expand(&arguments.paths, bucket), emit);
+    let written = pipeline.run(expand(&arguments.paths, bucket, &left_out), emit);
     progress.finish();
     match written {
         Ok(()) => {}
-        // Whoever read the lines has enough of them.
+        // The reader closed the pipe: it has enough lines.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         }
         Err(error) => return Err(Error::system("cannot write the labels")(error)),
     }
-    report.print(&mut stderr().lock());
+    report.print(&left_out, &mut stderr().lock());
     let interrupted = pipeline.stop.is_set();
-    Ok(match (interrupted, report.is_clean()) {
+    Ok(match (interrupted, report.is_clean(&left_out)) {
         (true, _) => ExitCode::from(EXIT_INTERRUPTED),
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::from(EXIT_BROKEN),
@@ -152,7 +153,9 @@ fn all(
 
 /// Count beside the work what there is to do: the pictures themselves are named one at a time.
 fn count(paths: Vec<OsString>, bucket: Bucket, counter: impl Fn() + Send + 'static) {
-    std::thread::spawn(move || expand(&paths, &bucket).for_each(|_| counter()));
+    std::thread::spawn(move || {
+        expand(&paths, &bucket, &LeftOut::default()).for_each(|_| counter())
+    });
 }
 
 impl Arguments {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use glimpse_classifier::{Labels, Prediction, Ranked};
 
+use crate::name::Name;
 use crate::record::{Outcome, Record};
 use crate::source::Failure;
 
@@ -44,23 +45,26 @@ impl<W: Write> Output<W> {
     }
 
     /// Add one picture.
-    pub fn add(&mut self, file: &str, result: Result<&Prediction, &Failure>) {
+    pub fn add(&mut self, name: &Name, result: Result<&Prediction, &Failure>) {
         match (self.form, result) {
             (Form::Json, _) => {
                 let outcome = Outcome::of(result);
-                let record = Record { file, stamp: None, outcome, model: None };
+                let record = Record { name, stamp: None, outcome, model: None };
                 self.lines.extend(record.line());
             }
-            (Form::Table, Ok(prediction)) => self.rows(file, prediction),
+            (Form::Table, Ok(prediction)) => self.rows(&name.text(), prediction),
             (Form::Table, Err(_)) => {}
             (Form::Csv, Ok(prediction)) => {
+                let file = name.text();
                 for (rank, label) in (1_usize..).zip(shown(prediction)) {
                     let numbers = [rank, label.index].map(|number| number.to_string());
                     let score = label.score.to_string();
-                    self.values([file, &numbers[0], &label.label, &numbers[1], &score, ""]);
+                    self.values([&file, &numbers[0], &label.label, &numbers[1], &score, ""]);
                 }
             }
-            (Form::Csv, Err(failure)) => self.values([file, "", "", "", "", failure.code()]),
+            (Form::Csv, Err(failure)) => {
+                self.values([&name.text(), "", "", "", "", failure.code()]);
+            }
         }
     }
 

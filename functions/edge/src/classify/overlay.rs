@@ -1,4 +1,4 @@
-//! Explanations as files: a PNG a picture.
+//! Explanations as files: one PNG per picture.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use glimpse_classifier::{Explanations, Prediction};
 
 use crate::error::Error;
+use crate::name::Name;
 use crate::source::Failure;
 
 /// A folder of overlays.
@@ -30,11 +31,11 @@ impl Overlays {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn keep(&self, name: &str, prediction: Prediction) -> Result<Prediction, Failure> {
+    pub fn keep(&self, name: &Name, prediction: Prediction) -> Result<Prediction, Failure> {
         let explanations = prediction.explanations.as_ref().map_or(&[][..], Explanations::as_slice);
         let overlay = explanations.first().and_then(|one| one.overlay.as_deref());
         if let Some(overlay) = overlay {
-            let written = fs::write(self.folder.join(self.file_name(name)), overlay);
+            let written = fs::write(self.folder.join(self.file_name(&name.text())), overlay);
             written.map_err(|error| Failure::Unreadable(format!("its overlay: {error}").into()))?;
         }
         Ok(prediction)

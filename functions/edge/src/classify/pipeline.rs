@@ -11,20 +11,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use glimpse_classifier::{Classifier, Options, Prediction, Prepared};
+use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE};
 
+use crate::name::Name;
 use crate::signals::Stop;
 use crate::source::{Bucket, Failure, Item, Source, read, read_file};
 
-/// Pictures in one run of the session: more gain nothing on two cores and cost memory.
-const RUN: usize = 8;
 /// Pictures on their way: the session never finds the queue empty while decoding keeps up.
-const PLACES: usize = 4 * RUN;
-/// How often a wait for a picture looks whether it was given up.
-const GLANCE: Duration = Duration::from_millis(100);
+const PLACES: usize = 4 * RUN_SIZE;
+/// How often a wait for a picture checks whether the program is to end.
+const POLL: Duration = Duration::from_millis(100);
 
-/// A picture's name and what became of it.
-pub type Done = (String, Result<Prediction, Failure>);
+/// A picture's name and its result.
+pub type Done = (Name, Result<Prediction, Failure>);
 
 type Ready = Result<Prepared, Failure>;
 
@@ -43,7 +42,7 @@ pub struct Pipeline<'a> {
 }
 
 struct Place {
-    name: String,
+    name: Name,
     ready: Receiver<Ready>,
 }
 
@@ -65,15 +64,15 @@ impl Pipeline<'_> {
         let (places, queue) = sync_channel(PLACES);
         thread::scope(|scope| {
             scope.spawn(|| self.feed(pictures, &pool, places));
-            let mut batch = Vec::with_capacity(RUN);
+            let mut batch = Vec::with_capacity(RUN_SIZE);
             for Place { name, ready } in &queue {
                 let Some(ready) = self.wait(&ready) else { break };
                 batch.push((name, ready));
-                if batch.len() == RUN {
+                if batch.len() == RUN_SIZE {
                     emit(self.infer(std::mem::take(&mut batch)))?;
                 }
             }
-            // Nobody takes places any more: the feeder ends.
+            // No more places are taken, so the feeder ends.
             drop(queue);
             if batch.is_empty() { Ok(()) } else { emit(self.infer(batch)) }
         })
@@ -82,7 +81,7 @@ impl Pipeline<'_> {
     /// The picture, or nothing when the program is to end.
     fn wait(&self, ready: &Receiver<Ready>) -> Option<Ready> {
         while !self.stop.is_set() {
-            match ready.recv_timeout(GLANCE) {
+            match ready.recv_timeout(POLL) {
                 Ok(ready) => return Some(ready),
                 Err(RecvTimeoutError::Disconnected) => return Some(Err(Failure::Internal)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -101,7 +100,7 @@ impl Pipeline<'_> {
         for picture in pictures {
             let (ready, place) = sync_channel(1);
             let name = match &picture {
-                Ok(source) => source.to_string(),
+                Ok(source) => source.name(),
                 Err((name, _)) => name.clone(),
             };
             if places.send(Place { name, ready: place }).is_err() {
@@ -109,42 +108,33 @@ impl Pipeline<'_> {
             }
             match picture {
                 Ok(source) => self.prepare(source, pool, ready),
-                Err((_, failure)) => tell(&ready, Err(failure)),
+                Err((_, failure)) => send(&ready, Err(failure)),
             }
         }
     }
 
-    /// Have the picture read, decoded and fitted, and the outcome sent to `ready`.
+    /// Have the picture read, decoded and fitted, and the result sent to `ready`.
     fn prepare(&self, source: Source, pool: &rayon::ThreadPool, ready: SyncSender<Ready>) {
         let (model, limit) = (self.model.clone(), self.limit);
         match source {
             Source::File(path) => pool.spawn_fifo(move || {
                 let bytes = read_file(&path, limit).map(|seen| seen.bytes);
-                tell(&ready, decode(&model, bytes));
+                send(&ready, decode(&model, bytes));
             }),
-            // Whoever writes it may be slow: on a thread that nobody waits for at the end.
+            // Its writer may be slow, so it has a thread that is not joined at the end.
             Source::Stdin => {
-                let read = move || tell(&ready, decode(&model, read(stdin().lock(), limit)));
+                let read = move || send(&ready, decode(&model, read(stdin().lock(), limit)));
                 thread::spawn(read);
             }
             Source::Object { bucket, key } => self.bucket.fetch(bucket, key, limit, move |bytes| {
-                tell(&ready, decode(&model, bytes));
+                send(&ready, decode(&model, bytes));
             }),
         }
     }
 
-    fn infer(&self, batch: Vec<(String, Ready)>) -> Vec<Done> {
-        let good = batch.iter().filter_map(|(_, ready)| ready.as_ref().ok());
-        let good: Vec<_> = good.map(|picture| (picture, &self.options)).collect();
-        let mut results = self.model.classify_prepared(&good).into_iter();
-        let result = |(name, ready): (String, Ready)| {
-            let result = match ready {
-                Ok(_) => results.next()?.map_err(Failure::from),
-                Err(failure) => Err(failure),
-            };
-            Some((name, result))
-        };
-        batch.into_iter().filter_map(result).collect()
+    fn infer(&self, batch: Vec<(Name, Ready)>) -> Vec<Done> {
+        let (names, prepared): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        names.into_iter().zip(self.model.classify_each(prepared, &self.options)).collect()
     }
 }
 
@@ -156,7 +146,7 @@ fn decode(model: &Classifier, bytes: Result<Vec<u8>, Failure>) -> Ready {
     Ok(model.prepare(&bytes)?)
 }
 
-fn tell(ready: &SyncSender<Ready>, outcome: Ready) {
-    // Nobody waits for it after an interruption.
-    let _ = ready.send(outcome);
+fn send(ready: &SyncSender<Ready>, prepared: Ready) {
+    // After an interruption nothing waits for it.
+    let _ = ready.send(prepared);
 }

@@ -1,4 +1,4 @@
-//! What a request passes before the Router: the token, a place in the queue, a deadline.
+//! Checks before the Router: the token, a place in the queue, a deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 use super::metrics::IN_FLIGHT;
 use super::token::Token;
 
-/// Load balancers and supervisors ask for health, and hold no token; nothing else is told there. The
-/// page holds no secret either, and asks its user for the token.
+/// Need no token. The health endpoints, for load balancers and supervisors, reveal only health; the
+/// page holds no secret and asks its user for the token.
 const OPEN: [&str; 5] = ["/", "/healthz", "/v2/health/live", "/v2/health/ready", "/ping"];
 
 /// Shared by all requests.
@@ -46,7 +46,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
         let scheme = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
         return (scheme, Problem::Unauthorized).into_response();
     }
-    // Only work waits in the queue: while it is full, health and metrics are still told.
+    // Only work takes a place in the queue: health and metrics answer while it is full.
     if request.method() != Method::POST {
         return within(gate.timeout, next.run(request)).await;
     }

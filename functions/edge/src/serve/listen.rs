@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use super::systemd;
 use crate::error::Error;
 
-/// After a failed accept, which is for want of file descriptors: others may be closed meanwhile.
+/// Wait after a failed accept, usually for lack of file descriptors: others may close meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
 /// No client sends more headers than this.
 const MAX_HEADERS: usize = 100;
@@ -99,7 +99,7 @@ impl Connection {
         };
         match tokio::time::timeout(self.listener.header_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.requests(stream, watcher).await,
-            Ok(Err(error)) => tracing::debug!(%error, "no TLS connection came to be"),
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     }
@@ -116,7 +116,7 @@ impl Connection {
             .max_buf_size(MAX_HEADER_BYTES);
         let service = TowerToHyperService::new(self.app.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        // Clients go away in the middle of things: that is no event.
+        // Clients that disconnect early are normal.
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "a connection ended");
         }

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the numbers of `glimpse-telemetry` in Prometheus's form and naming.
+//! `GET /metrics`: the metrics of `glimpse-telemetry` in Prometheus's format and naming.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Metrics {
         Router::new().route("/metrics", get(page))
     }
 
-    /// Tell which model is served from now on.
+    /// Report which model is served from now on.
     pub fn name_model(&self, store: &ModelStore) {
         let Some(model) = store.ready() else { return };
         let manifest = model.manifest();

@@ -1,5 +1,6 @@
 //! `glimpse serve`: the Router of `http-api` on a socket.
 
+mod cors;
 mod gate;
 mod listen;
 mod metrics;
@@ -25,9 +26,10 @@ use tracing::Level;
 use crate::error::Error;
 use crate::logs::LogArguments;
 use crate::model::{self, ModelArguments};
-use crate::signals::{FAREWELL, Stop};
+use crate::signals::{SHUTDOWN_GRACE, Stop};
 
 use self::metrics::Metrics;
+use cors::Origins;
 use gate::Gate;
 use listen::Listener;
 use requests::RequestArguments;
@@ -55,6 +57,10 @@ pub struct Arguments {
     #[arg(long, env = "GLIMPSE_REFRESH_MS", hide_env_values = true, value_name = "MS")]
     #[arg(default_value_t = 30_000)]
     refresh_ms: u64,
+    /// Origins whose pages may use the API, comma-separated, or * for all; by default none
+    #[arg(long, env = "GLIMPSE_CORS_ORIGINS", hide_env_values = true, value_name = "ORIGINS")]
+    #[arg(visible_alias = "cors-origin")]
+    cors_origins: Option<Origins>,
     #[command(flatten)]
     load: LoadArguments,
     #[command(flatten)]
@@ -110,7 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     arguments.log.start(Level::INFO);
     let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
     let done = runtime.block_on(serve(arguments));
-    runtime.shutdown_timeout(FAREWELL);
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
     done
 }
 
@@ -132,7 +138,11 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     let gate = middleware::from_fn_with_state(Arc::new(gate), gate::pass);
     let state = load.batching(ApiState::new(store.clone(), objects, api));
     let own = if arguments.metrics_listen.is_none() { metrics.routes() } else { Router::new() };
-    let app = guarded_router(state, own, |routes| routes.layer(gate.clone()));
+    let mut app = guarded_router(state, own, |routes| routes.layer(gate.clone()));
+    if let Some(origins) = &arguments.cors_origins {
+        // Before the gate: browsers send no token with a preflight request.
+        app = app.layer(origins.layer());
+    }
     let socket = listen::bind(arguments.listen).await?;
     if arguments.bearer_token_file.is_none() && !arguments.listen.ip().is_loopback() {
         tracing::warn!(

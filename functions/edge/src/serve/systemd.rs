@@ -1,17 +1,17 @@
-//! Words to the service manager; without one they go nowhere.
+//! Notifications to the service manager; without one they do nothing.
 
 use sd_notify::NotifyState;
 
-/// Requests can come. Where a watchdog is asked for, it hears from now on that this process lives:
-/// from the threads that serve, so it hears nothing when those hang.
+/// Report readiness. Where a watchdog is configured, notify it from now on, from the threads that
+/// serve: when those hang, so do the notifications.
 pub fn ready() {
-    tell(NotifyState::Ready);
-    if let Some(patience) = sd_notify::watchdog_enabled() {
+    notify(NotifyState::Ready);
+    if let Some(timeout) = sd_notify::watchdog_enabled() {
         tokio::spawn(async move {
-            let mut beat = tokio::time::interval(patience / 3);
+            let mut beat = tokio::time::interval(timeout / 3);
             loop {
                 beat.tick().await;
-                tell(NotifyState::Watchdog);
+                notify(NotifyState::Watchdog);
             }
         });
     }
@@ -19,11 +19,11 @@ pub fn ready() {
 
 /// The last requests are being answered.
 pub fn stopping() {
-    tell(NotifyState::Stopping);
+    notify(NotifyState::Stopping);
 }
 
-fn tell(state: NotifyState<'_>) {
+fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "the service manager cannot be notified");
     }
 }

@@ -50,7 +50,7 @@ impl TlsArguments {
     }
 }
 
-/// What PEM files lack is said by rustls without saying what was looked for.
+/// Name what was looked for: rustls only says that a PEM file lacks it.
 fn pem(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> Error {
     move |error| {
         let reason = match error {

@@ -6,22 +6,26 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::{Bucket, Failure, Source, is_hidden, is_picture};
+use crate::name::Name;
 
-/// A picture, or the name of what is none and why.
-pub type Item = Result<Source, (String, Failure)>;
+use super::{Bucket, Failure, LeftOut, Source, is_hidden, is_picture};
+
+/// A picture, or the name of something that is not one and the reason.
+pub type Item = Result<Source, (Name, Failure)>;
 
 type Items<'a> = Box<dyn Iterator<Item = Item> + Send + 'a>;
 
-/// All that `arguments` name. Blocks on the file system and, for prefixes, on S3.
+/// All that `arguments` name. What is in a folder or under a prefix and is not a picture is counted in
+/// `left_out`. Blocks on the file system and, for prefixes, on S3.
 pub fn expand<'a>(
     arguments: &'a [OsString],
     s3: &'a Bucket,
+    left_out: &'a LeftOut,
 ) -> impl Iterator<Item = Item> + Send + 'a {
-    arguments.iter().flat_map(move |argument| one(argument, s3))
+    arguments.iter().flat_map(move |argument| one(argument, s3, left_out))
 }
 
-fn one<'a>(argument: &'a OsStr, s3: &'a Bucket) -> Items<'a> {
+fn one<'a>(argument: &'a OsStr, s3: &'a Bucket, left_out: &'a LeftOut) -> Items<'a> {
     let path = Path::new(argument);
     let text = argument.to_str();
     if argument == "-" {
@@ -30,27 +34,27 @@ fn one<'a>(argument: &'a OsStr, s3: &'a Bucket) -> Items<'a> {
     if let Some(location) = text.and_then(|text| text.strip_prefix("s3://")) {
         let (bucket, key) = location.split_once('/').unwrap_or((location, ""));
         if key.is_empty() || key.ends_with('/') {
-            return some(argument, s3.list(bucket, key));
+            return some(argument, s3.list(bucket, key, left_out));
         }
         return Box::new(once(Ok(Source::Object { bucket: bucket.into(), key: key.into() })));
     }
     if path.is_dir() {
-        return walk(path);
+        return walk(path, left_out);
     }
     let is_remote = |text: &str| text.starts_with("https://") || text.starts_with("http://");
     if text.is_some_and(is_remote) && !path.exists() {
-        return Box::new(once(Err((argument.to_string_lossy().into_owned(), Failure::Remote))));
+        return Box::new(once(Err((path.into(), Failure::Remote))));
     }
     // A file may have a name that looks like a glob.
     match text.filter(|text| text.contains(['*', '?', '['])) {
-        Some(pattern) if !path.exists() => some(argument, matching(pattern)),
+        Some(pattern) if !path.exists() => some(argument, matching(pattern, left_out)),
         _ => Box::new(once(Ok(Source::File(path.to_owned())))),
     }
 }
 
-/// The items, or that there are none.
+/// The items, or an error where there are none.
 fn some<'a>(argument: &OsStr, items: impl Iterator<Item = Item> + Send + 'a) -> Items<'a> {
-    let name = argument.to_string_lossy().into_owned();
+    let name = Path::new(argument).into();
     let mut items = items.peekable();
     match items.peek() {
         Some(_) => Box::new(items),
@@ -58,27 +62,27 @@ fn some<'a>(argument: &OsStr, items: impl Iterator<Item = Item> + Send + 'a) -> 
     }
 }
 
-fn matching<'a>(pattern: &str) -> Items<'a> {
+fn matching<'a>(pattern: &str, left_out: &'a LeftOut) -> Items<'a> {
     match glob::glob(pattern) {
-        Ok(paths) => Box::new(paths.flat_map(|path| -> Items<'a> {
+        Ok(paths) => Box::new(paths.flat_map(move |path| -> Items<'a> {
             match path {
-                Ok(path) if path.is_dir() => walk(&path),
+                Ok(path) if path.is_dir() => walk(&path, left_out),
                 Ok(path) => Box::new(once(Ok(Source::File(path)))),
                 Err(error) => Box::new(once(Err(unreadable(&error.path().to_owned(), error)))),
             }
         })),
         Err(error) => {
-            let failure = Failure::Unreadable(format!("it is no pattern: {error}").into());
-            Box::new(once(Err((pattern.to_owned(), failure))))
+            let failure = Failure::Unreadable(format!("invalid pattern: {error}").into());
+            Box::new(once(Err((pattern.to_owned().into(), failure))))
         }
     }
 }
 
-/// The pictures in a folder and below, by name. None is no error: a folder may be empty for a while.
-fn walk<'a>(folder: &Path) -> Items<'a> {
-    let items = entries(folder).filter_map(|entry| match entry {
-        Ok(entry) if is_file(&entry) => Some(Ok(Source::File(entry.into_path()))),
-        Ok(_) => None,
+/// The pictures in a folder and below, by name. An empty folder is not an error.
+fn walk<'a>(folder: &Path, left_out: &LeftOut) -> Items<'a> {
+    let left_out = left_out.clone();
+    let items = entries(folder, None, &left_out).filter_map(move |entry| match entry {
+        Ok(entry) => picture(entry, &left_out).map(|path| Ok(Source::File(path))),
         Err(error) => {
             let path = error.path().map(PathBuf::from).unwrap_or_default();
             Some(Err(unreadable(&path, error)))
@@ -91,25 +95,61 @@ fn walk<'a>(folder: &Path) -> Items<'a> {
     Box::new(items)
 }
 
-/// The pictures in a folder and below, by name; what cannot be read is left out.
-pub fn pictures_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let files = entries(folder).filter_map(Result::ok).filter(is_file);
-    files.map(walkdir::DirEntry::into_path)
+/// The pictures in a folder and below, by name; what cannot be read is skipped.
+/// Links that lead out of `root` are not followed.
+pub fn pictures_in(
+    folder: &Path,
+    root: &Path,
+    left_out: &LeftOut,
+) -> impl Iterator<Item = PathBuf> + use<> {
+    let left_out = left_out.clone();
+    let entries = entries(folder, Some(root), &left_out).filter_map(Result::ok);
+    entries.filter_map(move |entry| picture(entry, &left_out))
 }
 
-fn entries(folder: &Path) -> impl Iterator<Item = walkdir::Result<walkdir::DirEntry>> + use<> {
-    let shown = |entry: &walkdir::DirEntry| entry.depth() == 0 || !is_hidden(entry.path());
+fn entries(
+    folder: &Path,
+    root: Option<&Path>,
+    left_out: &LeftOut,
+) -> impl Iterator<Item = walkdir::Result<walkdir::DirEntry>> + use<> {
+    let (left_out, root) = (left_out.clone(), root.map(Path::to_owned));
+    let shown = move |entry: &walkdir::DirEntry| {
+        if entry.depth() == 0 {
+            return true;
+        }
+        let leaves = |root: &PathBuf| entry.path_is_symlink() && !is_inside(entry.path(), root);
+        if is_hidden(entry.path()) {
+            left_out.add_hidden();
+        } else if root.as_ref().is_some_and(leaves) {
+            left_out.add_link();
+        } else {
+            return true;
+        }
+        false
+    };
     let all = WalkDir::new(folder).follow_links(true).sort_by_file_name();
     all.into_iter().filter_entry(shown)
 }
 
-fn is_file(entry: &walkdir::DirEntry) -> bool {
-    entry.file_type().is_file() && is_picture(entry.path())
+/// Whether the path, all links followed, is in `root`.
+pub fn is_inside(path: &Path, root: &Path) -> bool {
+    path.canonicalize().is_ok_and(|real| real.starts_with(root))
+}
+
+fn picture(entry: walkdir::DirEntry, left_out: &LeftOut) -> Option<PathBuf> {
+    if !entry.file_type().is_file() {
+        return None;
+    }
+    if !is_picture(entry.path()) {
+        left_out.add(entry.path());
+        return None;
+    }
+    Some(entry.into_path())
 }
 
 fn unreadable(
     path: &Path,
     error: impl std::error::Error + Send + Sync + 'static,
-) -> (String, Failure) {
-    (path.display().to_string(), Failure::Unreadable(error.into()))
+) -> (Name, Failure) {
+    (path.into(), Failure::Unreadable(error.into()))
 }

@@ -1,15 +1,20 @@
 //! Where pictures come from: files, standard input, objects in S3.
 
 mod expand;
+mod left_out;
+mod names;
 mod object;
 mod read;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use glimpse_classifier::ClassifyError;
 
-pub use expand::{Item, expand, pictures_in};
+use crate::name::Name;
+
+pub use expand::{Item, expand, is_inside, pictures_in};
+pub use left_out::LeftOut;
+pub use names::{is_hidden, is_picture};
 pub use object::Bucket;
 pub use read::{read, read_file};
 
@@ -29,12 +34,13 @@ pub enum Source {
     },
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Source {
+    /// What the picture is called in its record.
+    pub fn name(&self) -> Name {
         match self {
-            Self::Stdin => f.write_str("-"),
-            Self::File(path) => path.display().fmt(f),
-            Self::Object { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+            Self::Stdin => "-".to_owned().into(),
+            Self::File(path) => path.as_path().into(),
+            Self::Object { bucket, key } => format!("s3://{bucket}/{key}").into(),
         }
     }
 }
@@ -46,10 +52,10 @@ pub enum Failure {
     #[error("there is no such file or object")]
     NotFound,
     /// An address of the web.
-    #[error("it is no file: download it, or name an object as s3://bucket/key")]
+    #[error("URLs are not supported: download the file, or name an object as s3://bucket/key")]
     Remote,
-    /// A glob or prefix that nothing fits.
-    #[error("nothing fits it")]
+    /// A glob or prefix without a match.
+    #[error("no file or object matches")]
     NoMatch,
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
@@ -71,8 +77,8 @@ pub enum Failure {
         /// What the classifier says.
         detail: String,
     },
-    /// A decoder panicked, which nothing should make it do.
-    #[error("something went wrong that is not the picture's fault")]
+    /// A decoder panicked: a defect of this program.
+    #[error("internal error; the picture is not at fault")]
     Internal,
 }
 
@@ -95,16 +101,4 @@ impl From<ClassifyError> for Failure {
     fn from(error: ClassifyError) -> Self {
         Self::Picture { code: error.code(), detail: error.to_string() }
     }
-}
-
-/// Whether the name is a picture's, and not hidden: temporary files of other programs are.
-pub fn is_picture(path: &Path) -> bool {
-    const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
-    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-    !is_hidden(path) && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
-}
-
-/// Whether the name begins with a dot.
-pub fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::expand::Item;
-use super::{Failure, Source, is_picture};
+use super::{Failure, LeftOut, Source, is_hidden, is_picture};
 
 /// Objects fetched at the same time: enough to hide the network, few enough to bound memory.
 const AT_ONCE: usize = 8;
@@ -28,12 +28,18 @@ impl Bucket {
     }
 
     /// The pictures under a prefix, in the order of their keys. Blocks; not for async threads.
-    pub fn list(&self, bucket: &str, prefix: &str) -> impl Iterator<Item = Item> + Send + use<> {
+    pub fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        left_out: &LeftOut,
+    ) -> impl Iterator<Item = Item> + Send + use<> {
         let (own, bucket, prefix) = (self.clone(), bucket.to_owned(), prefix.to_owned());
+        let left_out = left_out.clone();
         let mut next = Some(None);
         std::iter::from_fn(move || {
             let token = next.take()?;
-            let (items, more) = own.runtime.block_on(own.page(&bucket, &prefix, token));
+            let (items, more) = own.runtime.block_on(own.page(&bucket, &prefix, token, &left_out));
             next = more.map(Some);
             Some(items)
         })
@@ -45,14 +51,15 @@ impl Bucket {
         bucket: &str,
         prefix: &str,
         token: Option<String>,
+        left_out: &LeftOut,
     ) -> (Vec<Item>, Option<String>) {
         match self.objects.list(bucket, prefix, token).await {
             Ok(page) => {
-                let pictures = page.keys.into_iter().filter(|key| is_picture(Path::new(key)));
+                let pictures = page.keys.into_iter().filter(|key| is_taken(key, prefix, left_out));
                 let source = |key| Ok(Source::Object { bucket: bucket.to_owned(), key });
                 (pictures.map(source).collect(), page.next)
             }
-            Err(error) => (vec![Err((format!("s3://{bucket}/{prefix}"), error.into()))], None),
+            Err(error) => (vec![Err((format!("s3://{bucket}/{prefix}").into(), error.into()))], None),
         }
     }
 
@@ -84,4 +91,23 @@ impl From<ObjectError> for Failure {
             error => Self::Unreadable(error.into()),
         }
     }
+}
+
+/// Whether the key under `prefix` is a picture's; a key that is not is counted.
+fn is_taken(key: &str, prefix: &str, left_out: &LeftOut) -> bool {
+    let folder = prefix.rfind('/').map_or(0, |end| end + 1);
+    let below = Path::new(key.get(folder..).unwrap_or(key));
+    if key.ends_with('/') {
+        // The mark of an empty folder.
+        return false;
+    }
+    if below.ancestors().any(is_hidden) {
+        left_out.add_hidden();
+        return false;
+    }
+    if !is_picture(below) {
+        left_out.add(below);
+        return false;
+    }
+    true
 }

@@ -1,13 +1,13 @@
-//! What the system tells of a folder (inotify), in the words of `watch`.
+//! Changes of a folder as the system reports them (inotify), translated for `watch`.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::settling::State;
+use super::debounce::State;
 use crate::error::Error;
 use crate::source::is_picture;
 
@@ -18,39 +18,41 @@ pub enum Change {
     File {
         /// Which one.
         path: PathBuf,
-        /// What it says of the writer.
+        /// What it means for the writer.
         state: State,
     },
-    /// A folder came; nothing was told of what it holds.
+    /// A folder appeared; what it already holds was not reported.
     Folder(PathBuf),
-    /// Something was not told.
+    /// Some changes were not reported.
     Missed,
 }
 
 /// The changes of one folder and all below.
 pub struct Changes {
     _watcher: RecommendedWatcher,
-    told: Receiver<notify::Result<Event>>,
+    events: Receiver<notify::Result<Event>>,
 }
 
 impl Changes {
-    /// Tell from now on.
+    /// Report changes from now on.
     ///
     /// # Errors
     /// When the folder cannot be watched, or too many are (`fs.inotify.max_user_watches`).
     pub fn of(folder: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Watch { path: folder.to_owned(), source };
-        let (tell, told) = channel();
-        let mut watcher = notify::recommended_watcher(tell).map_err(failed)?;
+        let (sender, events) = channel();
+        // A link could lead out of the folder.
+        let config = Config::default().with_follow_symlinks(false);
+        let mut watcher = RecommendedWatcher::new(sender, config).map_err(failed)?;
         watcher.watch(folder, RecursiveMode::Recursive).map_err(failed)?;
-        Ok(Self { _watcher: watcher, told })
+        Ok(Self { _watcher: watcher, events })
     }
 
-    /// What happened since, waiting up to `patience` for a first thing; nothing once it has ended.
-    pub fn next(&self, patience: Duration) -> Option<Vec<Change>> {
-        match self.told.recv_timeout(patience) {
+    /// What happened since, waiting up to `timeout` for a first change; `None` once it has ended.
+    pub fn next(&self, timeout: Duration) -> Option<Vec<Change>> {
+        match self.events.recv_timeout(timeout) {
             Ok(first) => {
-                let all = std::iter::once(first).chain(self.told.try_iter());
+                let all = std::iter::once(first).chain(self.events.try_iter());
                 Some(all.flat_map(translate).collect())
             }
             Err(RecvTimeoutError::Timeout) => Some(Vec::new()),
@@ -87,7 +89,7 @@ fn translate(event: notify::Result<Event>) -> Option<Change> {
 mod tests {
     use super::*;
 
-    fn told(kind: EventKind, paths: &[&str]) -> Option<Change> {
+    fn change(kind: EventKind, paths: &[&str]) -> Option<Change> {
         let event = Event::new(kind);
         translate(Ok(paths.iter().fold(event, |event, path| event.add_path(path.into()))))
     }
@@ -96,13 +98,13 @@ mod tests {
     fn a_rename_makes_the_new_name_whole() {
         let both = EventKind::Modify(ModifyKind::Name(RenameMode::Both));
         let expected = Change::File { path: "b.jpg".into(), state: State::Closed };
-        assert_eq!(told(both, &[".b.jpg.part", "b.jpg"]), Some(expected));
-        assert_eq!(told(both, &["a.jpg", "a.bak"]), None);
-        assert_eq!(told(EventKind::Modify(ModifyKind::Name(RenameMode::From)), &["a.jpg"]), None);
+        assert_eq!(change(both, &[".b.jpg.part", "b.jpg"]), Some(expected));
+        assert_eq!(change(both, &["a.jpg", "a.bak"]), None);
+        assert_eq!(change(EventKind::Modify(ModifyKind::Name(RenameMode::From)), &["a.jpg"]), None);
     }
 
     #[test]
-    fn a_gap_in_what_is_told_is_noticed() {
+    fn a_gap_in_the_reports_is_noticed() {
         let gap = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
         assert_eq!(translate(Ok(gap)), Some(Change::Missed));
     }

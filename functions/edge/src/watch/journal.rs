@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Stamp;
 use crate::error::Error;
+use crate::name::Name;
+use crate::stamp::Stamp;
 
 /// Every line begins so.
 const BEGINNING: &[u8] = b"{\"file\":";
@@ -20,16 +21,12 @@ const BEGINNING: &[u8] = b"{\"file\":";
 /// A picture in one state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub struct Key {
-    file: String,
+    /// Its path within the folder.
     #[serde(flatten)]
-    stamp: Stamp,
-}
-
-impl Key {
-    /// The picture called `file`, as it is at `stamp`.
-    pub fn new(file: &str, stamp: &Stamp) -> Self {
-        Self { file: file.to_owned(), stamp: stamp.clone() }
-    }
+    pub name: Name,
+    /// Its size and time.
+    #[serde(flatten)]
+    pub stamp: Stamp,
 }
 
 /// What of a line is needed again.
@@ -101,9 +98,9 @@ impl Journal {
         self.done.contains_key(key)
     }
 
-    /// The label of a picture that is done; none for a broken one.
-    pub fn label(&self, key: &Key) -> Option<&str> {
-        self.done.get(key)?.as_deref()
+    /// Of a picture that is done, the label, if it has one.
+    pub fn label(&self, key: &Key) -> Option<Option<&str>> {
+        self.done.get(key).map(Option::as_deref)
     }
 
     /// Add pictures with their labels and lines. They are on the disk when this returns.
@@ -143,7 +140,8 @@ mod tests {
     const WHOLE: &str = "{\"file\":\"a.jpg\",\"bytes\":7,\"modified\":\"2026-01-01T00:00:00.5Z\",\"label\":\"cat\"}\n";
 
     fn key(file: &str, bytes: u64) -> Key {
-        Key::new(file, &Stamp { bytes, modified: "2026-01-01T00:00:00.5Z".to_owned() })
+        let stamp = format!(r#"{{"bytes":{bytes},"modified":"2026-01-01T00:00:00.5Z"}}"#);
+        Key { name: file.to_owned().into(), stamp: serde_json::from_str(&stamp).unwrap() }
     }
 
     fn output(content: &str) -> (tempfile::TempDir, PathBuf) {
@@ -158,7 +156,7 @@ mod tests {
         for torn in ["", "{", "{\"file\":\"b.jpg\",\"bytes\":7"] {
             let (_folder, path) = output(&format!("{WHOLE}{torn}"));
             let mut journal = Journal::open(&path).unwrap();
-            assert_eq!(journal.label(&key("a.jpg", 7)), Some("cat"));
+            assert_eq!(journal.label(&key("a.jpg", 7)), Some(Some("cat")));
             assert!(!journal.has(&key("a.jpg", 8)) && !journal.has(&key("b.jpg", 7)));
             let line = b"{\"file\":\"b.jpg\"}\n".to_vec();
             journal.append(std::iter::once((key("b.jpg", 7), None, line))).unwrap();

@@ -4,10 +4,9 @@
 //! ends, by `kill -9` as well, the next one reads the output and goes on where it ended.
 
 mod changes;
+mod debounce;
 mod journal;
-mod settling;
-mod shelf;
-mod stamp;
+mod outbox;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use glimpse_classifier::{Classifier, Options, Prediction, Prepared};
+use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use rayon::prelude::*;
@@ -26,22 +25,20 @@ use crate::error::Error;
 use crate::logs::LogArguments;
 use crate::model::{self, ModelArguments};
 use crate::record::{Model, Outcome, Record};
-use crate::signals::{FAREWELL, Stop};
-use crate::source::{Failure, is_hidden, pictures_in, read_file};
+use crate::signals::{SHUTDOWN_GRACE, Stop};
+use crate::source::{Failure, LeftOut, is_hidden, is_inside, pictures_in, read_file};
+use crate::stamp::Stamp;
 
 use changes::{Change, Changes};
+use debounce::{Debounce, State};
 use journal::{Journal, Key};
-use settling::Settling;
-use shelf::Shelf;
-pub use stamp::Stamp;
+use outbox::Outbox;
 
-/// How long a wait for changes lasts before it looks what has settled.
+/// How long a wait for changes lasts before pictures that are due are looked for.
 const TICK: Duration = Duration::from_millis(50);
-/// Pictures in one run of the session.
-const RUN: usize = 8;
 
 /// Printed under the list of flags.
-pub const AFTER_HELP: &str = "Each picture becomes a line of JSON at the end of the output, which is on the disk before the picture is moved. After a restart, also after a crash, the output tells which pictures are done: those with the same path, size and time of change. Keep it.";
+pub const AFTER_HELP: &str = "Each picture becomes a line of JSON at the end of the output, which is on the disk before the picture is moved. After a restart, also after a crash, the output says which pictures are done: those with the same path, size and time of change. Keep it.";
 
 /// What `glimpse watch` takes.
 #[derive(Debug, Args)]
@@ -52,7 +49,7 @@ pub struct Arguments {
     /// File that the lines are appended to
     #[arg(short, long, env = "GLIMPSE_OUTPUT", hide_env_values = true, value_name = "FILE")]
     output: PathBuf,
-    /// Move pictures that are done into DIR/<label>/, broken ones into DIR/_broken/
+    /// Move pictures that are done into DIR/<label>/, and broken ones into DIR/_broken/
     #[arg(long, env = "GLIMPSE_MOVE_TO", hide_env_values = true, value_name = "DIR")]
     move_to: Option<PathBuf>,
     /// Labels of a picture, best first
@@ -63,7 +60,7 @@ pub struct Arguments {
     #[arg(long, env = "GLIMPSE_SETTLE_MS", hide_env_values = true, value_name = "MS")]
     #[arg(default_value_t = 2000)]
     settle_ms: u64,
-    /// How often the whole folder is looked through, for what the system did not tell
+    /// How often the whole folder is looked through, for changes that the system did not report
     #[arg(long, env = "GLIMPSE_RESCAN_MS", hide_env_values = true, value_name = "MS")]
     #[arg(default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(100..))]
     rescan_ms: u64,
@@ -95,7 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::path("watch the folder", folder)(ErrorKind::NotADirectory.into()));
     }
     let journal = Journal::open(&arguments.output)?;
-    let shelf = arguments.move_to.as_deref().map(|to| Shelf::new(to, &folder)).transpose()?;
+    let outbox = arguments.move_to.as_deref().map(|to| Outbox::new(to, &folder)).transpose()?;
     // Before the first look, so that what comes meanwhile is not missed.
     let changes = Changes::of(&folder)?;
     let store = arguments.model.store(Objects::from_env())?;
@@ -108,29 +105,31 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         runtime.spawn(model::follow(store.clone(), every, |_| ()));
     }
     let options = Options { top_k: arguments.top_k.into(), ..Options::default() };
-    let settling = Settling::new(Duration::from_millis(arguments.settle_ms));
+    let debounce = Debounce::new(Duration::from_millis(arguments.settle_ms));
     let limit = arguments.max_file_bytes;
-    let mut watch = Watch { folder, journal, shelf, settling, store, options, limit };
+    let mut watch =
+        Watch { folder, journal, outbox, debounce, store, options, limit, left_out: String::new() };
     watch.run(&changes, Duration::from_millis(arguments.rescan_ms), &stop)?;
-    runtime.shutdown_timeout(FAREWELL);
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
     Ok(ExitCode::SUCCESS)
 }
 
 struct Watch {
     folder: PathBuf,
     journal: Journal,
-    shelf: Option<Shelf>,
-    settling: Settling,
+    outbox: Option<Outbox>,
+    debounce: Debounce,
     store: ModelStore,
     options: Options,
     limit: u64,
+    /// As it was logged last.
+    left_out: String,
 }
 
-/// A picture that was read whole.
-struct Whole {
+/// A picture that was read in one state.
+struct Read {
     path: PathBuf,
-    name: String,
-    stamp: Stamp,
+    key: Key,
     /// Or the limit that it is over.
     bytes: Result<Vec<u8>, u64>,
 }
@@ -141,16 +140,16 @@ impl Watch {
         tracing::info!(done = self.journal.len(), "watching");
         while !stop.is_set() {
             if Instant::now() >= next_look {
-                self.look_through(&self.folder.clone());
+                self.look_through_all();
                 next_look = Instant::now() + rescan;
             }
-            let Some(told) = changes.next(TICK) else { return Ok(()) };
-            for change in told {
+            let Some(happened) = changes.next(TICK) else { return Ok(()) };
+            for change in happened {
                 match change {
                     Change::File { path, state } if self.shows(&path) => {
-                        self.settling.touched(path, state);
+                        self.debounce.touched(path, state);
                     }
-                    // What came into it before the system began to tell of it is found by looking.
+                    // What was put into it before the system reported it is found by looking.
                     Change::Folder(path) if self.shows(&path) => {
                         self.look_through(&path);
                         next_look = next_look.min(Instant::now() + Duration::from_secs(1));
@@ -159,116 +158,127 @@ impl Watch {
                     Change::Missed => next_look = Instant::now(),
                 }
             }
-            while !stop.is_set() {
-                let due = self.settling.due(Instant::now(), RUN);
-                if due.is_empty() {
-                    break;
-                }
-                self.classify(due)?;
+            self.classify_due(stop)?;
+        }
+        Ok(())
+    }
+
+    /// Look through the whole folder; log what is left out when that has changed.
+    fn look_through_all(&mut self) {
+        let left_out = self.look_through(&self.folder.clone()).to_string();
+        if self.left_out != left_out && !left_out.is_empty() {
+            tracing::info!(left_out, "files that are not pictures");
+        }
+        self.left_out = left_out;
+    }
+
+    /// Find pictures that are not done, and finish the move of those that are.
+    fn look_through(&mut self, folder: &Path) -> LeftOut {
+        let left_out = LeftOut::default();
+        for path in pictures_in(folder, &self.folder, &left_out) {
+            let Some(stamp) = Stamp::of(&path) else { continue };
+            match self.journal.label(&self.key(&path, stamp)) {
+                Some(label) => self.put_out(&path, stamp, label),
+                None => self.debounce.found(path, stamp),
+            }
+        }
+        left_out
+    }
+
+    /// Classify what is due, a run at a time. While no model is loaded, pictures stay pending.
+    fn classify_due(&mut self, stop: &Stop) -> Result<(), Error> {
+        while !stop.is_set()
+            && let Some(model) = self.store.ready()
+        {
+            let due = self.debounce.due(Instant::now(), RUN_SIZE);
+            if due.is_empty() {
+                break;
+            }
+            let pictures: Vec<Read> = due.into_iter().filter_map(|path| self.read(path)).collect();
+            if !pictures.is_empty() {
+                self.classify(&model, &pictures)?;
             }
         }
         Ok(())
     }
 
-    /// Find pictures that are not done, and finish the move of those that are.
-    fn look_through(&mut self, folder: &Path) {
-        for path in pictures_in(folder) {
-            let Some(stamp) = Stamp::of(&path) else { continue };
-            if self.journal.has(&Key::new(&self.name(&path), &stamp)) {
-                self.shelve(&path, &stamp);
-            } else {
-                self.settling.found(path, stamp);
-            }
-        }
-    }
-
-    fn classify(&mut self, due: Vec<PathBuf>) -> Result<(), Error> {
-        let whole: Vec<Whole> = due.into_iter().filter_map(|path| self.read(path)).collect();
-        let Some(model) = self.store.ready() else { return Ok(()) };
-        if whole.is_empty() {
-            return Ok(());
-        }
-        let results = classify(&model, &whole, &self.options);
-        let entries = whole.iter().zip(&results).map(|(picture, result)| {
+    /// Classify pictures, append their lines, then move them.
+    fn classify(&mut self, model: &Classifier, pictures: &[Read]) -> Result<(), Error> {
+        let prepared: Vec<_> = pictures.par_iter().map(|picture| picture.prepare(model)).collect();
+        let results = model.classify_each(prepared, &self.options);
+        let entry = |(picture, result): (&Read, &Result<Prediction, Failure>)| {
             let record = Record {
-                file: &picture.name,
-                stamp: Some(&picture.stamp),
+                name: &picture.key.name,
+                stamp: Some(picture.key.stamp),
                 outcome: Outcome::of(result.as_ref()),
                 model: Some(Model::of(model.manifest())),
             };
-            let label = result.as_ref().ok().map(|prediction| prediction.top.label.clone());
-            (Key::new(&picture.name, &picture.stamp), label, record.line())
-        });
-        self.journal.append(entries)?;
-        for picture in &whole {
-            self.shelve(&picture.path, &picture.stamp);
+            (picture.key.clone(), label(result).map(str::to_owned), record.line())
+        };
+        self.journal.append(pictures.iter().zip(&results).map(entry))?;
+        for (picture, result) in pictures.iter().zip(&results) {
+            self.put_out(&picture.path, picture.key.stamp, label(result));
         }
         Ok(())
     }
 
     /// The picture, unless it is done, gone, being written, or out of reach for the moment.
-    fn read(&mut self, path: PathBuf) -> Option<Whole> {
+    fn read(&mut self, path: PathBuf) -> Option<Read> {
         let expected = Stamp::of(&path)?;
-        let name = self.name(&path);
-        if self.journal.has(&Key::new(&name, &expected)) {
+        if self.journal.has(&self.key(&path, expected)) {
             return None;
         }
         let (stamp, bytes) = match read_file(&path, self.limit) {
-            Ok(seen) if Stamp::from(&seen.before) != Stamp::from(&seen.after) => {
-                self.settling.touched(path, settling::State::Writing);
-                return None;
+            Ok(seen) => {
+                let stamp = Stamp::from(&seen.after);
+                if Stamp::from(&seen.before) != stamp {
+                    self.debounce.touched(path, State::Writing);
+                    return None;
+                }
+                (stamp, Ok(seen.bytes))
             }
-            Ok(seen) => (Stamp::from(&seen.after), Ok(seen.bytes)),
             Err(Failure::TooLarge { limit }) => (expected, Err(limit)),
             Err(Failure::NotFound) => return None,
             // Permissions and disks change: the next look through the folder tries again.
             Err(failure) => {
-                tracing::warn!(file = name, %failure, "a picture cannot be read now");
+                tracing::warn!(file = %path.display(), %failure, "a picture cannot be read now");
                 return None;
             }
         };
-        Some(Whole { path, name, stamp, bytes })
+        let key = self.key(&path, stamp);
+        Some(Read { path, key, bytes })
     }
 
     /// Move a picture that is done at `stamp`, where that is wanted.
-    fn shelve(&self, path: &Path, stamp: &Stamp) {
-        let Some(shelf) = &self.shelf else { return };
-        let label = self.journal.label(&Key::new(&self.name(path), stamp));
-        if let Err(error) = shelf.put(path, stamp, label) {
+    fn put_out(&self, path: &Path, stamp: Stamp, label: Option<&str>) {
+        let Some(outbox) = &self.outbox else { return };
+        if let Err(error) = outbox.put(path, stamp, label) {
             tracing::warn!(file = %path.display(), %error, "a picture cannot be moved now");
         }
     }
 
-    /// Whether no folder on the way is hidden: looking through does not enter those either.
+    /// Whether the path is one that looking through the folder finds: nothing on the way is hidden, and
+    /// no link leads out of the folder.
     fn shows(&self, path: &Path) -> bool {
         let within = path.strip_prefix(&self.folder).unwrap_or(path);
-        !within.ancestors().any(is_hidden)
+        !within.ancestors().any(is_hidden) && is_inside(path, &self.folder)
     }
 
-    /// The path within the folder: the same when the folder is mounted elsewhere.
-    fn name(&self, path: &Path) -> String {
-        path.strip_prefix(&self.folder).unwrap_or(path).to_string_lossy().into_owned()
+    /// By its path within the folder, which is the same when the folder is mounted elsewhere.
+    fn key(&self, path: &Path, stamp: Stamp) -> Key {
+        Key { name: path.strip_prefix(&self.folder).unwrap_or(path).into(), stamp }
     }
 }
 
-/// Decode side by side, then run together: one result each, in order.
-fn classify(
-    model: &Classifier,
-    pictures: &[Whole],
-    options: &Options,
-) -> Vec<Result<Prediction, Failure>> {
-    let prepare = |picture: &Whole| -> Result<Prepared, Failure> {
-        match &picture.bytes {
+impl Read {
+    fn prepare(&self, model: &Classifier) -> Result<Prepared, Failure> {
+        match &self.bytes {
             Ok(bytes) => Ok(model.prepare(bytes)?),
             Err(limit) => Err(Failure::TooLarge { limit: *limit }),
         }
-    };
-    let prepared: Vec<_> = pictures.par_iter().map(prepare).collect();
-    let good: Vec<_> = prepared.iter().flatten().map(|picture| (picture, options)).collect();
-    let mut results = model.classify_prepared(&good).into_iter();
-    let result = |one| match one {
-        Ok(_) => Some(results.next()?.map_err(Failure::from)),
-        Err(failure) => Some(Err(failure)),
-    };
-    prepared.into_iter().filter_map(result).collect()
+    }
+}
+
+fn label(result: &Result<Prediction, Failure>) -> Option<&str> {
+    result.as_ref().ok().map(|prediction| prediction.top.label.as_str())
 }

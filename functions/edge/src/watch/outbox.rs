@@ -1,7 +1,7 @@
-//! Folders by label, into which pictures that are done are moved.
+//! The sorted output: one folder per label, into which pictures that are done are moved.
 //!
 //! The line of a picture is on the disk before it is moved, a move is one step of the file system,
-//! and nothing is ever overwritten. Where the shelf is on another disk, the picture is copied whole
+//! and nothing is ever overwritten. Where the outbox is on another disk, the picture is copied whole
 //! before its original is removed; after a crash between the two the copy is known again.
 
 use std::fs::{self, File};
@@ -12,17 +12,17 @@ use glimpse_settings::SettingError;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::Stamp;
 use crate::error::Error;
+use crate::stamp::Stamp;
 
 const BROKEN: &str = "_broken";
 /// A label may be longer than a file's name can be.
 const LONGEST_NAME: usize = 100;
 
 /// Where the label folders are.
-pub struct Shelf(PathBuf);
+pub struct Outbox(PathBuf);
 
-impl Shelf {
+impl Outbox {
     /// Make the folder where it is not there.
     ///
     /// # Errors
@@ -56,10 +56,10 @@ impl Shelf {
     ///
     /// # Errors
     /// When the file system refuses; the picture stays where it is.
-    pub fn put(&self, picture: &Path, stamp: &Stamp, label: Option<&str>) -> io::Result<()> {
+    pub fn put(&self, picture: &Path, stamp: Stamp, label: Option<&str>) -> io::Result<()> {
         let folder = self.0.join(label.map_or_else(|| BROKEN.to_owned(), folder_name));
         fs::create_dir_all(&folder)?;
-        if Stamp::of(picture).as_ref() != Some(stamp) {
+        if Stamp::of(picture) != Some(stamp) {
             return Ok(());
         }
         for number in 0.. {
@@ -150,43 +150,43 @@ mod tests {
 
     #[test]
     fn no_picture_is_overwritten() {
-        let (watched, shelf) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let shelf_root = shelf.path().join("shelf");
+        let (watched, outbox) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let outbox_root = outbox.path().join("outbox");
         let put = |content: &str| {
             let picture = watched.path().join("a.b.jpg");
             fs::write(&picture, content).unwrap();
             let stamp = Stamp::of(&picture).unwrap();
-            let shelf = Shelf::new(&shelf_root, watched.path()).unwrap();
-            shelf.put(&picture, &stamp, Some("cat")).unwrap();
+            let outbox = Outbox::new(&outbox_root, watched.path()).unwrap();
+            outbox.put(&picture, stamp, Some("cat")).unwrap();
             assert!(!picture.exists());
         };
         put("one");
         put("two");
-        let content = |name| fs::read_to_string(shelf_root.join("cat").join(name)).unwrap();
+        let content = |name| fs::read_to_string(outbox_root.join("cat").join(name)).unwrap();
         assert_eq!((content("a.b.jpg"), content("a.b-1.jpg")), ("one".into(), "two".into()));
     }
 
     #[test]
     fn a_picture_that_was_replaced_meanwhile_stays() {
-        let (watched, shelf) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (watched, outbox) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let picture = watched.path().join("snapshot.jpg");
         fs::write(&picture, "classified").unwrap();
         let stamp = Stamp::of(&picture).unwrap();
         fs::write(&picture, "the next one").unwrap();
-        let to = Shelf::new(shelf.path(), watched.path()).unwrap();
-        to.put(&picture, &stamp, Some("cat")).unwrap();
+        let to = Outbox::new(outbox.path(), watched.path()).unwrap();
+        to.put(&picture, stamp, Some("cat")).unwrap();
         assert_eq!(fs::read_to_string(&picture).unwrap(), "the next one");
     }
 
     #[test]
-    fn a_shelf_inside_the_watched_folder_is_refused() {
+    fn an_outbox_inside_the_watched_folder_is_refused() {
         let watched = tempfile::tempdir().unwrap();
         let root = watched.path().canonicalize().unwrap();
-        assert!(Shelf::new(&root.join("shelf"), &root).is_err());
+        assert!(Outbox::new(&root.join("outbox"), &root).is_err());
     }
 
     #[test]
-    fn no_label_leaves_the_shelf() {
+    fn no_label_leaves_the_outbox() {
         for (label, name) in [
             ("tabby cat", "tabby cat"),
             ("../../etc", "_.._etc"),

@@ -1,12 +1,12 @@
-//! When is a picture whole? Not before its writer is done with it.
+//! Holds pictures back until their writers are done with them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::Stamp;
+use crate::stamp::Stamp;
 
-/// A writer who neither writes nor closes for this long is taken to be gone.
+/// A writer that neither writes nor closes for this long is taken to be gone.
 const ABANDONED: Duration = Duration::from_secs(60);
 /// After a close there is rarely more to come: this part of the usual wait is enough.
 const CLOSED_PART: u32 = 10;
@@ -29,12 +29,12 @@ struct Pending {
 }
 
 /// Pictures that may not be whole yet.
-pub struct Settling {
+pub struct Debounce {
     quiet: Duration,
     pending: BTreeMap<PathBuf, Pending>,
 }
 
-impl Settling {
+impl Debounce {
     /// `quiet`: how long a picture must not have changed when its writer was not seen to close it.
     pub fn new(quiet: Duration) -> Self {
         Self { quiet, pending: BTreeMap::new() }
@@ -54,7 +54,7 @@ impl Settling {
     /// The picture at `path` was found; what is already known of it holds.
     pub fn found(&mut self, path: PathBuf, stamp: Stamp) {
         let now = Instant::now();
-        // What has not changed for long has settled already.
+        // A picture that has not changed for long is not being written.
         let age = unchanged_for(&path).filter(|age| *age >= self.quiet);
         let since = age.and(now.checked_sub(self.quiet)).unwrap_or(now);
         let pending = Pending { state: State::Created, stamp: Some(stamp), since };
@@ -112,11 +112,11 @@ mod tests {
 
     const QUIET: Duration = Duration::from_secs(2);
 
-    fn scene(content: &[u8]) -> (tempfile::TempDir, PathBuf, Settling) {
+    fn scene(content: &[u8]) -> (tempfile::TempDir, PathBuf, Debounce) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jpg");
         fs::write(&path, content).unwrap();
-        (folder, path, Settling::new(QUIET))
+        (folder, path, Debounce::new(QUIET))
     }
 
     fn after(wait: Duration) -> Instant {
@@ -125,47 +125,47 @@ mod tests {
 
     #[test]
     fn a_closed_picture_is_whole_soon_and_once() {
-        let (_folder, path, mut settling) = scene(b"picture");
-        settling.touched(path.clone(), State::Closed);
-        assert_eq!(settling.due(after(QUIET / CLOSED_PART), 8), [path]);
-        assert!(settling.due(after(2 * ABANDONED), 8).is_empty());
+        let (_folder, path, mut debounce) = scene(b"picture");
+        debounce.touched(path.clone(), State::Closed);
+        assert_eq!(debounce.due(after(QUIET / CLOSED_PART), 8), [path]);
+        assert!(debounce.due(after(2 * ABANDONED), 8).is_empty());
     }
 
     #[test]
     fn a_slow_writer_is_waited_for_until_it_closes() {
-        let (_folder, path, mut settling) = scene(b"pict");
-        settling.touched(path.clone(), State::Created);
-        settling.touched(path.clone(), State::Writing);
-        assert!(settling.due(after(5 * QUIET), 8).is_empty());
-        settling.touched(path.clone(), State::Closed);
-        assert_eq!(settling.due(after(QUIET), 8), [path]);
+        let (_folder, path, mut debounce) = scene(b"pict");
+        debounce.touched(path.clone(), State::Created);
+        debounce.touched(path.clone(), State::Writing);
+        assert!(debounce.due(after(5 * QUIET), 8).is_empty());
+        debounce.touched(path.clone(), State::Closed);
+        assert_eq!(debounce.due(after(QUIET), 8), [path]);
     }
 
     #[test]
     fn a_writer_that_is_gone_does_not_hold_its_picture_for_ever() {
-        let (_folder, path, mut settling) = scene(b"pict");
-        settling.touched(path.clone(), State::Writing);
-        assert_eq!(settling.due(after(ABANDONED), 8), [path]);
+        let (_folder, path, mut debounce) = scene(b"pict");
+        debounce.touched(path.clone(), State::Writing);
+        assert_eq!(debounce.due(after(ABANDONED), 8), [path]);
     }
 
     #[test]
     fn a_found_picture_that_still_changes_is_looked_at_again() {
-        let (_folder, path, mut settling) = scene(b"pict");
-        settling.found(path.clone(), Stamp::of(&path).unwrap());
+        let (_folder, path, mut debounce) = scene(b"pict");
+        debounce.found(path.clone(), Stamp::of(&path).unwrap());
         fs::write(&path, b"picture").unwrap();
-        assert!(settling.due(after(QUIET), 8).is_empty());
-        assert_eq!(settling.due(after(3 * QUIET), 8), [path]);
+        assert!(debounce.due(after(QUIET), 8).is_empty());
+        assert_eq!(debounce.due(after(3 * QUIET), 8), [path]);
     }
 
     #[test]
     fn an_old_picture_is_whole_at_once_and_a_removed_one_is_forgotten() {
-        let (_folder, path, mut settling) = scene(b"picture");
+        let (_folder, path, mut debounce) = scene(b"picture");
         let file = fs::File::options().append(true).open(&path).unwrap();
         file.set_modified(std::time::SystemTime::now() - 2 * QUIET).unwrap();
-        settling.found(path.clone(), Stamp::of(&path).unwrap());
-        assert_eq!(settling.due(Instant::now(), 8), std::slice::from_ref(&path));
-        settling.touched(path.clone(), State::Closed);
+        debounce.found(path.clone(), Stamp::of(&path).unwrap());
+        assert_eq!(debounce.due(Instant::now(), 8), std::slice::from_ref(&path));
+        debounce.touched(path.clone(), State::Closed);
         fs::remove_file(&path).unwrap();
-        assert!(settling.due(after(ABANDONED), 8).is_empty());
+        assert!(debounce.due(after(ABANDONED), 8).is_empty());
     }
 }
