@@ -111,7 +111,7 @@ pub enum ClassifyError {
     )]
     UnsupportedFormat,
     /// A format that this service is configured not to accept.
-    #[error("{format} images are not accepted here; send one of {accepted}")]
+    #[error("{format} images are not accepted here; send one of {accepted} (GLIMPSE_FORMATS)")]
     FormatNotAccepted {
         /// The format's name.
         format: &'static str,

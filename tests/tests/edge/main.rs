@@ -7,8 +7,11 @@
 mod common;
 
 mod classify;
+mod cors;
+mod formats;
 mod http;
 mod interrupts;
+mod names;
 mod objects;
 mod overload;
 mod serve;

@@ -8,10 +8,7 @@ use walkdir::WalkDir;
 
 use crate::name::Name;
 
-use super::{Bucket, Failure, LeftOut, Source, is_hidden, is_picture};
-
-/// A picture, or the name of something that is not one and the reason.
-pub type Item = Result<Source, (Name, Failure)>;
+use super::{Bucket, Failure, Item, LeftOut, Source, is_hidden, is_picture};
 
 type Items<'a> = Box<dyn Iterator<Item = Item> + Send + 'a>;
 

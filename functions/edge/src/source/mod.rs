@@ -12,7 +12,7 @@ use glimpse_classifier::ClassifyError;
 
 use crate::name::Name;
 
-pub use expand::{Item, expand, is_inside, pictures_in};
+pub use expand::{expand, is_inside, pictures_in};
 pub use left_out::LeftOut;
 pub use names::{is_hidden, is_picture};
 pub use object::Bucket;
@@ -44,6 +44,9 @@ impl Source {
         }
     }
 }
+
+/// A picture, or the name of something that is not one and the reason.
+pub type Item = Result<Source, (Name, Failure)>;
 
 /// Why a picture has no label.
 #[derive(Debug, thiserror::Error)]

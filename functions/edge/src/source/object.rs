@@ -7,8 +7,7 @@ use glimpse_objects::{Location, ObjectError, Objects, Version};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::expand::Item;
-use super::{Failure, LeftOut, Source, is_hidden, is_picture};
+use super::{Failure, Item, LeftOut, Source, is_hidden, is_picture};
 
 /// Objects fetched at the same time: enough to hide the network, few enough to bound memory.
 const AT_ONCE: usize = 8;

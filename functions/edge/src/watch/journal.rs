@@ -2,7 +2,7 @@
 //!
 //! A line is written in one piece and is on the disk (`fdatasync`) before anything else happens to
 //! its picture. What a crash left of a last line is cut off at the next start, and its picture is
-//! classified then. Nothing that looks like another program's file is touched.
+//! classified then; a torn line in the middle is skipped with a warning. Nothing that looks like another program's file is touched.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -77,8 +77,15 @@ impl Journal {
                 }
                 break;
             }
-            let Line { key, label } = serde_json::from_slice(&text).map_err(|_| foreign())?;
-            self.done.insert(key, label);
+            let whole = match serde_json::from_slice(&text) {
+                Ok(whole) => Some(whole),
+                Err(error) if line > 1 && is_torn(&text, &error) => {
+                    tracing::warn!(line, "a torn line is skipped; its picture is classified again");
+                    whole_end(&text)
+                }
+                Err(_) => return Err(foreign()),
+            };
+            self.done.extend(whole.map(|Line { key, label }| (key, label)));
             self.bytes += read as u64;
         }
         if !text.is_empty() {
@@ -132,6 +139,17 @@ impl Journal {
     }
 }
 
+/// Whether the line is the beginning of one of ours that was not written to its end.
+fn is_torn(line: &[u8], error: &serde_json::Error) -> bool {
+    line.starts_with(BEGINNING) && !error.is_data()
+}
+
+/// The whole line that was appended to a torn one, if there is one.
+fn whole_end(torn: &[u8]) -> Option<Line> {
+    let start = torn.windows(BEGINNING.len()).rposition(|window| window == BEGINNING)?;
+    serde_json::from_slice(&torn[start..]).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +180,18 @@ mod tests {
             journal.append(std::iter::once((key("b.jpg", 7), None, line))).unwrap();
             let content = fs::read_to_string(&path).unwrap();
             assert_eq!(content, format!("{WHOLE}{{\"file\":\"b.jpg\"}}\n"), "{torn}");
+        }
+    }
+
+    #[test]
+    fn a_torn_line_in_the_middle_costs_its_own_picture_only() {
+        let whole = WHOLE.replace("a.jpg", "c.jpg");
+        for gap in ["\n", ""] {
+            let torn = "{\"file\":\"b.jpg\",\"bytes\":7,\"mod";
+            let (_folder, path) = output(&format!("{WHOLE}{torn}{gap}{whole}{WHOLE}"));
+            let journal = Journal::open(&path).unwrap();
+            assert!(journal.has(&key("a.jpg", 7)) && journal.has(&key("c.jpg", 7)), "{gap:?}");
+            assert!(!journal.has(&key("b.jpg", 7)));
         }
     }
 
