@@ -13,7 +13,7 @@ pub struct Stamp {
     /// Size in bytes.
     pub bytes: u64,
     /// As exact as the file system is; RFC 3339 in a record.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "rfc3339")]
     pub modified: OffsetDateTime,
 }
 
@@ -29,6 +29,22 @@ impl From<&Metadata> for Stamp {
     fn from(metadata: &Metadata) -> Self {
         let modified = metadata.modified().ok().and_then(date);
         Self { bytes: metadata.len(), modified: modified.unwrap_or(OffsetDateTime::UNIX_EPOCH) }
+    }
+}
+
+/// A date as text in a record.
+mod rfc3339 {
+    use serde::{Deserialize as _, Deserializer, Serializer, de, ser};
+    use time::OffsetDateTime;
+    use time::format_description::well_known::Rfc3339;
+
+    pub fn serialize<S: Serializer>(date: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&date.format(&Rfc3339).map_err(ser::Error::custom)?)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<OffsetDateTime, D::Error> {
+        let text = String::deserialize(from)?;
+        OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)
     }
 }
 
