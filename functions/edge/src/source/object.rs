@@ -58,7 +58,9 @@ impl Bucket {
                 let source = |key| Ok(Source::Object { bucket: bucket.to_owned(), key });
                 (pictures.map(source).collect(), page.next)
             }
-            Err(error) => (vec![Err((format!("s3://{bucket}/{prefix}").into(), error.into()))], None),
+            Err(error) => {
+                (vec![Err((format!("s3://{bucket}/{prefix}").into(), error.into()))], None)
+            }
         }
     }
 
