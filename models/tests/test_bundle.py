@@ -61,6 +61,7 @@ def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
         "git_commit": run["git_commit"],
         "seed": 1,
         "weights": "from scratch",
+        "data_fingerprint": run["data"]["fingerprint"],
     }
     assert manifest["license"].endswith("trained on Tiny-ImageNet pictures, whose own terms apply")
     assert manifest["class_maps"] == {"stride": 32, "first": 0.5}, "a ResNet's, known by hand"

@@ -129,6 +129,8 @@ def _entries(record: Record) -> list[Record]:
         "seed": record["recipe"]["seed"],
         "weights": record["weights"],
     }
+    if "fingerprint" in record["data"]:
+        own["data_fingerprint"] = record["data"]["fingerprint"]
     return [*before.get("runs", [before] if "training_command" in before else []), own]
 
 

@@ -27,12 +27,11 @@ KEPT_IN_FLOAT = ("shift", "to_grey", "round_up")
 
 @dataclass(frozen=True)
 class InputShape:
-    """Of the network: a square of `side` pixels; `half` for float16."""
+    """Of the network: a square of `side` pixels."""
 
     side: int
     channels_last: bool
     grey: bool = False
-    half: bool = False
 
 
 def front_nodes(
@@ -53,11 +52,6 @@ def front_nodes(
     if not shape.channels_last:
         nodes.append(
             helper.make_node("Transpose", [last], ["image_nchw"], perm=[0, 3, 1, 2], name="to_nchw")
-        )
-        last = "image_nchw"
-    if shape.half:
-        nodes.append(
-            helper.make_node("Cast", [last], ["image_half"], to=TensorProto.FLOAT16, name="to_half")
         )
     nodes[-1].output[0] = old_input
     graph.initializer.extend(

@@ -15,7 +15,6 @@ from glimpse_models.graph.io import open_session
 
 # Of the logits' spread. Rounding is left out of the comparison, so that this is float error alone.
 TOLERANCE = 1e-3
-HALF_TOLERANCE = 2e-2  # where the network computes in 16 bits
 
 NO_HEAD = "the model does not end in global average pooling and one linear layer"
 OTHER_LOGITS = "with them, the logits of a plain run would change"
@@ -58,8 +57,7 @@ def fault_of_maps(model: onnx.ModelProto) -> str | None:
     class_maps.remove_rounding(exact)
     logits, maps = _run(exact, ["logits", class_maps.OUTPUT], {"explain": True})
     off = np.abs(maps.mean(axis=(2, 3)) - logits).max() / max(np.abs(logits).max(), 1e-6)
-    half = any(t.data_type == onnx.TensorProto.FLOAT16 for t in model.graph.initializer)
-    if off > (HALF_TOLERANCE if half else TOLERANCE):
+    if off > TOLERANCE:
         return f"the mean of a map differs from its logit by {100 * off:.2g} %"
     return None
 

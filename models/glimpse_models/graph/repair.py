@@ -1,4 +1,4 @@
-"""What older and converted ONNX files need before they are changed: order, IR version, opset."""
+"""What older and converted ONNX files need before they are changed: order, precision, IR, opset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 import onnx
-from onnx import version_converter
+from onnx import TensorProto, numpy_helper, version_converter
 
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import open_session
@@ -20,8 +20,9 @@ TOLERANCE = 1e-3  # of the largest logit
 
 
 def repair(model: onnx.ModelProto) -> None:
-    """Sort the nodes, as converters to float16 do not, and take initializers out of the inputs."""
+    """Sorted nodes, float32 throughout, and no initializers among the inputs."""
     sort_nodes(model.graph)
+    to_float32(model.graph)
     model.ir_version = max(model.ir_version, FIRST_IR)
     initialised = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in initialised]
@@ -47,11 +48,44 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
     graph.node.extend(copies)
 
 
+def to_float32(graph: onnx.GraphProto) -> None:
+    """Weights and casts of float16 in float32: the CPU computes in it anyway, and int8 needs it."""
+    for tensor in graph.initializer:
+        _widen(tensor)
+    for value in (*graph.input, *graph.output):
+        kind = value.type.tensor_type
+        if kind.elem_type == TensorProto.FLOAT16:
+            kind.elem_type = TensorProto.FLOAT
+    del graph.value_info[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                _widen(attribute.t)
+            is_target = node.op_type == "Cast" and attribute.name == "to"
+            if is_target and attribute.i == TensorProto.FLOAT16:
+                attribute.i = TensorProto.FLOAT
+            for inner in inner_graphs(attribute):
+                to_float32(inner)
+
+
+def inner_graphs(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
+    """The branches or bodies of a node; reading the field of another kind would set it."""
+    if attribute.type == onnx.AttributeProto.GRAPH:
+        return [attribute.g]
+    return list(attribute.graphs)
+
+
+def _widen(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type == TensorProto.FLOAT16:
+        value = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+
+
 def _taken(node: onnx.NodeProto) -> set[str]:
     """The tensors that a node takes, those of its branches and bodies too."""
     taken = set(node.input)
     for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
+        for graph in inner_graphs(attribute):
             for inner in graph.node:
                 taken |= _taken(inner)
     return taken

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import open_session
+from glimpse_models.graph.repair import inner_graphs
 
 # These may follow a softmax or a sigmoid: they change no value.
 PASSING = ("Cast", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout")
@@ -204,5 +205,5 @@ def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]
         for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
+            for inner in inner_graphs(attribute):
                 _rename(inner, old, new)

@@ -100,7 +100,7 @@ def wrap(
 
 def _input_shape(value: onnx.ValueInfoProto, side: int | None) -> InputShape:
     kind = value.type.tensor_type.elem_type
-    if kind not in (TensorProto.FLOAT, TensorProto.FLOAT16):
+    if kind != TensorProto.FLOAT:
         name = TensorProto.DataType.Name(kind).lower()
         raise UserError(f"the model's input is {name}; export it with float32 or float16 input")
     dims = [dim.dim_value or None for dim in value.type.tensor_type.shape.dim]
@@ -121,7 +121,7 @@ def _input_shape(value: onnx.ValueInfoProto, side: int | None) -> InputShape:
             "the model's input has a dynamic height and width; say which side it was trained for with --side"
         )
     grey = (dims[3] if channels_last else dims[1]) == 1
-    return InputShape(sides.pop(), channels_last, grey, half=kind == TensorProto.FLOAT16)
+    return InputShape(sides.pop(), channels_last, grey)
 
 
 def resize(model: onnx.ModelProto, side: int) -> None:
