@@ -62,13 +62,13 @@ pub enum Problem {
     #[error("the content encoding is {0}; send the body uncompressed")]
     UnsupportedEncoding(String),
     /// No such route or model.
-    #[error("there is nothing here; GET /openapi.json lists what there is")]
+    #[error("no such route; GET /openapi.json lists the routes")]
     NotFound,
     /// A route that this installation lacks a bucket for.
-    #[error("uploads are not set up here (GLIMPSE_UPLOADS_BUCKET and GLIMPSE_RESULTS_BUCKET)")]
+    #[error("uploads are not configured here (GLIMPSE_UPLOADS_BUCKET and GLIMPSE_RESULTS_BUCKET)")]
     NoUploads,
     /// The model has another name or version.
-    #[error("there is no such model here; there is {name}, version {version}")]
+    #[error("no such model; this server has {name}, version {version}")]
     UnknownModel {
         /// What the model is called.
         name: String,
@@ -85,7 +85,7 @@ pub enum Problem {
     #[error("the object cannot be read from S3 at the moment; try again")]
     ObjectUnavailable,
     /// The server asks for a token, and the request has none or another one.
-    #[error("this server asks for a token; send it as `Authorization: Bearer …`")]
+    #[error("this server needs a token; send it as `Authorization: Bearer …`")]
     Unauthorized,
     /// The connection broke off within the body, or its chunks are malformed.
     #[error("the body broke off before its end; send it again")]
@@ -106,7 +106,7 @@ pub enum Problem {
         limit: std::time::Duration,
     },
     /// Anything else. The reason is in the log, under the request id.
-    #[error("something went wrong that is not the request's fault; quote the request id")]
+    #[error("internal error, not caused by the request; quote the request id")]
     Internal,
 }
 
@@ -143,7 +143,7 @@ impl Problem {
                 (S::SERVICE_UNAVAILABLE, "object_unavailable", "Object unavailable")
             }
             Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "Unauthorized"),
-            Self::SlowBody { .. } => (S::REQUEST_TIMEOUT, "slow_body", "The body is slow"),
+            Self::SlowBody { .. } => (S::REQUEST_TIMEOUT, "slow_body", "Request body timed out"),
             Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
             Self::TimedOut { .. } => (S::SERVICE_UNAVAILABLE, "timed_out", "Timed out"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
