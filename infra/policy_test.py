@@ -288,7 +288,7 @@ class Rules(unittest.TestCase):
                     harmless = key == "Resource" and actions <= WITHOUT_RESOURCES
                     self.assertTrue(harmless or too_wide(wider))
 
-    def test_what_is_narrow_is_not(self) -> None:
+    def test_a_narrow_statement_is_accepted(self) -> None:
         for action, resource in (
             ("s3:GetObject", {"Fn::Sub": "${ModelBucket.Arn}/${ModelPrefix}/*"}),
             ("logs:PutLogEvents", {"Fn::GetAtt": ["HttpFunctionLogs", "Arn"]}),

@@ -117,7 +117,7 @@ class Template(unittest.TestCase):
             own = {f"{role}{kind}Alarm" for kind in ("Errors", "Duration", "Model")}
             self.assertLessEqual(own, {alarm["Ref"] for alarm in alarms})
 
-    def test_every_alarm_is_told_and_shown(self) -> None:
+    def test_every_alarm_notifies_the_topic_and_is_on_the_dashboard(self) -> None:
         dashboard = self.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
         for name, alarm in of_type(self.template, "AWS::CloudWatch::Alarm").items():
             with self.subTest(name):

@@ -253,7 +253,7 @@ def test_a_bundle_that_cannot_be_measured_leaves_nothing_and_the_old_one_as_it_w
     assert verify(old) == replace(verify(bundle), folder=old)
 
 
-def test_a_bundle_cut_off_between_its_files_is_no_bundle(
+def test_an_incomplete_bundle_is_refused(
     bundle: Path, int8_model: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(bundle, tmp_path / "out")
@@ -505,7 +505,7 @@ def test_labels_that_do_not_match_are_refused(
     assert "there is no" in refused(*base, "--version", "1", "--out", tmp_path / "out")
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path, labels: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, labels: Path) -> None:
     base = (
         "bundle",
         "--labels",

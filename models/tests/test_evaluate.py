@@ -72,7 +72,7 @@ def test_one_table_for_weights_onnx_and_bundle(
     assert metrics_of["fp32_top1"] == exact["top1"]
 
 
-def test_the_card_tells_what_the_records_hold(
+def test_the_card_reports_the_records(
     trained: Path, float_model: Path, bundle: Path, tiny: Path, tmp_path: Path
 ) -> None:
     ok("evaluate", "--data", tiny, "--out", tmp_path, float_model, bundle)

@@ -27,7 +27,7 @@ def test_the_plain_model_has_logits_and_nothing_else(bundle: Path) -> None:
     assert np.array_equal(whole.run(["logits"], image)[0], cut.run(["logits"], image)[0])
 
 
-def test_the_ratio_is_told_and_held_against_the_limit(bundle: Path) -> None:
+def test_the_ratio_is_reported_and_compared_with_the_limit(bundle: Path) -> None:
     options = ("overhead", "--bundle", bundle, "--runs", "4", "--sessions", "2")
     assert "ratio" in ok(*options, "--at-most", "100")
     assert "--at-most is 0" in refused(*options, "--at-most", "0")

@@ -231,7 +231,7 @@ def test_a_checkpoint_of_0_1_0_goes_on_under_the_new_names(
     assert "going on at step 8 of 8" in ok(*base, "--augment", "legacy")
 
 
-def test_a_run_ends_where_it_is_told_and_goes_on_from_there(
+def test_a_run_stops_at_the_given_step_and_resumes(
     tiny: Path, trained: Path, tmp_path: Path
 ) -> None:
     options = ("--data", tiny, "--out", tmp_path, *SMALL)
@@ -336,7 +336,7 @@ def test_weights_of_another_run_with_a_frozen_backbone(
     assert not torch.equal(before["fc.weight"], after["fc.weight"])
 
 
-def test_first_stages_stay_and_epochs_end_where_they_are_told(
+def test_first_stages_are_frozen_and_epochs_can_be_cut_short(
     tiny: Path, trained: Path, tmp_path: Path
 ) -> None:
     options = (*SMALL, "--epoch-steps", "3", "--freeze-stages", "2", "--hide-and-seek", "0.3")
@@ -414,7 +414,7 @@ def test_weights_of_another_backbone_are_refused(tiny: Path, trained: Path, tmp_
     assert "--backbone" in refused("train", "--data", tiny, "--out", tmp_path / "run", *options)
 
 
-def test_a_data_set_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_data_set_is_refused(tmp_path: Path) -> None:
     assert "class folders" in refused("train", "--data", tmp_path, "--out", tmp_path / "run")
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

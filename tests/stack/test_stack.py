@@ -80,12 +80,12 @@ def test_a_stack_of_0_1_0_is_updated_in_place(deployment: Deployment) -> None:
         assert body.read() == b"old"
 
 
-def test_without_a_model_a_request_is_answered_so(before_the_model: Before) -> None:
+def test_without_a_model_a_request_gets_model_unavailable(before_the_model: Before) -> None:
     assert before_the_model.http["statusCode"] == 503
     assert json.loads(before_the_model.http["body"])["code"] == "model_unavailable"
 
 
-def test_without_a_model_an_upload_is_tried_as_often_as_told_and_kept(
+def test_without_a_model_an_upload_is_retried_as_configured_and_kept(
     before_the_model: Before,
 ) -> None:
     assert before_the_model.tries == MAX_RECEIVE_COUNT
@@ -131,7 +131,7 @@ def test_a_key_may_be_anything(upload: Upload) -> None:
     assert upload(key, CAT.read_bytes())["source"]["key"] == key
 
 
-def test_what_is_no_picture_gets_a_record_of_that_and_no_second_try(
+def test_a_file_that_is_not_a_picture_gets_an_error_record_and_no_retry(
     stack: Deployment, upload: Upload
 ) -> None:
     picture = CAT.read_bytes()

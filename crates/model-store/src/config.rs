@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uri_alone_is_enough() {
+    fn the_uri_is_the_only_required_variable() {
         let config = read(&[("GLIMPSE_MODEL_URI", "s3://models/resnet50/1/")]).unwrap();
         let prefix = "resnet50/1".to_owned();
         assert_eq!(config.source, ModelSource::S3 { bucket: "models".into(), prefix });
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_scheme_is_no_folder() {
+    fn a_mistyped_scheme_is_not_taken_for_a_folder() {
         for uri in ["s3:///prefix", "https://host/x", "S3://bucket/x"] {
             let error = read(&[("GLIMPSE_MODEL_URI", uri)]).unwrap_err();
             assert!(matches!(error, SettingError::Invalid { .. }), "{uri}");

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_alone_is_not_for_libraries_unless_something_is_wrong() {
+    fn a_bare_level_limits_libraries_to_warnings() {
         let debug = filter("debug").unwrap();
         assert!(debug.would_enable("glimpse_model_store::load", &Level::DEBUG));
         assert!(!debug.would_enable("aws_smithy_runtime", &Level::INFO));

@@ -50,7 +50,7 @@ fn every_object_of_the_manifest_has_its_result() {
 }
 
 #[test]
-fn what_is_no_picture_succeeds_with_an_error_record_and_is_not_called_again() {
+fn a_file_that_is_not_a_picture_succeeds_with_an_error_record_and_is_not_retried() {
     let stack = Stack::new();
     stack.put("broken.jpg", vec![0xff, 0xd8, 0xff, 0xe0, 0, 16]);
     stack.put("notes.txt", b"not a picture".to_vec());

@@ -73,7 +73,7 @@ fn csv_is_a_line_a_label() {
 }
 
 #[test]
-fn a_table_tells_broken_pictures_at_the_end() {
+fn a_table_lists_broken_pictures_at_the_end() {
     let folder = pictures();
     fs::write(folder.path().join("b1.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
     fs::write(folder.path().join("b2.png"), "words").unwrap();
@@ -126,7 +126,7 @@ fn many_pictures_of_all_sizes_keep_their_order() {
 }
 
 #[test]
-fn what_cannot_start_is_told_with_exit_code_2() {
+fn a_failed_start_exits_with_code_2() {
     let folder = pictures();
     let none = tempfile::tempdir().unwrap();
     let none = none.path().to_str().unwrap();

@@ -47,7 +47,7 @@ fn objects_and_prefixes_are_classified_like_files() {
 }
 
 #[test]
-fn what_s3_or_the_sdk_says_is_told_in_one_line_of_words() {
+fn an_error_of_s3_or_the_sdk_is_one_readable_line() {
     let server = S3Server::start(&["tiles"]);
     let bundle = toy::bundle(Graph::MeanColour);
     let said = |endpoint: Option<&str>| {

@@ -52,7 +52,7 @@ fn numbers_that_no_type_holds_are_refused() {
 }
 
 #[test]
-fn a_list_is_no_object_whatever_it_holds() {
+fn a_list_is_refused_where_an_object_is_expected() {
     let image = base64(&cat());
     let name = model().manifest().name.clone();
     send(format!(r#"["{image}"]"#)).problem(400, "invalid_parameter");

@@ -96,7 +96,7 @@ fn options_lists_the_methods() {
 }
 
 #[test]
-fn a_path_that_is_no_route_is_not_found() {
+fn a_path_without_a_route_is_not_found() {
     for path in [
         "/nothing",
         "/predict/",

@@ -169,7 +169,7 @@ fn sizes_that_do_not_add_up_are_refused() {
 }
 
 #[test]
-fn a_length_of_the_json_that_is_none_is_refused() {
+fn an_invalid_length_of_the_json_is_refused() {
     let (json, tensor) = two();
     let body = [json.to_string().as_bytes(), &tensor].concat();
     let beyond = (body.len() + 1).to_string();

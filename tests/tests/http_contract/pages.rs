@@ -24,7 +24,7 @@ fn model_is_the_bundles_description_and_what_the_model_can_do() {
 }
 
 #[test]
-fn model_tells_calibration_dimension_and_grid_and_what_a_plain_model_lacks() {
+fn model_reports_calibration_dimension_and_grid_or_their_absence() {
     let calibration = json!({
         "temperature": 2.0, "images": 500, "ece_before": 0.125, "ece_after": 0.03125
     });

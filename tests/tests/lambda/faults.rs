@@ -73,7 +73,7 @@ fn a_wrong_pin_is_model_unavailable() {
 }
 
 #[test]
-fn an_absent_onnx_runtime_is_model_unavailable_and_no_path_is_told() {
+fn a_missing_onnx_runtime_is_model_unavailable_and_no_path_leaks() {
     let stack = Stack::new();
     let function = stack.start_with(&[], &[("GLIMPSE_ORT_LIBRARY", "/opt/lib/absent.so")]);
     unavailable(&function);
@@ -101,7 +101,7 @@ fn a_load_is_logged_with_a_number_for_each_stage() {
 }
 
 #[test]
-fn what_went_wrong_is_logged_under_the_id_that_the_answer_tells() {
+fn an_error_is_logged_under_the_request_id_of_the_answer() {
     let stack = Stack::new();
     let function = stack.start_with(&[], &[("GLIMPSE_S3_BUCKETS", BUCKET)]);
     stack.server.faults().plan("cat.jpg", Fault::SlowDown, ALWAYS);

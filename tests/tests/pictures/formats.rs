@@ -105,7 +105,7 @@ fn a_truncated_file_is_corrupt_in_every_format() {
 }
 
 #[test]
-fn a_format_is_told_from_its_content_alone() {
+fn a_format_is_detected_from_the_content_only() {
     let other: [(&str, &[u8]); 10] = [
         ("PDF", b"%PDF-1.7\n"),
         ("SVG", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),

@@ -37,7 +37,7 @@ fn a_consumed_model_gives_the_logits_of_one_in_memory() {
 
 /// ONNX Runtime stops reading where it sees nonsense; whoever still writes must not wait for it.
 #[test]
-fn what_is_no_model_is_refused_however_much_there_is_of_it() {
+fn bytes_that_are_not_a_model_are_refused_whatever_their_size() {
     let bundle = Bundle::default();
     let half = bundle.model[..bundle.model.len() / 2].to_vec();
     for (what, bytes) in [

@@ -125,7 +125,7 @@ fn another_model_replaces_the_result_of_the_same_object() {
 }
 
 #[test]
-fn what_is_no_result_is_replaced() {
+fn an_invalid_result_is_replaced() {
     let world = World::toy();
     let created = world.put("red.png", colour(RED), 1);
     world.server.put(crate::world::RESULTS, "pictures/red.png.json", b"[]".to_vec());

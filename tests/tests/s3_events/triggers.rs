@@ -39,7 +39,7 @@ fn every_trigger_leaves_the_engines_answer_in_the_results_bucket() {
 }
 
 #[test]
-fn a_failure_is_told_so_that_lambda_sends_the_event_again() {
+fn a_failure_is_reported_so_lambda_resends_the_event() {
     let stack = Stack::new();
     let function = stack.start();
     stack.server.faults().plan(".jpg", Fault::SlowDown, 1000);

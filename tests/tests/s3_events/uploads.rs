@@ -165,7 +165,7 @@ fn without_buckets_there_are_no_uploads() {
 }
 
 #[test]
-fn s3_out_of_reach_is_told_as_such() {
+fn unreachable_s3_is_reported() {
     let world = World::toy();
     let api = api(&world);
     let fault = glimpse_tests::s3::Fault::SlowDown;

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_are_limited_by_the_header_alone() {
+    fn pixels_are_limited_from_the_header() {
         let picture = DynamicImage::new_rgb8(64, 64);
         let bytes = encode(&picture, ImageFormat::Png);
         let limits = Limits { max_pixels: 4095, ..Limits::default() };
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_formats_and_broken_files_are_told_apart() {
+    fn unknown_formats_and_broken_files_get_different_errors() {
         let error = decode(b"%PDF-1.7 not a picture", &Limits::default()).unwrap_err();
         assert!(matches!(error, ClassifyError::UnsupportedFormat), "{error:?}");
         assert!(matches!(decode(b"", &Limits::default()), Err(ClassifyError::UnsupportedFormat)));

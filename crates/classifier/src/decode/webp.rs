@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_that_is_longer_than_the_file_is_told() {
+    fn a_chunk_longer_than_the_file_is_reported() {
         let whole = file(&chunk(b"EXIF", b"1234"));
         assert_eq!(largest_frame(&whole), Some(0));
         assert_eq!(largest_frame(&whole[..whole.len() - 1]), None);

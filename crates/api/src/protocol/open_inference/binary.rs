@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_are_none_are_refused() {
+    fn invalid_lengths_are_refused() {
         for length in ["", "-1", "+1", "1 ", "0x1", "1e1", "18446744073709551616", "é"] {
             assert!(split(b"{}", Some(length.as_bytes())).is_err(), "{length}");
         }
