@@ -4,6 +4,7 @@
 //! [`Source::decode`] does it. Each format has a module of its own, behind [`Decoder`].
 
 mod cost;
+mod detect;
 mod format;
 mod heif;
 mod isobmff;
