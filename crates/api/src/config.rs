@@ -52,7 +52,7 @@ pub struct ApiConfig {
     pub uploads: Option<UploadsConfig>,
 }
 
-/// Uploads past the limits of a request, and where their results come to be.
+/// Uploads past the limits of a request, and where their results are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadsConfig {
     /// The bucket that is uploaded to.

@@ -139,7 +139,7 @@ impl Classifier {
         self.infer(&self.prepare(encoded)?, options)
     }
 
-    /// Classify many encoded pictures: one result each, in order; a bad picture fails alone.
+    /// Classify many encoded pictures: one result each, in order; a bad picture does not affect the others.
     pub fn classify_batch<B: AsRef<[u8]> + Sync>(
         &self,
         encoded: &[B],
@@ -207,7 +207,7 @@ impl Classifier {
     /// Classify pictures of [`Classifier::prepare`] in one run of the session: one result each, in
     /// order, each under its own options.
     ///
-    /// Should the run fail, each is tried alone, so that each has a result or an error of its own.
+    /// If the run fails, each is tried separately, so that each gets its own result or error.
     pub fn classify_prepared(
         &self,
         pictures: &[(&Prepared, &Options)],

@@ -14,7 +14,7 @@ pub enum OpenError {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// It is no library, or one for another processor, or too old.
+    /// The file is not a library, or is for another processor, or too old.
     #[error("cannot open ONNX Runtime at {path}: {source}")]
     Library {
         /// Where it is.
@@ -81,7 +81,7 @@ pub enum BundleError {
         /// In the file.
         first: f64,
     },
-    /// `labels.txt` is not UTF-8 with one label a line.
+    /// `labels.txt` is not UTF-8 with one label per line.
     #[error("labels.txt {0}")]
     Labels(&'static str),
 }

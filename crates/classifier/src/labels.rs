@@ -1,4 +1,4 @@
-//! `labels.txt`: one human-readable label a line, line number = class index.
+//! `labels.txt`: one human-readable label per line, line number = class index.
 
 use crate::error::BundleError;
 

@@ -43,7 +43,7 @@ pub(crate) fn png(
 }
 
 /// The map at the input size, 0…255, bilinear between the centres of its cells and constant outside
-/// of them. A resize would not do: a network's cells lie on a grid that begins at the picture's edge.
+/// of them. A resize would be wrong: a network's cells are on a grid that begins at the picture's edge.
 fn enlarged(map: &ClassActivationMap, input: &InputSpec, cells: Option<Cells>) -> Vec<u8> {
     let values = map.scaled();
     let axis = |pixels, count| neighbours(pixels, count, cells);
@@ -63,7 +63,7 @@ fn enlarged(map: &ClassActivationMap, input: &InputSpec, cells: Option<Cells>) -
     heat
 }
 
-/// The two cells of a row or column between which a pixel lies.
+/// The two cells of a row or column that a pixel is between.
 struct Neighbours {
     low: usize,
     high: usize,

@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 
 use crate::error::OpenError;
 
-/// ONNX Runtime allows one environment a process, so the first one opened serves every caller.
+/// ONNX Runtime allows one environment per process, so the first one opened serves every caller.
 static OPENED: Mutex<Option<Runtime>> = Mutex::new(None);
 
-/// ONNX Runtime, opened once a process; cloning shares it.
+/// ONNX Runtime, opened once per process; cloning shares it.
 ///
 /// The environment, and with it a logger, exists before any session: without one, ONNX Runtime
 /// aborts where `/sys/devices/system/cpu` is hidden, as on Lambda (onnxruntime issue 10038).

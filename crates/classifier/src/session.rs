@@ -22,7 +22,7 @@ pub struct Session {
 
 struct Inner {
     session: OrtSession,
-    /// Asks for logits alone: a plain run fetches nothing else. Made once.
+    /// Requests only the logits: a plain run fetches nothing else. Made once.
     plain: RunOptions<HasSelectedOutputs>,
 }
 

@@ -1,6 +1,6 @@
 //! A model's bytes to ONNX Runtime, and out of memory before its weights are laid out.
 //!
-//! ONNX Runtime takes a model from memory or from a file. From memory, the bytes would lie there
+//! ONNX Runtime takes a model from memory or from a file. From memory, the bytes would stay there
 //! until the session is complete, and it needs most just before that. From a file, they could be
 //! others than those whose checksum was checked. So the checked bytes go through a pipe, which is a
 //! file as well, and are dropped once they are in.

@@ -102,7 +102,7 @@ pub enum LoadError {
     Interrupted(#[source] Arc<JoinError>),
 }
 
-/// The kinds of failure that a caller may want to tell apart.
+/// The kinds of failure that a caller may want to distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// There is no bundle at the URI.

@@ -228,7 +228,7 @@ impl Loader {
         blocking(move || Ok(cache.read(&digest, limit))).await
     }
 
-    /// While S3 cannot be reached, a device at the edge goes on with the newest bundle that it has.
+    /// While S3 cannot be reached, a device at the edge keeps using the newest bundle that it has.
     ///
     /// The bundle is verified, yet without an expected digest nothing says that it is still the
     /// published one, and in a shared temporary folder anyone could have put it there. So this is

@@ -112,7 +112,7 @@ impl ModelStore {
     /// is loaded yet, this is a first load. A bundle with an expected digest never changes.
     ///
     /// # Errors
-    /// When the source cannot be read or its bundle cannot be served. The old one goes on serving.
+    /// When the source cannot be read or its bundle cannot be served. The old one keeps serving.
     pub async fn refresh(&self) -> Result<Refreshed, LoadError> {
         let state = &self.0;
         let _one_at_a_time = state.refreshing.lock().await;

@@ -129,7 +129,7 @@ impl VerifiedManifest {
     }
 }
 
-/// A bundle whose every byte is what `bundle.json` promises; [`VerifiedManifest::complete`] alone makes it.
+/// A bundle whose every byte is what `bundle.json` promises; only [`VerifiedManifest::complete`] makes it.
 /// Clones share the bytes.
 #[derive(Clone)]
 pub(crate) struct VerifiedBundle {

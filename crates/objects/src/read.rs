@@ -18,7 +18,7 @@ pub struct Object {
 pub struct Page {
     /// In their order.
     pub keys: Vec<String>,
-    /// Where the list goes on, unless this is its end.
+    /// Where the list continues, unless this is its end.
     pub next: Option<String>,
 }
 

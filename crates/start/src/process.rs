@@ -19,7 +19,7 @@
 
 use std::ffi::OsString;
 
-/// Larger blocks (the model file, a decoded picture) are mapped alone and given back when freed.
+/// Larger blocks (the model file, a decoded picture) are mapped separately and returned when freed.
 #[cfg(target_env = "gnu")]
 const MMAP_THRESHOLD: libc::c_int = 1 << 20;
 /// What is free at a heap's end stays there up to this size.
@@ -31,7 +31,7 @@ const TOP_PAD: libc::c_int = 8 << 20;
 /// How much of the one heap is of huge pages: what an int8 `ResNet50` needs while it is loaded.
 #[cfg(target_env = "gnu")]
 const HUGE_BYTES: libc::c_int = 64 << 20;
-/// In the one heap, the blocks of a run stay as well: mapped alone, each would be cleared each time.
+/// In the one heap, the blocks of a run stay too: mapped separately, each would be cleared each time.
 #[cfg(target_env = "gnu")]
 const ONE_HEAP_MMAP_THRESHOLD: libc::c_int = 32 << 20;
 /// More than is free at any time, or the huge pages would be given back.
@@ -72,7 +72,7 @@ pub fn prepare() {
     }
 }
 
-/// Whether this thread is the process's only one, as far as the system tells.
+/// Whether this thread is the process's only one, as far as the system reports.
 fn is_alone() -> bool {
     std::fs::read_dir("/proc/self/task").map_or(true, |threads| threads.take(2).count() == 1)
 }
@@ -86,7 +86,7 @@ fn is_alone() -> bool {
 #[must_use]
 pub fn share_one_heap() -> bool {
     #[cfg(target_env = "gnu")]
-    // SAFETY: the range lies between two ends of the heap that the C library itself has set, with no
+    // SAFETY: the range is between two ends of the heap that the C library itself has set, with no
     // second thread to move them, and the advice changes no content.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);

@@ -18,7 +18,7 @@ pub const FORM: &str =
 /// Libraries log only warnings and errors unless they are named: below that, they print object keys.
 ///
 /// # Errors
-/// When it is neither. A word alone is not taken for a module: most such words are levels with a
+/// When it is neither. A single word is not taken for a module: most such words are levels with a
 /// typing error, and as modules they would silence everything.
 pub fn filter(value: &str) -> Result<Targets, SettingError> {
     if let Ok(level) = value.parse::<Level>() {
@@ -31,7 +31,7 @@ pub fn filter(value: &str) -> Result<Targets, SettingError> {
     filter.ok_or_else(|| SettingError::invalid(VARIABLE, value, FORM))
 }
 
-/// The filter of a level alone.
+/// The filter of a level without modules.
 #[must_use]
 pub fn at(level: Level) -> Targets {
     Targets::new().with_default(level.min(Level::WARN)).with_target("glimpse", level)

@@ -9,7 +9,7 @@ use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 use crate::millis::ms;
 
-/// Requests or invocations that started a process: one a process.
+/// Requests or invocations that started a process: one per process.
 pub const COLD_START: &str = "ColdStart";
 /// From the start of a load until the model was ready.
 pub const MODEL_LOAD_MS: &str = "ModelLoadMs";

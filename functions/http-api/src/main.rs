@@ -10,7 +10,7 @@ use glimpse_objects::Objects;
 use lambda_http::tower::ServiceBuilder;
 
 // Pictures are worked on by threads that may block; what is left for this one is waiting, and a
-// second thread would only hand requests to and fro.
+// second thread would only pass requests back and forth.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     glimpse_start::function(|environment, _| ApiConfig::read(environment), serve).await

@@ -22,7 +22,7 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// The picture that `text` holds: base64 or a `data:` URL; an empty one is no picture.
+/// The picture that `text` holds: base64 or a `data:` URL; an empty text is not a picture.
 pub(crate) fn picture(text: &str) -> Result<Vec<u8>, Problem> {
     match decode(text)? {
         bytes if bytes.is_empty() => Err(Problem::MissingImage),

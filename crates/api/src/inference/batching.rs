@@ -1,7 +1,7 @@
 //! Pictures of different requests in one run of the session.
 //!
 //! Whether that pays depends on the model and the processor: small models gain most, and a window
-//! delays every request. It is off unless a server asks for it.
+//! delays every request. It is off by default.
 
 use std::sync::Arc;
 use std::time::Duration;

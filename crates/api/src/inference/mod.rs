@@ -40,7 +40,7 @@ pub(crate) async fn one(
 
 /// Classify encoded pictures together: one result each, in order.
 ///
-/// Fails as a whole where the model cannot do what the options ask for.
+/// Fails as a whole if the model does not support the options.
 pub(crate) async fn many(
     state: &ApiState,
     model: &Arc<Classifier>,
@@ -66,7 +66,7 @@ pub(crate) async fn pixels(
     results.into_iter().map(|prediction| recorded(Ok(prediction))).collect()
 }
 
-/// Count the stages of a prediction; log why there is none where that is not the caller's fault.
+/// Record the stages of a prediction; log an error that is not the caller's fault.
 fn recorded(result: Result<Prediction, ClassifyError>) -> Result<Prediction, Problem> {
     let prediction = result.inspect_err(log_failure)?;
     let timing = &prediction.timing;
@@ -74,7 +74,7 @@ fn recorded(result: Result<Prediction, ClassifyError>) -> Result<Prediction, Pro
     Ok(prediction)
 }
 
-/// The caller is told nothing of it; the reason is for whoever runs the service.
+/// The caller does not see it; the reason is for the operator.
 fn log_failure(error: &ClassifyError) {
     if error.is_internal() {
         let source = std::error::Error::source(error);

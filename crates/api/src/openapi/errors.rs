@@ -91,7 +91,7 @@ pub(crate) type UploadProblems =
 pub(crate) type ResultProblems = Errors<AsDetails, { bits(&[401, 404, 500, 503]) }>;
 /// Of a request for the model's description.
 pub(crate) type DescriptionProblems = Errors<AsDetails, { bits(&[401, 500, 503]) }>;
-/// Where a server asks for a token.
+/// For a server that requires a token.
 pub(crate) type UnauthorizedProblem = Errors<AsDetails, { bits(&[401]) }>;
 /// Until the model is loaded.
 pub(crate) type UnavailableProblem = Errors<AsDetails, { bits(&[503]) }>;
@@ -102,7 +102,7 @@ pub(crate) type NamedErrors =
 pub(crate) type ModelErrors = Errors<AsMessage, { bits(&[401, 404, 500, 503]) }>;
 /// Of a request that names a model and does not need it.
 pub(crate) type UnknownErrors = Errors<AsMessage, { bits(&[401, 404]) }>;
-/// Where a server asks for a token.
+/// For a server that requires a token.
 pub(crate) type UnauthorizedError = Errors<AsMessage, { bits(&[401]) }>;
 
 impl<F: Form, const STATUSES: u16> IntoResponses for Errors<F, STATUSES> {

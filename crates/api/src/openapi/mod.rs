@@ -31,7 +31,7 @@ pub(crate) use pixel::PIXEL;
         (name = "service", description = "Health, the model, this document"),
         (name = "TensorFlow Serving", description = "Its REST API"),
         (name = "Open Inference Protocol", description = "Version 2, over REST"),
-        (name = "SageMaker", description = "What it asks of a container")
+        (name = "SageMaker", description = "The paths that it calls in a container")
     ),
     paths(
         predict::predict,

@@ -14,7 +14,7 @@ pub(crate) struct Html {
 
 impl Html {
     /// `html` has the places `{{style}}` and `{{script}}`; `images` are the sources of pictures that
-    /// the page may show. Only its own style and script run, and it may ask its own origin alone.
+    /// the page may show. Only its own style and script run, and it may call only its own origin.
     pub(crate) fn new(html: &str, style: &str, script: &str, images: &str) -> Self {
         let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
         let policy = format!(

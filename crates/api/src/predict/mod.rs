@@ -38,7 +38,7 @@ const MAX_OVERLAY_BYTES: usize = 5_000_000;
 pub(crate) struct PictureBytes(#[allow(dead_code)] Vec<u8>);
 
 /// Describes [`Answered`].
-pub(crate) const ANSWERED: &str = "The prediction; of a batch, one result or error a picture";
+pub(crate) const ANSWERED: &str = "The prediction; of a batch, one result or error per picture";
 
 /// Classify one picture, or a batch
 ///

@@ -1,4 +1,4 @@
-//! Every error that a caller can be told: the one place that knows which status an error gets.
+//! Every error that a caller can get, and the only place that decides its status.
 //!
 //! A handler returns a [`Problem`]; the router of its protocol renders it ([`form`]).
 
@@ -15,7 +15,7 @@ pub(crate) use form::{Code, Details, ErrorMessage, as_error_message, as_problem_
 /// Seconds after which a client may try again when something is unavailable.
 pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
-/// Everything a caller can be told went wrong; `Display` is the `detail`.
+/// Every error that a caller can get; `Display` is the `detail`.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// The body is not JSON.
@@ -84,7 +84,7 @@ pub enum Problem {
     /// The object in S3 cannot be reached.
     #[error("the object cannot be read from S3 at the moment; try again")]
     ObjectUnavailable,
-    /// The server asks for a token, and the request has none or another one.
+    /// The server requires a token, and the request has none or a wrong one.
     #[error("this server needs a token; send it as `Authorization: Bearer …`")]
     Unauthorized,
     /// The connection broke off within the body, or its chunks are malformed.
@@ -161,7 +161,7 @@ impl Problem {
     }
 }
 
-/// The status alone, and the problem in the extensions: the router of the protocol knows the form.
+/// Only the status, with the problem in the extensions: the router of the protocol writes its form.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();

@@ -27,7 +27,7 @@ impl UploadId {
         format!("uploads/{self}")
     }
 
-    /// Time since the id was made; `None` where that lies in the future by more than clocks differ.
+    /// Time since the id was made; `None` if that is further in the future than clocks differ.
     pub(crate) fn age(self) -> Option<Duration> {
         const SKEW: Duration = Duration::from_secs(60);
         let (seconds, nanos) = self.0.get_timestamp()?.to_unix();

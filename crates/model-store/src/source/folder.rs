@@ -20,7 +20,7 @@ pub(crate) fn read(
     read_rest(folder, manifest(folder, expected)?, max_model_bytes)
 }
 
-/// Read and verify `bundle.json` alone. Blocks.
+/// Read and verify only `bundle.json`. Blocks.
 pub(crate) fn manifest(
     folder: &Path,
     expected: Option<&Sha256Digest>,

@@ -34,7 +34,7 @@ struct Begun {
 }
 
 impl S3Bundle<'_> {
-    /// Read and verify `bundle.json` alone.
+    /// Read and verify only `bundle.json`.
     pub(crate) async fn manifest(&self) -> Result<VerifiedManifest, LoadError> {
         let text = self.begin(MANIFEST, MAX_TEXT_BYTES).await?.read().await?;
         VerifiedManifest::verify(text, self.expected_digest)

@@ -115,7 +115,7 @@ struct Tensor<'a> {
     name: &'static str,
     /// BYTES, INT64 or FP32.
     datatype: &'static str,
-    /// Pictures, and predictions a picture.
+    /// Pictures, and predictions per picture.
     #[schema(value_type = Vec<usize>)]
     shape: [usize; 2],
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -50,7 +50,7 @@ pub(crate) fn routes() -> Router<ApiState> {
         .route("/v2/models/{name}/versions/{version}", get(version_metadata))
         .route("/v2/models/{name}/versions/{version}/ready", get(version_ready))
         .route("/v2/models/{name}/versions/{version}/infer", post(version_infer))
-        // Whatever else lies here is refused in the form of this protocol.
+        // Every other path here is refused in the form of this protocol.
         .route("/v2/", any(not_found))
         .route("/v2/{*rest}", any(not_found))
 }
@@ -252,7 +252,7 @@ fn readiness(ready: bool, answer: impl Serialize) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, later, Json(answer)).into_response()
 }
 
-/// One row of outputs a picture, in order; one bad picture fails the request.
+/// One row of outputs per picture, in order; one bad picture fails the request.
 async fn classify(
     state: &ApiState,
     (name, version): (&str, Option<&str>),

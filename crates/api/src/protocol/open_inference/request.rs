@@ -91,7 +91,7 @@ pub(super) struct Body<'a> {
 #[serde(expecting = "an object")]
 #[schema(as = InferenceParameters)]
 struct RequestParameters {
-    /// Predictions a picture, at most as many as there are classes; 1 unless given.
+    /// Predictions per picture, at most as many as there are classes; 1 unless given.
     #[schema(value_type = Option<u64>, minimum = 1)]
     top_k: Option<UInt>,
     /// Whether outputs go behind the JSON unless they say otherwise.

@@ -13,7 +13,7 @@ pub(super) enum Format {
     Columns,
 }
 
-/// Predictions, one a picture, in order.
+/// Predictions, one per picture, in order.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = TensorFlowAnswer)]
@@ -156,7 +156,7 @@ struct Dim {
 
 impl Metadata {
     pub(super) fn of(manifest: &Manifest) -> Self {
-        // One value a picture, for any number of pictures.
+        // One value per picture, for any number of pictures.
         let tensor = |name, dtype| {
             let dim = [Dim { size: "-1", name: "" }];
             let tensor_shape = TensorShape { dim, unknown_rank: false };

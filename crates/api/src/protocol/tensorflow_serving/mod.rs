@@ -38,7 +38,7 @@ pub(crate) fn routes() -> Router<ApiState> {
         .route("/v1/models/{name}/versions/{call}", any(version_status_or_predict))
         .route("/v1/models/{name}/metadata", get(metadata))
         .route("/v1/models/{name}/versions/{version}/metadata", get(version_metadata))
-        // Whatever else lies here is refused in the form of this protocol.
+        // Every other path here is refused in the form of this protocol.
         .route("/v1", any(not_found))
         .route("/v1/", any(not_found))
         .route("/v1/{*rest}", any(not_found))
@@ -177,7 +177,7 @@ async fn version_metadata(
             ("column" = (value = json!({ "inputs": { "image": [{ "b64": PIXEL }] } })))
         )
     ))),
-    responses((status = 200, description = "One prediction a picture", body = Predicted), NamedErrors)
+    responses((status = 200, description = "One prediction per picture", body = Predicted), NamedErrors)
 )]
 async fn predict(
     State(state): State<ApiState>,
@@ -203,7 +203,7 @@ async fn predict(
             ("column" = (value = json!({ "inputs": { "image": [{ "b64": PIXEL }] } })))
         )
     ))),
-    responses((status = 200, description = "One prediction a picture", body = Predicted), NamedErrors)
+    responses((status = 200, description = "One prediction per picture", body = Predicted), NamedErrors)
 )]
 async fn version_predict(
     State(state): State<ApiState>,
@@ -214,7 +214,7 @@ async fn version_predict(
     classify(&state, &model, &body).await
 }
 
-/// One prediction a picture, in order; one bad picture fails the request, as it does there.
+/// One prediction per picture, in order; one bad picture fails the request, as in TensorFlow Serving.
 async fn classify(
     state: &ApiState,
     model: &Arc<Classifier>,
