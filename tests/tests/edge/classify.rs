@@ -55,7 +55,7 @@ fn files(output: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_is_a_line_of_json_a_picture_by_name() {
+fn a_folder_gives_one_json_line_per_picture_sorted_by_name() {
     let folder = pictures();
     let output = run(folder.path(), &["."]);
     assert!(output.status.success());
@@ -65,7 +65,7 @@ fn a_folder_is_a_line_of_json_a_picture_by_name() {
 }
 
 #[test]
-fn csv_is_a_line_a_label() {
+fn csv_has_one_line_per_label() {
     let folder = pictures();
     fs::write(folder.path().join("broken, \"very\".png"), "").unwrap();
     let output = run(folder.path(), &["--csv", "-k", "2", "."]);

@@ -65,7 +65,7 @@ fn a_changed_folder_is_served_without_a_request_that_fails() {
 
 #[test]
 fn a_bad_bundle_is_refused_and_the_old_one_keeps_serving() {
-    let refused = "the source has no bundle that can be served; the old one is";
+    let refused = "the new bundle cannot be served; still serving the current one";
     let not_a_number = toy::bundle_with(Graph::NotANumber, |bundle| bundle["version"] = json!("2"));
     let torn = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!("2"));
     fs::write(torn.path().join("model.onnx"), "torn").unwrap();
@@ -114,7 +114,7 @@ fn a_refused_bundle_is_not_what_the_next_start_finds_while_s3_is_out_of_reach() 
     let (running, _) = serve();
     let bad = toy::bundle_with(Graph::NotANumber, |bundle| bundle["version"] = json!("2"));
     server.publish(bad.path(), "models", "toy");
-    running.wait_for("the source has no bundle that can be served; the old one is");
+    running.wait_for("the new bundle cannot be served; still serving the current one");
     drop((running, server));
     let (_running, address) = serve();
     assert_eq!(version(address), "1");
