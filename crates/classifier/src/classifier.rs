@@ -44,6 +44,8 @@ pub struct Prediction {
     pub embedding: Option<Vec<f32>>,
     /// [`crate::energy`] of the logits, where asked for.
     pub energy: Option<f32>,
+    /// What the file's header says, with its frames and pages; `None` for pixels without a file.
+    pub header: Option<Header>,
     /// Where the time went.
     pub timing: Timing,
 }
@@ -181,9 +183,21 @@ impl Classifier {
     /// # Errors
     /// When the picture is refused or broken.
     pub fn prepare(&self, encoded: &[u8]) -> Result<Prepared, ClassifyError> {
+        self.prepare_page(encoded, Request::default())
+    }
+
+    /// [`Classifier::prepare`] for another page than the first.
+    ///
+    /// # Errors
+    /// As [`Classifier::prepare`], and when the file does not have the page.
+    pub fn prepare_page(
+        &self,
+        encoded: &[u8],
+        request: Request,
+    ) -> Result<Prepared, ClassifyError> {
         let input = &self.manifest.input;
         let (picture, decode) = timed(|| {
-            let source = Source::open(encoded, Request::default(), &self.limits)?;
+            let source = Source::open(encoded, request, &self.limits)?;
             let needed = preprocess::needed(&source.header(), input);
             source.decode(needed)
         });
@@ -200,8 +214,19 @@ impl Classifier {
 
     fn infer(&self, fitted: &Prepared, options: &Options) -> Result<Prediction, ClassifyError> {
         let (outputs, infer) = timed(|| self.run(&fitted.pixels, 1, options));
-        let timing = Timing { infer, ..fitted.timing };
-        self.to_prediction(&outputs?.first(), &fitted.pixels, options, timing)
+        self.to_prepared_prediction(&outputs?.first(), fitted, options, infer)
+    }
+
+    fn to_prepared_prediction(
+        &self,
+        row: &Row<'_>,
+        prepared: &Prepared,
+        options: &Options,
+        infer: Duration,
+    ) -> Result<Prediction, ClassifyError> {
+        let timing = Timing { infer, ..prepared.timing };
+        let prediction = self.to_prediction(row, &prepared.pixels, options, timing)?;
+        Ok(Prediction { header: Some(prepared.header), ..prediction })
     }
 
     /// Classify pictures of [`Classifier::prepare`] in one run of the session: one result each, in
@@ -228,9 +253,8 @@ impl Classifier {
             .iter()
             .map(|(one, options)| {
                 self.check(options)?;
-                let timing = Timing { infer, ..one.timing };
                 match rows.next() {
-                    Some(row) => self.to_prediction(&row, &one.pixels, options, timing),
+                    Some(row) => self.to_prepared_prediction(&row, one, options, infer),
                     None => self.infer(one, options),
                 }
             })
@@ -278,6 +302,7 @@ impl Classifier {
             explanations,
             embedding: row.embedding.filter(|_| options.embedding).map(embedding::normalised),
             energy: options.energy.then(|| rank::energy(row.logits)),
+            header: None,
             timing,
         })
     }

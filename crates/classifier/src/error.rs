@@ -134,6 +134,14 @@ pub enum ClassifyError {
         /// What its decoder does not know, as a noun.
         variant: &'static str,
     },
+    /// A page that the file does not have.
+    #[error("page {page} does not exist; the image has {pages}, counted from 0")]
+    NoSuchPage {
+        /// The page asked for, from 0.
+        page: u32,
+        /// How many there are.
+        pages: u32,
+    },
     /// Too many pixels, found in the header.
     #[error("image has {pixels} pixels; the limit is {limit} (GLIMPSE_MAX_IMAGE_PIXELS)")]
     ImageTooLarge {
@@ -225,6 +233,7 @@ impl ClassifyError {
             Self::InvalidPixels { .. }
             | Self::NoClassMaps
             | Self::NoEmbedding
+            | Self::NoSuchPage { .. }
             | Self::NotAmongTheBest { .. } => "invalid_parameter",
             Self::Overlay(_) | Self::Inference(_) | Self::NotFinite | Self::OutputShape { .. } => {
                 "internal"

@@ -189,9 +189,11 @@ fn refused(error: &ClassifyError) -> (StatusCode, &'static str, &'static str) {
             (S::PAYLOAD_TOO_LARGE, "Image too large")
         }
         E::Corrupt { .. } => (S::UNPROCESSABLE_ENTITY, "Corrupt image"),
-        E::InvalidPixels { .. } | E::NoClassMaps | E::NoEmbedding | E::NotAmongTheBest { .. } => {
-            (S::BAD_REQUEST, "Invalid parameter")
-        }
+        E::InvalidPixels { .. }
+        | E::NoClassMaps
+        | E::NoEmbedding
+        | E::NoSuchPage { .. }
+        | E::NotAmongTheBest { .. } => (S::BAD_REQUEST, "Invalid parameter"),
         E::Overlay(_) | E::Inference(_) | E::NotFinite | E::OutputShape { .. } => {
             (S::INTERNAL_SERVER_ERROR, "Internal error")
         }

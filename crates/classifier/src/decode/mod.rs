@@ -3,16 +3,20 @@
 //! [`Source::open`] detects the format and reads the header, [`Source::cost`] says what decoding takes, and
 //! [`Source::decode`] does it. Each format has a module of its own, behind [`Decoder`].
 
+mod bmp;
 mod cost;
 mod detect;
 mod format;
+mod gif;
 mod heif;
+mod ifd;
 mod isobmff;
 mod jpeg;
 mod limits;
+mod orientation;
 mod picture;
+mod png;
 mod rgb;
-mod stock;
 mod tiff;
 mod webp;
 
@@ -56,14 +60,16 @@ pub fn decode(encoded: &[u8], limits: &Limits) -> Result<Picture, ClassifyError>
 fn decoder<'a>(
     format: Format,
     encoded: &'a [u8],
-    _request: Request,
+    request: Request,
     limits: &Limits,
 ) -> Result<Box<dyn Decoder + 'a>, ClassifyError> {
     Ok(match format {
         Format::Jpeg => Box::new(jpeg::open(encoded, limits)?),
         Format::WebP => Box::new(webp::open(encoded, limits)?),
-        Format::Tiff => Box::new(tiff::open(encoded, limits)?),
-        Format::Png | Format::Gif | Format::Bmp => Box::new(stock::open(format, encoded, limits)?),
+        Format::Png => Box::new(png::open(encoded, limits)?),
+        Format::Gif => Box::new(gif::open(encoded, limits)?),
+        Format::Bmp => Box::new(bmp::open(encoded, limits)?),
+        Format::Tiff => Box::new(tiff::open(encoded, request, limits)?),
         Format::Heic | Format::Avif => Box::new(heif::open(format, encoded, limits)?),
     })
 }
@@ -88,6 +94,9 @@ impl<'a> Source<'a> {
         }
         let decoder = caught(format, || decoder(format, encoded, request, limits))?;
         let header = decoder.header();
+        if request.page >= header.pages {
+            return Err(ClassifyError::NoSuchPage { page: request.page, pages: header.pages });
+        }
         limits.check_pixels(header.pixels())?;
         if header.pixels() == 0 {
             return Err(corrupt(format));

@@ -1,12 +1,19 @@
-//! What the chunks of a WebP file announce: its decoder believes them before it has seen the data.
+//! WebP (RFC 9649) through crate `image-webp`: of an animation, the first frame.
 //!
-//! It allocates as much metadata as a chunk's length says, and decodes a lossy frame of any size
-//! before it compares that with the canvas. Container: RFC 9649, section 2.
+//! The decoder believes what chunks announce before it has seen the data: it allocates as much
+//! metadata as a chunk's length says, and decodes a lossy frame of any size before it compares that
+//! with the canvas. So the chunks are checked first.
 
-use super::corrupt;
+use std::io::Cursor;
+
+use image::RgbImage;
+use image_webp::WebPDecoder;
+
+use super::cost::Cost;
 use super::format::Format;
 use super::limits::Limits;
-use super::stock::{self, Stock};
+use super::picture::{Header, Scale};
+use super::{Decoder, corrupt, orientation, rgb};
 use crate::error::ClassifyError;
 
 /// Bytes of an animation frame's own header, before its chunks.
@@ -15,11 +22,55 @@ const FRAME_HEADER: usize = 16;
 const KNOWN: [&[u8; 4]; 9] =
     [b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP "];
 
+/// A WebP file whose header was read.
+pub(super) struct WebP<'a> {
+    decoder: WebPDecoder<Cursor<&'a [u8]>>,
+    header: Header,
+}
+
 /// Read the header of a WebP file.
-pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<Stock<'a>, ClassifyError> {
+pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<WebP<'a>, ClassifyError> {
+    let refused = |_| corrupt(Format::WebP);
     let pixels = largest_frame(encoded).ok_or(corrupt(Format::WebP))?;
     limits.check_pixels(pixels)?;
-    stock::open(Format::WebP, encoded, limits)
+    let mut decoder = WebPDecoder::new(Cursor::new(encoded)).map_err(refused)?;
+    decoder.set_memory_limit(usize::try_from(limits.max_decoded_bytes).unwrap_or(usize::MAX));
+    let exif = decoder.exif_metadata().map_err(refused)?;
+    let xmp = decoder.xmp_metadata().map_err(refused)?;
+    let frames = if decoder.is_animated() {
+        // Parts of the canvas that the first frame leaves free are transparent.
+        decoder.set_background_color([0; 4]).map_err(refused)?;
+        decoder.num_frames().max(1)
+    } else {
+        1
+    };
+    let orientation = orientation::from_metadata(exif.as_deref(), xmp.as_deref());
+    let header = Header { orientation, frames, ..Header::new(Format::WebP, decoder.dimensions()) };
+    Ok(WebP { decoder, header })
+}
+
+impl Decoder for WebP<'_> {
+    fn header(&self) -> Header {
+        self.header
+    }
+
+    fn cost(&self, _scale: Scale) -> Cost {
+        let pixels = self.header.pixels();
+        let output = if self.decoder.has_alpha() { 4 } else { 3 };
+        // Lossless pictures are decoded to RGBA, lossy ones to planes with a border; an animation
+        // keeps its canvas beside the frame.
+        let working = if self.decoder.is_animated() { 8 } else { 4 };
+        Cost::new(pixels * (output + working) + (1 << 20), pixels, 30)
+    }
+
+    fn decode(mut self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {
+        let Header { width, height, .. } = self.header;
+        let bytes = self.decoder.output_buffer_size().ok_or(corrupt(Format::WebP))?;
+        let mut pixels = vec![0; bytes];
+        self.decoder.read_image(&mut pixels).map_err(|_| corrupt(Format::WebP))?;
+        let pixels = if self.decoder.has_alpha() { rgb::flatten(pixels) } else { pixels };
+        RgbImage::from_raw(width, height, pixels).ok_or(corrupt(Format::WebP))
+    }
 }
 
 /// The pixels of the largest frame; `None` when a chunk is longer than the file.

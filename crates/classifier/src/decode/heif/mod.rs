@@ -24,7 +24,7 @@ use super::format::Format;
 use super::isobmff::{Fault, brands};
 use super::limits::Limits;
 use super::picture::{Header, Scale};
-use super::rgb::blend_with_white;
+use super::rgb::over_white;
 use super::{Decoder, corrupt};
 use crate::error::ClassifyError;
 use frame::{Frame, Shape, Upsampling};
@@ -151,7 +151,7 @@ fn compose(canvas: &mut RgbImage, alpha: &Layer<'_>, coverage: &[u8], premultipl
         let covered = at.and_then(|at| coverage.get(at)).copied().unwrap_or(u8::MAX);
         pixel.0 = pixel.0.map(|channel| match premultiplied {
             true => channel.saturating_add(u8::MAX - covered),
-            false => blend_with_white(channel, covered),
+            false => over_white(channel, covered),
         });
     }
 }

@@ -4,7 +4,6 @@
 //! Missing or broken scan data is refused; junk between segments and a missing end marker are not.
 
 mod cost;
-mod frame;
 mod segments;
 mod strip;
 mod turbo;
@@ -12,14 +11,12 @@ mod turbo;
 use image::RgbImage;
 use image::metadata::Orientation;
 
-use super::Decoder;
 use super::cost::Cost;
 use super::format::Format;
 use super::limits::Limits;
 use super::picture::{Header, Scale};
+use super::{Decoder, orientation};
 use crate::error::ClassifyError;
-pub(super) use frame::Frame;
-#[allow(unused_imports)] // Until TIFF is read with it.
 pub(super) use strip::{Strip, StripColour};
 use turbo::{Colour, Fault, Report, Stream};
 
@@ -38,7 +35,8 @@ pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<Jpeg<'a>, C
     let report = turbo::header(stream, Colour::Rgb, 1)
         .map_err(|fault| refusal(fault, Format::Jpeg, limits))?;
     let size = (report.width, report.height);
-    let header = Header { orientation: orientation(encoded), ..Header::new(Format::Jpeg, size) };
+    let header =
+        Header { orientation: stated_orientation(encoded), ..Header::new(Format::Jpeg, size) };
     let scans = if report.multiple_scans == 0 { 1 } else { segments::count_scans(encoded) };
     Ok(Jpeg { stream, report, header, scans, limits: *limits })
 }
@@ -64,12 +62,14 @@ impl Decoder for Jpeg<'_> {
     }
 }
 
-fn orientation(encoded: &[u8]) -> Orientation {
-    let exif = |(marker, content): (u8, &'_ [u8])| {
-        let chunk = content.strip_prefix(b"Exif\0\0").filter(|_| marker == 0xe1)?;
-        Orientation::from_exif_chunk(chunk)
+/// From the first EXIF segment, else from XMP.
+fn stated_orientation(encoded: &[u8]) -> Orientation {
+    let content = |prefix: &'static [u8]| {
+        let app1 = segments::before_scans(encoded).filter(|(marker, _)| *marker == 0xe1);
+        app1.filter_map(move |(_, content)| content.strip_prefix(prefix))
     };
-    segments::before_scans(encoded).find_map(exif).unwrap_or(Orientation::NoTransforms)
+    let exif = content(b"Exif\0\0").next();
+    orientation::from_metadata(exif, content(b"http://ns.adobe.com/xap/1.0/\0").last())
 }
 
 /// The largest of 1, 2, 4 and 8 by which the picture's sides may be divided.

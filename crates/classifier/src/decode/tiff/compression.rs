@@ -1,0 +1,163 @@
+//! A strip or tile as a stream of uncompressed bytes.
+
+use std::borrow::Cow;
+use std::io::{self, Cursor, Read};
+
+use flate2::bufread::ZlibDecoder;
+use weezl::decode::Decoder as LzwDecoder;
+use weezl::{BitOrder, LzwStatus};
+
+use super::fax::{Rows, Scheme};
+
+/// How strips and tiles are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    Fax(Scheme),
+    Lzw,
+    Deflate,
+    PackBits,
+    Jpeg,
+}
+
+impl Compression {
+    /// The compression of a number in the tag `Compression`; `t4_options` belong to Group 3. The
+    /// error names what is not supported.
+    pub(super) fn read(number: u64, t4_options: u64) -> Result<Self, &'static str> {
+        Ok(match number {
+            1 => Self::None,
+            2 => Self::Fax(Scheme::Aligned(8)),
+            3 if t4_options & 2 != 0 => return Err("uncompressed mode in Group 3"),
+            3 => Self::Fax(Scheme::Group3 { two_dimensional: t4_options & 1 != 0 }),
+            4 => Self::Fax(Scheme::Group4),
+            5 => Self::Lzw,
+            6 => return Err("old-style JPEG compression"),
+            7 => Self::Jpeg,
+            8 | 32946 | 50013 => Self::Deflate,
+            32771 => Self::Fax(Scheme::Aligned(16)),
+            32773 => Self::PackBits,
+            32766 => return Err("NeXT compression"),
+            32809 => return Err("ThunderScan compression"),
+            34661 => return Err("JBIG compression"),
+            34676 | 34677 => return Err("SGI LogLuv compression"),
+            33003 | 33005 | 34712 => return Err("JPEG 2000 compression"),
+            34887 => return Err("LERC compression"),
+            34892 => return Err("lossy JPEG of a DNG"),
+            34925 => return Err("LZMA compression"),
+            34926 | 50000 => return Err("Zstandard compression"),
+            34927 | 50001 => return Err("WebP compression"),
+            50002 | 52546 => return Err("JPEG XL compression"),
+            _ => return Err("an unknown compression"),
+        })
+    }
+
+    /// Whether a predictor is undone behind it.
+    pub(super) fn has_predictor(self) -> bool {
+        matches!(self, Self::Lzw | Self::Deflate)
+    }
+
+    /// The bytes of a strip or tile `width` pixels wide; JPEG has a decoder of its own.
+    pub(super) fn reader<'a>(self, data: Cow<'a, [u8]>, width: usize) -> Box<dyn Read + 'a> {
+        match self {
+            Self::None | Self::Jpeg => Box::new(Cursor::new(data)),
+            Self::Fax(scheme) => Box::new(Rows::new(data, scheme, width)),
+            Self::Lzw => Box::new(Lzw { decoder: lzw(&data), data: Cursor::new(data) }),
+            Self::Deflate => Box::new(ZlibDecoder::new(Cursor::new(data))),
+            Self::PackBits => Box::new(PackBits { data: Cursor::new(data), run: Run::Copy(0) }),
+        }
+    }
+}
+
+/// Writers before TIFF 5.0 packed codes from the least significant bit on, and grew them later. Their
+/// data begins with a clear code of these bits.
+fn lzw(data: &[u8]) -> LzwDecoder {
+    match data {
+        [0, second, ..] if second % 2 == 1 => LzwDecoder::new(BitOrder::Lsb, 8),
+        _ => LzwDecoder::with_tiff_size_switch(BitOrder::Msb, 8),
+    }
+}
+
+struct Lzw<'a> {
+    decoder: LzwDecoder,
+    data: Cursor<Cow<'a, [u8]>>,
+}
+
+impl Read for Lzw<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let at = self.data.position();
+            let rest = &self.data.get_ref()[usize::try_from(at).unwrap_or(usize::MAX)..];
+            let result = self.decoder.decode_bytes(rest, to);
+            self.data.set_position(at + result.consumed_in as u64);
+            match result.status {
+                _ if result.consumed_out > 0 => return Ok(result.consumed_out),
+                // Codes that only build the table give no bytes.
+                Ok(LzwStatus::Ok) => {}
+                Ok(LzwStatus::Done | LzwStatus::NoProgress) => return Ok(0),
+                Err(_) => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+}
+
+/// `PackBits`: TIFF 6.0, section 9.
+struct PackBits<'a> {
+    data: Cursor<Cow<'a, [u8]>>,
+    run: Run,
+}
+
+enum Run {
+    Copy(usize),
+    Repeat(u8, usize),
+}
+
+impl Read for PackBits<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match &mut self.run {
+                Run::Copy(left) if *left > 0 => {
+                    let most = (*left).min(to.len());
+                    let read = self.data.read(&mut to[..most])?;
+                    *left -= read;
+                    return Ok(read);
+                }
+                Run::Repeat(byte, left) if *left > 0 => {
+                    let written = (*left).min(to.len());
+                    to[..written].fill(*byte);
+                    *left -= written;
+                    return Ok(written);
+                }
+                _ => {}
+            }
+            let mut byte = [0];
+            if self.data.read(&mut byte)? == 0 {
+                return Ok(0);
+            }
+            let length = usize::from(byte[0]);
+            self.run = match length {
+                0..128 => Run::Copy(length + 1),
+                128 => Run::Copy(0),
+                _ => {
+                    self.data.read_exact(&mut byte)?;
+                    Run::Repeat(byte[0], 257 - length)
+                }
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packbits_are_the_specifications_example() {
+        let packed = b"\xfe\xaa\x02\x80\x00\x2a\xfd\xaa\x03\x80\x00\x2a\x22\xf7\xaa";
+        let mut bytes = Vec::new();
+        let mut reader = Compression::PackBits.reader(Cow::Borrowed(packed), 1);
+        reader.read_to_end(&mut bytes).unwrap();
+        let expected = b"\xaa\xaa\xaa\x80\x00\x2a\xaa\xaa\xaa\xaa\x80\x00\x2a\x22\
+                         \xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa";
+        assert_eq!(bytes, expected);
+    }
+}

@@ -1,0 +1,311 @@
+//! What a directory says of its picture, checked: where its strips or tiles are and what is in them.
+
+use super::colour::{self, Alpha, Colour, Ycbcr};
+use super::compression::Compression;
+use super::samples::{Kind, Predictor, Samples};
+use super::{broken, unsupported};
+use crate::decode::ifd::{Directory, Tiff};
+use crate::decode::limits::Limits;
+use crate::error::ClassifyError;
+
+/// More strips or tiles than any picture has that was not made to take long.
+const MAX_CHUNKS: usize = 50_000;
+
+/// Tags, by the names of TIFF 6.0.
+mod tag {
+    pub(super) const IMAGE_WIDTH: u16 = 256;
+    pub(super) const IMAGE_LENGTH: u16 = 257;
+    pub(super) const BITS_PER_SAMPLE: u16 = 258;
+    pub(super) const COMPRESSION: u16 = 259;
+    pub(super) const PHOTOMETRIC_INTERPRETATION: u16 = 262;
+    pub(super) const FILL_ORDER: u16 = 266;
+    pub(super) const STRIP_OFFSETS: u16 = 273;
+    pub(super) const SAMPLES_PER_PIXEL: u16 = 277;
+    pub(super) const ROWS_PER_STRIP: u16 = 278;
+    pub(super) const STRIP_BYTE_COUNTS: u16 = 279;
+    pub(super) const PLANAR_CONFIGURATION: u16 = 284;
+    pub(super) const T4_OPTIONS: u16 = 292;
+    pub(super) const PREDICTOR: u16 = 317;
+    pub(super) const COLOR_MAP: u16 = 320;
+    pub(super) const TILE_WIDTH: u16 = 322;
+    pub(super) const TILE_LENGTH: u16 = 323;
+    pub(super) const TILE_OFFSETS: u16 = 324;
+    pub(super) const TILE_BYTE_COUNTS: u16 = 325;
+    pub(super) const INK_SET: u16 = 332;
+    pub(super) const EXTRA_SAMPLES: u16 = 338;
+    pub(super) const SAMPLE_FORMAT: u16 = 339;
+    pub(super) const JPEG_TABLES: u16 = 347;
+    pub(super) const YCBCR_SUB_SAMPLING: u16 = 530;
+}
+
+/// A picture of a TIFF file.
+pub(super) struct Layout<'a> {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// Width and height of a strip or tile.
+    pub(super) chunk: (usize, usize),
+    pub(super) tiled: bool,
+    /// The bytes of each strip or tile, plane after plane.
+    pub(super) chunks: Vec<&'a [u8]>,
+    pub(super) compression: Compression,
+    pub(super) jpeg_tables: &'a [u8],
+    pub(super) reversed_bits: bool,
+    pub(super) predictor: Predictor,
+    pub(super) samples: Samples,
+    /// Samples of a pixel, in one plane or in as many.
+    pub(super) channels: usize,
+    pub(super) planar: bool,
+    pub(super) colour: Colour,
+    pub(super) alpha: Alpha,
+    /// Pixels across and down that share their chroma.
+    pub(super) chroma: (usize, usize),
+    /// Whether the JPEG decoder turns YCbCr to RGB.
+    pub(super) ycbcr_in_jpeg: bool,
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn read(
+        file: &Tiff<'a>,
+        directory: &Directory<'a>,
+        limits: &Limits,
+    ) -> Result<Self, ClassifyError> {
+        let number = |tag, otherwise: u64| match directory.contains(tag) {
+            true => directory.number(tag).ok_or(broken()),
+            false => Ok(otherwise),
+        };
+        let size = |tag, otherwise| usize::try_from(number(tag, otherwise)?).map_err(|_| broken());
+        let side = |tag| u32::try_from(number(tag, 0)?).map_err(|_| broken());
+        // Text and private tags may be broken; what describes pixels may not.
+        if !directory.is_complete(tag::IMAGE_WIDTH..=tag::IMAGE_LENGTH)
+            || !directory.is_complete(tag::BITS_PER_SAMPLE..=tag::FILL_ORDER)
+            || !directory.is_complete(tag::STRIP_OFFSETS..=tag::STRIP_BYTE_COUNTS)
+            || !directory.is_complete(tag::PLANAR_CONFIGURATION..=tag::PLANAR_CONFIGURATION)
+            || !directory.is_complete(tag::PREDICTOR..=tag::TILE_BYTE_COUNTS)
+            || !directory.is_complete(tag::EXTRA_SAMPLES..=tag::SAMPLE_FORMAT)
+        {
+            return Err(broken());
+        }
+        let (width, height) = (side(tag::IMAGE_WIDTH)?, side(tag::IMAGE_LENGTH)?);
+        limits.check_pixels(u64::from(width) * u64::from(height))?;
+        let (width, height) = (width as usize, height as usize);
+        if width == 0 || height == 0 {
+            return Err(broken());
+        }
+        let compression =
+            Compression::read(number(tag::COMPRESSION, 1)?, number(tag::T4_OPTIONS, 0)?)
+                .map_err(unsupported)?;
+        let channels = size(tag::SAMPLES_PER_PIXEL, 1)?;
+        if !(1..=32).contains(&channels) {
+            return Err(unsupported("this number of samples per pixel"));
+        }
+        let mut samples = samples(file, directory, compression, channels)?;
+        let chroma = chroma(directory)?;
+        let mut colour = colour(directory, samples)?;
+        let planar = channels > 1 && number(tag::PLANAR_CONFIGURATION, 1)? == 2;
+        if channels < colour.channels() {
+            return Err(broken());
+        }
+        let alpha = alpha(directory, &colour, channels);
+        let mut chroma = if matches!(colour, Colour::Ycbcr(_)) { chroma } else { (1, 1) };
+        let is_jpeg = compression == Compression::Jpeg;
+        let ycbcr_in_jpeg = is_jpeg && matches!(colour, Colour::Ycbcr(_)) && !planar;
+        if ycbcr_in_jpeg {
+            colour = Colour::Rgb;
+        }
+        if is_jpeg {
+            // Its decoder undoes subsampling and gives 8 bits.
+            (chroma, samples) = ((1, 1), Samples { kind: Kind::Unsigned, bits: 8, ..samples });
+        }
+        if chroma != (1, 1) && (planar || samples.bits != 8 || channels != 3) {
+            return Err(unsupported("subsampled chroma in planes or of other than 8 bits"));
+        }
+        let predictor = match number(tag::PREDICTOR, 1)? {
+            0 | 1 => Predictor::None,
+            // libtiff passes over it; others do not.
+            _ if !compression.has_predictor() && samples.bits != 8 => {
+                return Err(unsupported("a predictor without compression"));
+            }
+            _ if !compression.has_predictor() => Predictor::None,
+            2 if matches!(samples.bits, 8 | 16 | 32 | 64) => Predictor::Horizontal,
+            3 if samples.kind == Kind::Float => Predictor::FloatingPoint,
+            _ => return Err(unsupported("this predictor")),
+        };
+        let tiled = directory.contains(tag::TILE_OFFSETS);
+        let chunk = if tiled {
+            (size(tag::TILE_WIDTH, 0)?, size(tag::TILE_LENGTH, 0)?)
+        } else {
+            (width, size(tag::ROWS_PER_STRIP, u64::MAX).unwrap_or(height).min(height))
+        };
+        if chunk.0 == 0 || chunk.1 == 0 {
+            return Err(broken());
+        }
+        limits.check_pixels((chunk.0 as u64).saturating_mul(chunk.1 as u64))?;
+        let mut layout = Self {
+            width,
+            height,
+            chunk,
+            tiled,
+            chunks: Vec::new(),
+            compression,
+            jpeg_tables: directory.bytes(tag::JPEG_TABLES).unwrap_or_default(),
+            reversed_bits: number(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg,
+            predictor,
+            samples,
+            channels,
+            planar,
+            colour,
+            alpha,
+            chroma,
+            ycbcr_in_jpeg,
+        };
+        layout.chunks = layout.find_chunks(file, directory)?;
+        Ok(layout)
+    }
+
+    /// Strips or tiles across and down.
+    pub(super) fn grid(&self) -> (usize, usize) {
+        (self.width.div_ceil(self.chunk.0), self.height.div_ceil(self.chunk.1))
+    }
+
+    pub(super) fn planes(&self) -> usize {
+        if self.planar { self.channels } else { 1 }
+    }
+
+    /// Samples of a pixel in one plane.
+    pub(super) fn plane_channels(&self) -> usize {
+        if self.planar { 1 } else { self.channels }
+    }
+
+    fn find_chunks(
+        &self,
+        file: &Tiff<'a>,
+        directory: &Directory<'a>,
+    ) -> Result<Vec<&'a [u8]>, ClassifyError> {
+        let (offsets, lengths) = if self.tiled {
+            (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS)
+        } else {
+            (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS)
+        };
+        let (across, down) = self.grid();
+        let expected = across.saturating_mul(down).saturating_mul(self.planes());
+        if expected > MAX_CHUNKS || directory.count(offsets) > MAX_CHUNKS {
+            return Err(unsupported("more than 50,000 strips or tiles"));
+        }
+        let offsets = directory.numbers(offsets).ok_or(broken())?;
+        if offsets.len() < expected {
+            return Err(broken());
+        }
+        let lengths = match directory.numbers(lengths) {
+            Some(found) if found.len() >= expected && found.iter().any(|length| *length > 0) => {
+                found
+            }
+            Some(found) if found.iter().all(|length| *length == 0) => reaches(&offsets),
+            None if !directory.contains(lengths) => reaches(&offsets),
+            _ => return Err(broken()),
+        };
+        let chunks = offsets.iter().zip(&lengths).take(expected);
+        Ok(chunks.map(|(offset, length)| file.slice(*offset, *length)).collect())
+    }
+}
+
+/// Without lengths, each strip or tile reaches to the next one or to the end of the file.
+fn reaches(offsets: &[u64]) -> Vec<u64> {
+    let mut sorted = offsets.to_vec();
+    sorted.sort_unstable();
+    let next = |offset: u64| sorted.get(sorted.partition_point(|other| *other <= offset));
+    offsets.iter().map(|offset| next(*offset).map_or(u64::MAX, |next| next - offset)).collect()
+}
+
+fn samples(
+    file: &Tiff<'_>,
+    directory: &Directory<'_>,
+    compression: Compression,
+    channels: usize,
+) -> Result<Samples, ClassifyError> {
+    let all_equal = |tag, otherwise: u64| {
+        let values = match directory.contains(tag) {
+            true => directory.numbers(tag).ok_or(broken())?,
+            false => vec![otherwise],
+        };
+        let first = *values.first().ok_or(broken())?;
+        if values.iter().take(channels).any(|value| *value != first) {
+            return Err(unsupported("samples of different kinds"));
+        }
+        Ok(first)
+    };
+    let bits = match compression {
+        Compression::Fax(_) => 1,
+        _ => all_equal(tag::BITS_PER_SAMPLE, 1)?,
+    };
+    let kind = match all_equal(tag::SAMPLE_FORMAT, 1)? {
+        2 => Kind::Signed,
+        3 => Kind::Float,
+        5 | 6 => return Err(unsupported("complex samples")),
+        // Undefined (4) is shown as unsigned.
+        _ => Kind::Unsigned,
+    };
+    let known = match kind {
+        Kind::Float => matches!(bits, 16 | 32 | 64),
+        Kind::Signed => matches!(bits, 8 | 16 | 32),
+        // Readers do not agree about the order of bytes of those between.
+        Kind::Unsigned => (1..=16).contains(&bits) || bits == 32,
+    };
+    if !known {
+        return Err(unsupported("this number of bits per sample"));
+    }
+    let bits = usize::try_from(bits).map_err(|_| broken())?;
+    Ok(Samples { kind, bits, little_endian: file.little_endian })
+}
+
+fn chroma(directory: &Directory<'_>) -> Result<(usize, usize), ClassifyError> {
+    let factor = |value: &u64| usize::try_from(*value).ok().filter(|v| matches!(v, 1 | 2 | 4));
+    match directory.numbers(tag::YCBCR_SUB_SAMPLING).as_deref() {
+        None => Ok((2, 2)),
+        Some([across, down]) => {
+            factor(across).zip(factor(down)).ok_or(unsupported("this subsampling of chroma"))
+        }
+        Some(_) => Err(broken()),
+    }
+}
+
+fn colour(directory: &Directory<'_>, samples: Samples) -> Result<Colour, ClassifyError> {
+    Ok(match directory.number(tag::PHOTOMETRIC_INTERPRETATION) {
+        Some(0) => Colour::Grey { inverted: true },
+        Some(1) => Colour::Grey { inverted: false },
+        Some(2) => Colour::Rgb,
+        Some(3) if samples.bits > 8 || samples.kind != Kind::Unsigned => {
+            return Err(unsupported("a palette of more than 256 colours"));
+        }
+        Some(3) => {
+            let map = directory.numbers(tag::COLOR_MAP).ok_or(broken())?;
+            Colour::Palette(colour::palette(&map))
+        }
+        Some(4) => return Err(unsupported("a transparency mask as picture")),
+        Some(5) if directory.number(tag::INK_SET).unwrap_or(1) != 1 => {
+            return Err(unsupported("inks other than CMYK"));
+        }
+        Some(5) => Colour::Cmyk,
+        Some(6) => Colour::Ycbcr(Box::new(Ycbcr::new(directory))),
+        Some(8..=10) => return Err(unsupported("the colour space CIE L*a*b*")),
+        Some(32803 | 34892) => return Err(unsupported("raw camera data")),
+        Some(32844 | 32845) => return Err(unsupported("the colour space LogLuv")),
+        None if !directory.contains(tag::PHOTOMETRIC_INTERPRETATION) => {
+            return Err(unsupported("a picture without a stated colour space"));
+        }
+        _ => return Err(unsupported("an unknown colour space")),
+    })
+}
+
+/// The first extra sample decides; RGB with four samples and no word about the fourth has alpha.
+fn alpha(directory: &Directory<'_>, colour: &Colour, channels: usize) -> Alpha {
+    if channels == colour.channels() || matches!(colour, Colour::Palette(_)) {
+        return Alpha::Opaque;
+    }
+    let first = directory.numbers(tag::EXTRA_SAMPLES).and_then(|kinds| kinds.first().copied());
+    match (first, colour) {
+        (Some(1), _) => Alpha::Associated,
+        (Some(2), _) => Alpha::Unassociated,
+        (None | Some(3..), Colour::Rgb) if channels == 4 => Alpha::Unassociated,
+        _ => Alpha::Opaque,
+    }
+}

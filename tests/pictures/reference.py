@@ -1,0 +1,271 @@
+"""The pixels that a picture should have: Pillow's, with named exceptions.
+
+Each exception has its reason beside it. Everything else is what Pillow, with pillow-heif, shows:
+orientation applied, alpha over white, ICC profiles ignored, the first frame.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pillow_heif
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps
+
+pillow_heif.register_heif_opener()
+Image.MAX_IMAGE_PIXELS = None
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+Pixels = NDArray[np.uint8]
+
+MAX_PIXELS = 50_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF", "MPO")
+
+
+class NoPicture(Exception):
+    """The reference finds no picture."""
+
+
+@dataclass
+class Reference:
+    """Upright RGB pixels, and how far another decoder's may be off on average."""
+
+    pixels: Pixels
+    format: str
+    tolerance: float = 0.0
+
+
+def read(data: bytes, page: int = 0) -> Reference:
+    """The picture of a file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _read(data, page)
+        except NoPicture:
+            raise
+        # Whatever a decoder raises: it finds no picture.
+        except Exception as error:
+            raise NoPicture(f"{type(error).__name__}: {error}") from error
+
+
+def _read(data: bytes, page: int) -> Reference:
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return Reference(_tiff(data, page), "TIFF")
+    if data[:3] == b"\xff\xd8\xff":
+        data = _whole_jpeg(data)
+    image = Image.open(io.BytesIO(data))
+    if image.format not in FORMATS:
+        raise NoPicture(f"{image.format} is not one of our formats")
+    if image.width * image.height > MAX_PIXELS:
+        raise NoPicture("larger than the limit")
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[24] == 16:
+        return Reference(_wide_png(data, image), "PNG")
+    # HEVC and AV1 leave the upsampling of chroma to the decoder; WebP's is the same everywhere.
+    name = image.format or ""
+    tolerance = 2.0 if name in ("HEIF", "AVIF") else 0.0
+    return Reference(_pillow(image), "JPEG" if name == "MPO" else name, tolerance)
+
+
+def _pillow(image: Image.Image) -> Pixels:
+    image = _upright(image)
+    if image.mode in ("I", "I;16", "I;16B", "F", "LAB", "HSV"):
+        raise NoPicture(f"Pillow's mode {image.mode} has no plain RGB")
+    if image.has_transparency_data:
+        samples = np.asarray(image.convert("RGBA"))
+        # Exception: a BMP whose alpha is zero everywhere is opaque. Programs leave the byte unset, and
+        # every viewer shows the picture.
+        if image.format == "BMP" and not samples[..., 3].any():
+            return np.ascontiguousarray(samples[..., :3])
+        return over_white(samples)
+    return np.asarray(image.convert("RGB"))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    frame_format = image.format
+    try:
+        turned = ImageOps.exif_transpose(image)
+    # Exception: EXIF that cannot be read turns nothing. Pillow raises an error, viewers show the picture.
+    except Exception:
+        return image
+    turned.format = frame_format
+    return turned
+
+
+def over_white(samples: NDArray[Any]) -> Pixels:
+    """RGBA over white, rounded to nearest."""
+    colour, alpha = samples[..., :3].astype(np.uint32), samples[..., 3:].astype(np.uint32)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def scaled(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Samples to 8 bits by their range.
+
+    Exception: samples wider than 8 bits are scaled by their range. Pillow clips most of them, so that
+    pictures come out white or black. Signed pictures without a negative value use the positive half;
+    floats are 0…1, 0…255 or 0…65535, whichever holds them, else they are stretched.
+    """
+    if samples.dtype.kind == "u":
+        most = (1 << bits) - 1
+        return ((samples.astype(np.uint64) * 255 + most // 2) // most).astype(np.uint8)
+    values = samples.astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    if samples.dtype.kind == "i":
+        half = float(1 << (bits - 1))
+        low, high = (-half if low < 0 else 0.0), half - 1
+    elif low >= 0 and high <= 65535:
+        low, high = 0.0, next(most for most in (1.0, 255.0, 65535.0) if high <= most)
+    width = high - low if high > low else 1.0
+    with np.errstate(all="ignore"):
+        result = np.floor((values - low) / width * 255 + 0.5)
+    return np.nan_to_num(result.clip(0, 255), nan=0.0).astype(np.uint8)
+
+
+def _wide_png(data: bytes, image: Image.Image) -> Pixels:
+    image.load()
+    exif = _orientation(image)
+    samples = np.asarray(imagecodecs.png_decode(data))
+    transparent = image.info.get("transparency")
+    grey = scaled(samples, 16)
+    if grey.ndim == 2:
+        grey = grey[..., None]
+    if grey.shape[2] in (1, 2):
+        grey = np.concatenate([grey[..., :1]] * 3 + [grey[..., 1:]], axis=2)
+    if transparent is not None and grey.shape[2] == 3:
+        raw = samples if samples.ndim == 3 else samples[..., None]
+        clear = (raw == np.asarray(transparent)).all(axis=2)
+        grey = np.concatenate([grey, np.where(clear, 0, 255)[..., None].astype(np.uint8)], axis=2)
+    pixels = over_white(grey) if grey.shape[2] == 4 else grey
+    return turned(pixels, exif)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x112, 1))
+    except Exception:
+        return 1
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """As `ImageOps.exif_transpose` turns it."""
+    turns = {
+        2: lambda p: p[:, ::-1],
+        3: lambda p: p[::-1, ::-1],
+        4: lambda p: p[::-1],
+        5: lambda p: p.transpose(1, 0, 2),
+        6: lambda p: np.rot90(p, -1),
+        7: lambda p: np.rot90(p.transpose(1, 0, 2), 2),
+        8: lambda p: np.rot90(p),
+    }
+    return np.ascontiguousarray(turns.get(orientation, lambda p: p)(pixels))
+
+
+def _whole_jpeg(data: bytes) -> bytes:
+    """The file with an end marker.
+
+    Exceptions: a JPEG whose pixels are all there needs no end marker, as browsers show it; one with
+    missing scan data is refused, even where Pillow fills it with grey. Scan data is missing where what
+    comes behind it changes the picture.
+    """
+    end = data.rfind(b"\xff\xd9")
+    body = data if end < 0 else data[:end]
+    tail = b"\xff\xd9" if end < 0 else data[end:]
+    if not _missing(body) or b"\xff\xd8\xff" in tail:
+        return body + tail
+    raise NoPicture("JPEG scan data is missing")
+
+
+def _missing(body: bytes) -> bool:
+    def filled(byte: bytes) -> bytes | None:
+        try:
+            image = Image.open(io.BytesIO(body + byte * 4096 + b"\xff\xd9"))
+            return image.convert("RGB").tobytes()
+        except Exception:
+            return None
+
+    one, other = filled(b"\x00"), filled(b"\x6b")
+    return one != other
+
+
+def _tiff(data: bytes, page: int) -> Pixels:
+    image: Image.Image | None = None
+    reason = ""
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.seek(page)
+        if image.width * image.height > MAX_PIXELS:
+            raise NoPicture("larger than the limit")
+    except NoPicture:
+        raise
+    except Exception as error:
+        image, reason = None, str(error)
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            tags = file.pages[page]
+            if image is None or _needs_tifffile(tags):
+                return _tifffile(tags)
+    except Exception as error:
+        if image is None:
+            raise NoPicture(f"{reason}; {error}") from error
+    if image is None:
+        raise NoPicture(reason)
+    return _pillow(image)
+
+
+def _needs_tifffile(page: Any) -> bool:
+    """Exceptions: what Pillow reads otherwise than libtiff's own tools, or not at all.
+
+    Wide, signed and float samples (see `scaled`); associated alpha, which Pillow divides out with a loss
+    and multiplies in again.
+    """
+    if page.photometric in (6, 8, 9, 10) or page.compression in (2, 3, 4, 6, 7):
+        return False
+    wide = page.bitspersample > 8 or page.sampleformat in (2, 3)
+    odd = page.bitspersample not in (1, 2, 4, 8)
+    return wide or odd or 1 in page.extrasamples
+
+
+def _tifffile(page: Any) -> Pixels:
+    photometric = int(page.photometric)
+    if photometric not in (0, 1, 2, 3, 5) or page.imagewidth * page.imagelength > MAX_PIXELS:
+        raise NoPicture(f"photometric interpretation {photometric}")
+    samples = page.asarray()
+    if samples.dtype == bool:
+        samples = samples.astype(np.uint8)
+    if int(page.planarconfig) == 2 and page.samplesperpixel > 1:
+        samples = np.moveaxis(samples, 0, -1)
+    samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+    if photometric == 3:
+        colours = (page.colormap.T >> 8) if page.colormap.max() > 255 else page.colormap.T
+        pixels = colours.astype(np.uint8)[samples[..., 0]]
+    else:
+        pixels = _colours(scaled(samples, page.bitspersample), photometric, page)
+    value = page.tags.valueof(274)
+    return turned(np.ascontiguousarray(pixels), value if isinstance(value, int) else 1)
+
+
+def _colours(samples: Pixels, photometric: int, page: Any) -> Pixels:
+    channels = {0: 1, 1: 1, 2: 3, 5: 4}[photometric]
+    extra = samples[..., channels:]
+    colour = samples[..., :channels]
+    if photometric == 0:
+        colour = 255 - colour
+    if photometric == 5:
+        light = 255 - colour[..., 3:].astype(np.uint32)
+        colour = (light - (colour[..., :3] * light + 127) // 255).astype(np.uint8)
+    elif channels == 1:
+        colour = np.repeat(colour, 3, axis=2)
+    kinds = tuple(int(kind) for kind in page.extrasamples)
+    first = kinds[0] if kinds else (2 if photometric == 2 and samples.shape[2] == 4 else 0)
+    if not extra.shape[2] or first == 0:
+        return colour
+    if first == 1:
+        return np.minimum(colour.astype(np.uint32) + 255 - extra[..., :1], 255).astype(np.uint8)
+    return over_white(np.concatenate([colour, extra[..., :1]], axis=2))
