@@ -16,10 +16,10 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 TESTS := test-rust test-clients test-models test-upgrading test-scaling lint-template test-stack \
-	test-sam-local test-browser test-edge-package test-arm test-jpeg
+	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures
 
 # What compiles libjpeg-turbo.
-demo check test-rust test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge: build-tools
+demo check test-rust test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures: build-tools
 
 demo: onnxruntime emulator pictures ## classify real pictures through the Lambda runtime, the model in S3 (ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -86,6 +86,10 @@ test-arm: pictures $(VENV)/.stamp ## the default bundle on 64-bit ARM, under QEM
 
 test-jpeg: build-tools pictures $(VENV)/.stamp ## the JPEG decoder built without NASM, and for 64-bit ARM under QEMU
 	PYTHONPATH=tests $(VENV)/bin/python -m pytest -p skips -p no:cacheprovider tests/jpeg
+
+test-pictures: target/venv-pictures/.stamp ## every format, variant, orientation and damage against Pillow (tests/pictures/compare FOLDER: your own pictures)
+	$(CARGO) build --workspace --locked --example pixels
+	target/venv-pictures/bin/python tests/pictures/test_pictures.py
 
 test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
 	@infra/tools/install
@@ -162,4 +166,4 @@ target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp tar
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test check docs deny circles test-rust test-arm test-jpeg test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test check docs deny circles test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

@@ -7,6 +7,7 @@ orientation applied, alpha over white, ICC profiles ignored, the first frame.
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,17 @@ def _read(data: bytes, page: int) -> Reference:
         return Reference(_tiff(data, page), "TIFF")
     if data[:3] == b"\xff\xd8\xff":
         data = _whole_jpeg(data)
-    image = Image.open(io.BytesIO(data))
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except (OSError, SyntaxError, ValueError):
+        # Exceptions: files that Pillow refuses and other decoders show.
+        if data[:4] == b"\x89PNG":
+            image = Image.open(io.BytesIO(_bare_png(data)))
+        elif data[:2] == b"BM":
+            return Reference(_masked_bmp(data), "BMP")
+        else:
+            raise
     if image.format not in FORMATS:
         raise NoPicture(f"{image.format} is not one of our formats")
     if image.width * image.height > MAX_PIXELS:
@@ -69,6 +80,12 @@ def _read(data: bytes, page: int) -> Reference:
     # HEVC and AV1 leave the upsampling of chroma to the decoder; WebP's is the same everywhere.
     name = image.format or ""
     tolerance = 2.0 if name in ("HEIF", "AVIF") else 0.0
+    # libwebp rounds where it blends the first frame of an animation with its canvas.
+    if name == "WEBP" and getattr(image, "is_animated", False):
+        tolerance = 0.1
+    # HEIF states rotation in its container; as in libheif and browsers, metadata does not count.
+    if name in ("HEIF", "AVIF"):
+        image.info.pop("xmp", None)
     return Reference(_pillow(image), "JPEG" if name == "MPO" else name, tolerance)
 
 
@@ -84,6 +101,41 @@ def _pillow(image: Image.Image) -> Pixels:
             return np.ascontiguousarray(samples[..., :3])
         return over_white(samples)
     return np.asarray(image.convert("RGB"))
+
+
+def _bare_png(data: bytes) -> bytes:
+    """A PNG's pixels alone: text, profiles and animation that Pillow refuses do not change them."""
+    kept, place = [data[:8]], 8
+    while place + 8 <= len(data):
+        length, name = struct.unpack(">I4s", data[place : place + 8])
+        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            kept.append(data[place : place + length + 12])
+        place += length + 12
+    return b"".join(kept)
+
+
+def _masked_bmp(data: bytes) -> Pixels:
+    """A BMP whose masks Pillow's table lacks: each channel is scaled by its mask."""
+    header, width, height = struct.unpack("<Iii", data[14:26])
+    bits, compression = struct.unpack("<HI", data[28:34])
+    if header < 40 or compression != 3 or bits not in (16, 32):
+        raise NoPicture("neither Pillow nor bit masks")
+    start = struct.unpack("<I", data[10:14])[0]
+    masks = struct.unpack("<4I", data[54:70])
+    alpha = masks[3] if header >= 56 and bits == 32 else 0
+    stride = (width * bits // 8 + 3) // 4 * 4
+    rows = np.frombuffer(data, np.uint8, stride * abs(height), start).reshape(abs(height), stride)
+    values = np.ascontiguousarray(rows[:, : width * bits // 8]).view(f"<u{bits // 8}").astype(np.uint64)
+    values = values if height < 0 else values[::-1]
+
+    def channel(mask: int) -> NDArray[Any]:
+        low = (mask & -mask).bit_length() - 1 if mask else 0
+        return ((values & mask) >> low) * 255 // max(mask >> low, 1)
+
+    planes = [channel(mask) for mask in masks[:3]]
+    planes.append(channel(alpha) if alpha else np.full(values.shape, 255))
+    samples = np.stack(planes, axis=2).astype(np.uint8)
+    return over_white(samples) if samples[..., 3].any() else samples[..., :3]
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -190,8 +242,8 @@ def _missing(body: bytes) -> bool:
         except Exception:
             return None
 
-    one, other = filled(b"\x00"), filled(b"\x6b")
-    return one != other
+    found = [pixels for pixels in map(filled, (b"", b"\x00", b"\x6b")) if pixels is not None]
+    return not found or any(pixels != found[0] for pixels in found)
 
 
 def _tiff(data: bytes, page: int) -> Pixels:
@@ -225,8 +277,13 @@ def _needs_tifffile(page: Any) -> bool:
     Wide, signed and float samples (see `scaled`); associated alpha, which Pillow divides out with a loss
     and multiplies in again.
     """
+    if page.photometric == 6 and page.compression == 1 and page.tags.valueof(530) in ((1, 1), None):
+        return True
     if page.photometric in (6, 8, 9, 10) or page.compression in (2, 3, 4, 6, 7):
         return False
+    # Exception: a palette whose values all fit 8 bits is one of 8 bits, as libtiff's own tools take it.
+    if page.photometric == 3 and page.colormap is not None and page.colormap.max() < 256:
+        return True
     wide = page.bitspersample > 8 or page.sampleformat in (2, 3)
     odd = page.bitspersample not in (1, 2, 4, 8)
     return wide or odd or 1 in page.extrasamples
@@ -234,6 +291,8 @@ def _needs_tifffile(page: Any) -> bool:
 
 def _tifffile(page: Any) -> Pixels:
     photometric = int(page.photometric)
+    if photometric == 6 and page.compression == 1:
+        return _ycbcr(page)
     if photometric not in (0, 1, 2, 3, 5) or page.imagewidth * page.imagelength > MAX_PIXELS:
         raise NoPicture(f"photometric interpretation {photometric}")
     samples = page.asarray()
@@ -249,6 +308,17 @@ def _tifffile(page: Any) -> Pixels:
         pixels = _colours(scaled(samples, page.bitspersample), photometric, page)
     value = page.tags.valueof(274)
     return turned(np.ascontiguousarray(pixels), value if isinstance(value, int) else 1)
+
+
+def _ycbcr(page: Any) -> Pixels:
+    """Exception: unpacked YCbCr has the file's own coefficients, which Pillow passes over."""
+    fractions = page.tags.valueof(529) or (299, 1000, 587, 1000, 114, 1000)
+    red, green, blue = (fractions[i] / fractions[i + 1] for i in (0, 2, 4))
+    y, cb, cr = np.moveaxis(page.asarray().astype(np.float64), -1, 0)
+    r = y + (2 - 2 * red) * (cr - 128)
+    b = y + (2 - 2 * blue) * (cb - 128)
+    g = (y - red * r - blue * b) / green
+    return np.stack([r, g, b], axis=2).round().clip(0, 255).astype(np.uint8)
 
 
 def _colours(samples: Pixels, photometric: int, page: Any) -> Pixels:

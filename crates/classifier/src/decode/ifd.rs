@@ -125,6 +125,11 @@ impl<'a> Directory<'a> {
         self.entries.contains_key(&tag)
     }
 
+    /// Whether a tag's values are words, signed or not, and not single bytes or fractions.
+    pub(super) fn has_words(&self, tag: u16) -> bool {
+        self.entries.get(&tag).is_some_and(|entry| matches!(entry.kind, 3 | 4 | 8 | 9))
+    }
+
     /// How many values a tag has.
     pub(super) fn count(&self, tag: u16) -> usize {
         self.entries

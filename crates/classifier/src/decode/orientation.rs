@@ -20,7 +20,7 @@ pub(super) fn of(directory: &Directory<'_>) -> Option<Orientation> {
         return None;
     }
     let value = directory.numbers(ORIENTATION).and_then(|numbers| match numbers[..] {
-        [one] => u8::try_from(one).ok(),
+        [one] if directory.has_words(ORIENTATION) => u8::try_from(one).ok(),
         _ => None,
     });
     // A value without a meaning is a statement too: XMP is not asked then.

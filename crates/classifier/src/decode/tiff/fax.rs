@@ -52,7 +52,7 @@ impl<'a> Rows<'a> {
                     self.bits.at = self.bits.at.next_multiple_of(bits);
                 }
                 Scheme::Group3 { two_dimensional } => {
-                    let separated = self.end_of_line();
+                    let separated = self.end_of_line(two_dimensional);
                     if self.ended {
                     } else if two_dimensional && separated && self.bits.take(1) == 0 {
                         self.two_dimensional()?;
@@ -69,7 +69,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Skip fill bits and an end-of-line code. Several codes in a row end the picture.
-    fn end_of_line(&mut self) -> bool {
+    fn end_of_line(&mut self, two_dimensional: bool) -> bool {
         let mut codes = 0;
         // No run's code begins with nine zeros.
         while self.bits.peek(9) == Some(0) {
@@ -87,7 +87,7 @@ impl<'a> Rows<'a> {
                 return true;
             }
             // The codes of a two-dimensional end have a bit each behind them.
-            if self.bits.peek(10) == Some(1 << 9) {
+            if two_dimensional && self.bits.peek(10) == Some(1 << 9) {
                 self.bits.at += 1;
             }
         }
@@ -263,6 +263,16 @@ mod tests {
         let data = [&line[..3], &[0], &line[..3], &[0, 0b0001_0000, 0b0000_0001, 0]].concat();
         let found = rows(&data, Scheme::Group3 { two_dimensional: false }, 3).unwrap();
         assert_eq!(found, [0b0001_1000, 0b0001_1000, 0]);
+    }
+
+    #[test]
+    fn a_row_may_begin_like_the_end_of_two_dimensional_rows() {
+        // White 3 and black 64 are the codes 1000 and 0000001111; then black 0.
+        let data = [0, 0b0001_1000, 0b0000_0011, 0b1100_0011, 0b0111_0000];
+        let mut rows = [0; 9];
+        let scheme = Scheme::Group3 { two_dimensional: false };
+        Rows::new(Cow::Borrowed(&data), scheme, 67).read_exact(&mut rows).unwrap();
+        assert_eq!(rows, [0x1f, 255, 255, 255, 255, 255, 255, 255, 0b1110_0000]);
     }
 
     #[test]

@@ -44,7 +44,6 @@ pub(super) struct Layout<'a> {
     pub(super) height: usize,
     /// Width and height of a strip or tile.
     pub(super) chunk: (usize, usize),
-    pub(super) tiled: bool,
     /// The bytes of each strip or tile, plane after plane.
     pub(super) chunks: Vec<&'a [u8]>,
     pub(super) compression: Compression,
@@ -130,7 +129,7 @@ impl<'a> Layout<'a> {
             3 if samples.kind == Kind::Float => Predictor::FloatingPoint,
             _ => return Err(unsupported("this predictor")),
         };
-        let tiled = directory.contains(tag::TILE_OFFSETS);
+        let tiled = directory.contains(tag::TILE_WIDTH);
         let chunk = if tiled {
             (size(tag::TILE_WIDTH, 0)?, size(tag::TILE_LENGTH, 0)?)
         } else {
@@ -144,7 +143,6 @@ impl<'a> Layout<'a> {
             width,
             height,
             chunk,
-            tiled,
             chunks: Vec::new(),
             compression,
             jpeg_tables: directory.bytes(tag::JPEG_TABLES).unwrap_or_default(),
@@ -171,6 +169,12 @@ impl<'a> Layout<'a> {
         if self.planar { self.channels } else { 1 }
     }
 
+    /// Planes that make pixels: extra ones without a meaning are not read.
+    pub(super) fn used_planes(&self) -> usize {
+        let alpha = usize::from(self.alpha != Alpha::Opaque);
+        self.planes().min(self.colour.channels() + alpha)
+    }
+
     /// Samples of a pixel in one plane.
     pub(super) fn plane_channels(&self) -> usize {
         if self.planar { 1 } else { self.channels }
@@ -181,7 +185,8 @@ impl<'a> Layout<'a> {
         file: &Tiff<'a>,
         directory: &Directory<'a>,
     ) -> Result<Vec<&'a [u8]>, ClassifyError> {
-        let (offsets, lengths) = if self.tiled {
+        // Some writers put the places of tiles into the tags for strips.
+        let (offsets, lengths) = if directory.contains(tag::TILE_OFFSETS) {
             (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS)
         } else {
             (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS)
@@ -244,11 +249,12 @@ fn samples(
         // Undefined (4) is shown as unsigned.
         _ => Kind::Unsigned,
     };
+    let is_big_24 = bits == 24 && !file.little_endian;
     let known = match kind {
         Kind::Float => matches!(bits, 16 | 32 | 64),
         Kind::Signed => matches!(bits, 8 | 16 | 32),
-        // Readers do not agree about the order of bytes of those between.
-        Kind::Unsigned => (1..=16).contains(&bits) || bits == 32,
+        // Readers do not agree about 24 bits with the least significant byte first.
+        Kind::Unsigned => (1..=16).contains(&bits) || bits == 32 || is_big_24,
     };
     if !known {
         return Err(unsupported("this number of bits per sample"));

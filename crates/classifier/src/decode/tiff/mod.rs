@@ -199,7 +199,7 @@ fn for_each_row(
         let width = chunk_width.min(layout.width - left);
         let rows = chunk_height.min(layout.height - top);
         let mut readers = Vec::new();
-        for plane in 0..layout.planes() {
+        for plane in 0..layout.used_planes() {
             readers.push(reader(layout, limits, layout.chunks[plane * per_plane + index], rows)?);
         }
         let mut planes = vec![Vec::new(); readers.len()];
