@@ -19,7 +19,7 @@ TESTS := test-rust test-clients test-models test-upgrading test-scaling lint-tem
 	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures
 
 # What compiles libjpeg-turbo.
-demo check test-rust test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures: build-tools
+demo check docs test-rust test-upgrading test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures: build-tools
 
 demo: onnxruntime emulator pictures ## classify real pictures through the Lambda runtime, the model in S3 (ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -29,7 +29,7 @@ demo: onnxruntime emulator pictures ## classify real pictures through the Lambda
 test: ## set up and run all the tests
 	@MAKE="$(MAKE)" infra/run-tests $(TESTS)
 
-check: deny docs ## formatting, clippy and docs with warnings denied, licences, lock files, workflows, links
+check: deny docs circles ## formatting, clippy and docs with warnings denied, licences, circles, lock files, links
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	infra/check-locks
