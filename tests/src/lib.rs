@@ -5,6 +5,7 @@ pub mod edge;
 pub mod emulator;
 pub mod event;
 pub mod gateway;
+pub mod jpeg;
 pub mod s3;
 pub mod skip;
 pub mod workspace;

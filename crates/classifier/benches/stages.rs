@@ -2,7 +2,6 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -11,8 +10,8 @@ use glimpse_classifier::{
     Classifier, Explain, InputSpec, Interpolation, Labels, Limits, Manifest, Options, Picture,
     Runtime, decode, fit, softmax,
 };
-use image::ImageFormat;
 use image::imageops::FilterType;
+use jpeg_encoder::{ColorType, Encoder};
 
 /// A JPEG as a telephone's web upload and one as its camera makes it.
 const SIZES: [(u32, u32); 2] = [(500, 375), (4000, 3000)];
@@ -28,9 +27,10 @@ fn target() -> PathBuf {
 fn jpeg((width, height): (u32, u32)) -> Vec<u8> {
     let picture = image::open(target().join("pictures/astronaut.png")).unwrap();
     let sized = picture.resize_exact(width, height, FilterType::Triangle).into_rgb8();
-    let mut bytes = Cursor::new(Vec::new());
-    sized.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
-    bytes.into_inner()
+    let (width, height) = (u16::try_from(width).unwrap(), u16::try_from(height).unwrap());
+    let mut bytes = Vec::new();
+    Encoder::new(&mut bytes, 75).encode(sized.as_raw(), width, height, ColorType::Rgb).unwrap();
+    bytes
 }
 
 fn picture(size: (u32, u32)) -> Picture {

@@ -1,13 +1,11 @@
 //! What is timed outside the function, and how results are printed.
 
-use std::io::Cursor;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use glimpse_classifier::{InputSpec, Labels, Manifest, Runtime, Session};
 use glimpse_tests::workspace;
-use image::ImageFormat;
 use image::imageops::FilterType;
 
 use crate::Failure;
@@ -100,9 +98,7 @@ impl Bare {
 pub fn jpeg(name: &str, width: u32, height: u32) -> Result<Vec<u8>, Failure> {
     let picture = image::open(workspace::picture(name))?;
     let sized = picture.resize_exact(width, height, FilterType::Triangle).into_rgb8();
-    let mut bytes = Cursor::new(Vec::new());
-    sized.write_to(&mut bytes, ImageFormat::Jpeg)?;
-    Ok(bytes.into_inner())
+    Ok(glimpse_tests::jpeg::rgb(sized.as_raw(), (width, height))?)
 }
 
 pub fn time<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<Duration, Failure> {

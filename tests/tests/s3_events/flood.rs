@@ -7,8 +7,8 @@ use futures::future::join_all;
 use glimpse_classifier::Options;
 use glimpse_s3_events::Handler;
 use glimpse_tests::s3::Fault;
-use glimpse_tests::workspace;
-use image::{DynamicImage, GenericImageView as _, ImageFormat};
+use glimpse_tests::{jpeg, workspace};
+use image::{DynamicImage, GenericImageView as _};
 use serde_json::{Value, json};
 
 use crate::common::api::block_on;
@@ -39,9 +39,7 @@ fn crops() -> impl Fn(usize) -> Vec<u8> {
         let n = u32::try_from(n).unwrap();
         let (x, y) = (n * 37 % (width - SIDE), n * 53 % (height - SIDE));
         let crop = picture.crop_imm(x, y, SIDE, SIDE).to_rgb8();
-        let mut jpeg = std::io::Cursor::new(Vec::new());
-        crop.write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
-        jpeg.into_inner()
+        jpeg::rgb(crop.as_raw(), (SIDE, SIDE)).unwrap()
     }
 }
 

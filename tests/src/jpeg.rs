@@ -1,0 +1,32 @@
+//! JPEG files for tests and benchmarks.
+
+use jpeg_encoder::{ColorType, Encoder, EncodingError};
+
+const QUALITY: u8 = 75;
+
+/// Rows of RGB as a JPEG file.
+///
+/// # Errors
+/// When there are too few pixels, or a side is longer than the format allows.
+pub fn rgb(pixels: &[u8], size: (u32, u32)) -> Result<Vec<u8>, EncodingError> {
+    encode(pixels, size, ColorType::Rgb)
+}
+
+/// Rows of grey as a JPEG file.
+///
+/// # Errors
+/// As [`rgb`].
+pub fn grey(pixels: &[u8], size: (u32, u32)) -> Result<Vec<u8>, EncodingError> {
+    encode(pixels, size, ColorType::Luma)
+}
+
+fn encode(
+    pixels: &[u8],
+    (width, height): (u32, u32),
+    colour: ColorType,
+) -> Result<Vec<u8>, EncodingError> {
+    let side = |pixels: u32| u16::try_from(pixels).unwrap_or_default(); // 0 is refused
+    let mut file = Vec::new();
+    Encoder::new(&mut file, QUALITY).encode(pixels, side(width), side(height), colour)?;
+    Ok(file)
+}
