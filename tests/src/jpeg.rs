@@ -1,10 +1,10 @@
 //! JPEG files for tests and benchmarks.
 
-use jpeg_encoder::{ColorType, Encoder, EncodingError};
+use jpeg_encoder::{ColorType, Encoder, EncodingError, SamplingFactor};
 
 const QUALITY: u8 = 75;
 
-/// Rows of RGB as a JPEG file.
+/// Rows of RGB as a JPEG file, the chroma not subsampled.
 ///
 /// # Errors
 /// When there are too few pixels, or a side is longer than the format allows.
@@ -27,6 +27,8 @@ fn encode(
 ) -> Result<Vec<u8>, EncodingError> {
     let side = |pixels: u32| u16::try_from(pixels).unwrap_or_default(); // 0 is refused
     let mut file = Vec::new();
-    Encoder::new(&mut file, QUALITY).encode(pixels, side(width), side(height), colour)?;
+    let mut encoder = Encoder::new(&mut file, QUALITY);
+    encoder.set_sampling_factor(SamplingFactor::F_1_1);
+    encoder.encode(pixels, side(width), side(height), colour)?;
     Ok(file)
 }

@@ -66,7 +66,7 @@ pub use error::{BundleError, ClassifyError, LoadError, OpenError};
 pub use explain::{Explanation, Explanations};
 pub use labels::Labels;
 pub use options::{Class, Explain, Options};
-pub use preprocess::fit;
+pub use preprocess::{fit, needed};
 pub use rank::{Ranked, energy, softmax};
 pub use runtime::Runtime;
 pub use session::Session;

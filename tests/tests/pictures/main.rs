@@ -14,3 +14,4 @@ mod model_bytes;
 mod mutated;
 mod parity;
 mod prepared;
+mod reduced;

@@ -65,6 +65,19 @@ pub fn jpegs(python: &Path) -> PathBuf {
     folder
 }
 
+/// The crops, enlarged to large JPEG files.
+pub fn large_jpegs(python: &Path) -> PathBuf {
+    let crops = crops(python);
+    let script = workspace::root().join("tests/jpeg/large.py");
+    let folder = folder().join("large");
+    let arguments = [&script, &crops, &folder].map(|path| path.display().to_string());
+    once("large", std::slice::from_ref(&script), || {
+        let _ = std::fs::remove_dir_all(&folder);
+        run(python, &arguments.each_ref().map(String::as_str));
+    });
+    folder
+}
+
 /// The folder of `cjpeg` and `jpegtran`, which cargo builds together with libjpeg-turbo.
 fn jpeg_tools() -> PathBuf {
     let program = std::env::current_exe().unwrap();
