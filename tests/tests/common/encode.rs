@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use glimpse_tests::jpeg;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use tiff::encoder::TiffEncoder;
+use tiff::encoder::colortype::{Gray16, RGB8, RGB16, RGBA16};
 
 /// Every format that the contract names.
 pub const FORMATS: [(&str, ImageFormat); 6] = [
@@ -29,8 +31,25 @@ pub fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
             other => jpeg::rgb(other.to_rgb8().as_raw(), size).unwrap(),
         };
     }
+    if format == ImageFormat::Tiff {
+        return tiff(picture);
+    }
     let mut file = Cursor::new(Vec::new());
     picture.write_to(&mut file, format).unwrap();
+    file.into_inner()
+}
+
+fn tiff(picture: &DynamicImage) -> Vec<u8> {
+    let (width, height) = (picture.width(), picture.height());
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    match picture {
+        DynamicImage::ImageLuma16(all) => encoder.write_image::<Gray16>(width, height, all),
+        DynamicImage::ImageRgb16(all) => encoder.write_image::<RGB16>(width, height, all),
+        DynamicImage::ImageRgba16(all) => encoder.write_image::<RGBA16>(width, height, all),
+        other => encoder.write_image::<RGB8>(width, height, &other.to_rgb8()),
+    }
+    .unwrap();
     file.into_inner()
 }
 
