@@ -7,6 +7,7 @@ orientation applied, alpha over white, ICC profiles ignored, the first frame.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 import pillow_heif
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None
@@ -59,10 +60,13 @@ def _read(data: bytes, page: int) -> Reference:
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return Reference(_tiff(data, page), "TIFF")
     if data[:3] == b"\xff\xd8\xff":
+        if (rare := _rare_jpeg(data)) is not None:
+            return Reference(rare, "JPEG")
         data = _whole_jpeg(data)
     try:
         image = Image.open(io.BytesIO(data))
-        image.load()
+        if image.width * image.height <= MAX_PIXELS:
+            image.load()
     except (OSError, SyntaxError, ValueError):
         # Exceptions: files that Pillow refuses and other decoders show.
         if data[:4] == b"\x89PNG":
@@ -219,6 +223,22 @@ def turned(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(turns.get(orientation, lambda p: p)(pixels))
 
 
+def _rare_jpeg(data: bytes) -> Pixels | None:
+    """Exception: lossless JPEG and 12 bits, which Pillow does not read, by libjpeg-turbo itself."""
+    try:
+        Image.open(io.BytesIO(data)).load()
+    except UnidentifiedImageError:
+        frame = re.search(rb"\xff[\xc1-\xc3]\x00.([\x02-\x10])", data)
+        if frame is None:
+            raise
+        samples = np.asarray(imagecodecs.jpeg_decode(data))
+        pixels = scaled(samples, frame.group(1)[0])
+        return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+    except OSError:
+        pass
+    return None
+
+
 def _whole_jpeg(data: bytes) -> bytes:
     """The file with an end marker.
 
@@ -279,6 +299,9 @@ def _needs_tifffile(page: Any) -> bool:
     """
     if page.photometric == 6 and page.compression == 1 and page.tags.valueof(530) in ((1, 1), None):
         return True
+    # Exception: tiles whose places are in the tags for strips, which libtiff finds and Pillow does not.
+    if 322 in page.tags and 324 not in page.tags:
+        return True
     if page.photometric in (6, 8, 9, 10) or page.compression in (2, 3, 4, 6, 7):
         return False
     # Exception: a palette whose values all fit 8 bits is one of 8 bits, as libtiff's own tools take it.
@@ -312,13 +335,17 @@ def _tifffile(page: Any) -> Pixels:
 
 def _ycbcr(page: Any) -> Pixels:
     """Exception: unpacked YCbCr has the file's own coefficients, which Pillow passes over."""
-    fractions = page.tags.valueof(529) or (299, 1000, 587, 1000, 114, 1000)
+    stated = page.tags.valueof(529)
+    fractions = stated if stated and all(stated[1::2]) else (299, 1000, 587, 1000, 114, 1000)
     red, green, blue = (fractions[i] / fractions[i + 1] for i in (0, 2, 4))
-    y, cb, cr = np.moveaxis(page.asarray().astype(np.float64), -1, 0)
-    r = y + (2 - 2 * red) * (cr - 128)
-    b = y + (2 - 2 * blue) * (cb - 128)
-    g = (y - red * r - blue * b) / green
-    return np.stack([r, g, b], axis=2).round().clip(0, 255).astype(np.uint8)
+    y, cb, cr = np.moveaxis(page.asarray().astype(np.int64), -1, 0)
+    factors = (2 - 2 * red, (2 - 2 * red) * red / green, (2 - 2 * blue) * blue / green, 2 - 2 * blue)
+    # In the 16-bit fixed point of libtiff.
+    to_red, red_to_green, blue_to_green, to_blue = (int(f * 65536 + 0.5) for f in factors)
+    r = y + ((to_red * (cr - 128) + 32768) >> 16)
+    g = y + ((-red_to_green * (cr - 128) - blue_to_green * (cb - 128) + 32768) >> 16)
+    b = y + ((to_blue * (cb - 128) + 32768) >> 16)
+    return np.stack([r, g, b], axis=2).clip(0, 255).astype(np.uint8)
 
 
 def _colours(samples: Pixels, photometric: int, page: Any) -> Pixels:

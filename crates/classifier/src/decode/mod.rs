@@ -197,7 +197,10 @@ mod tests {
             ..Limits::default()
         };
         let error = decode(&bytes, &limits).unwrap_err();
-        assert_eq!(error.to_string(), "BMP images are not accepted here; send one of JPEG, PNG");
+        assert_eq!(
+            error.to_string(),
+            "BMP images are not accepted here; send one of JPEG, PNG (GLIMPSE_FORMATS)"
+        );
     }
 
     #[test]

@@ -121,11 +121,11 @@ impl BitmapHeader {
         let mut palette = Vec::new();
         let mut start = field(10, 4)? as usize;
         if masks.is_none() {
-            if colours > 65_536 {
+            if colours > 256 {
                 return Err(broken());
             }
             let bytes = file.get(palette_at..).unwrap_or_default();
-            let entries = bytes.chunks_exact(entry).take(colours.min(256));
+            let entries = bytes.chunks_exact(entry).take(colours);
             palette.extend(entries.map(|colour| [colour[2], colour[1], colour[0]]));
             // Some writers forget the palette's size in the offset.
             if start == own + size {
