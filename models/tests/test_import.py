@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import ok, refused
+from conftest import glimpse, ok, refused
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
@@ -275,6 +275,24 @@ def test_grey_input_is_pillows_grey(channels_last: bool, tmp_path: Path) -> None
     assert large.shape == (3, 3)
     said = refused(*words(tmp_path)[:-2], "--out", tmp_path / "other", "--normalise", "imagenet")
     assert "one mean and one deviation" in said
+
+
+def test_a_model_that_always_gives_the_same_answer_is_warned_of(
+    tmp_path: Path, folders: Path
+) -> None:
+    model = model_of([])
+    for tensor in model.graph.initializer:
+        if tensor.name == "fw":
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros_like(LINEAR), "fw"))
+    onnx.save(model, tmp_path / "net.onnx")
+    (tmp_path / "labels.txt").write_text("blue\ngreen\nred\n")
+    for name in ("blue", "green", "red"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for path in sorted((folders / name).iterdir())[:4]:
+            (tmp_path / "pets" / name / path.name).symlink_to(path)
+    done = glimpse(*words(tmp_path, "--data", tmp_path / "pets"))
+    assert done.code == 0, done.err
+    assert "top-1 0.3333 is not better than always answering blue (0.3333)" in done.err
 
 
 def test_a_byte_order_mark_is_not_part_of_a_label(tmp_path: Path) -> None:

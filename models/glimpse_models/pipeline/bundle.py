@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -232,6 +233,7 @@ def measure(
         print("no temperature: too few validation pictures to fit one", file=sys.stderr)
     rows.append(row_of(served, answered, split, data.labels))
     found = rows[-1].quality
+    _warn_of_chance(found.top1, data)
     entries: Manifest = {
         "metrics": {
             "dataset": f"{data.name} validation",
@@ -244,6 +246,19 @@ def measure(
     if calibrated is not None:
         entries["calibration"] = calibrated.record()
     return rows, entries
+
+
+def _warn_of_chance(top1: float, data: DataSet) -> None:
+    """Say so where the model is not better than one that always gives the same answer."""
+    counts = Counter(data.validation.targets)
+    label, most = counts.most_common(1)[0]
+    share = most / len(data.validation)
+    if top1 <= share:
+        print(
+            f"top-1 {top1:.4f} is not better than always answering {data.labels[label]} ({share:.4f}): "
+            "train longer, from pretrained weights or with more pictures before this model serves",
+            file=sys.stderr,
+        )
 
 
 def _before_quantization(float_model: Path, served: Classifier) -> Classifier:
