@@ -93,7 +93,7 @@ fn twins_whose_names_are_not_utf8_have_a_line_and_a_folder_each() {
         fs::File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
     }
     let mut running = Running::start(scene.command().arg("--move-to").arg(&outbox));
-    scene.labels(1);
+    scene.labels(2);
     let moved = |(name, _, label): (&[u8], _, &str)| {
         outbox.join(label).join(OsStr::from_bytes(name)).exists()
     };

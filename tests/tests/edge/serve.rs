@@ -252,7 +252,7 @@ fn a_start_that_cannot_succeed_ends_with_exit_code_2() {
     for (arguments, reason) in [
         (["--listen", taken.as_str()], "cannot listen"),
         (["--model-uri", "/nowhere"], "does not exist"),
-        (["--max-batch", "0"], "GLIMPSE_MAX_BATCH=0"),
+        (["--max-batch", "0"], "a whole number from 1 to 1024 (GLIMPSE_MAX_BATCH)"),
         (["--bearer-token-file", "/nowhere"], "/nowhere"),
         (["--tls-cert", "/nowhere"], "--tls-key"),
     ] {

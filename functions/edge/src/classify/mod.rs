@@ -30,7 +30,7 @@ use pipeline::Pipeline;
 use report::Report;
 
 /// Printed under the list of flags.
-pub const AFTER_HELP: &str = "In folders and under prefixes, files are taken by their endings, and hidden ones and those of systems are left out; how many, is reported at the end. Exit status: 0 all pictures have a label; 1 some could not be classified, or only files that are not pictures were found; 2 the command line or the model cannot be used; 130 interrupted.";
+pub const AFTER_HELP: &str = "In folders and under prefixes, files are taken by their endings. Hidden files and those of systems are left out. What is left out is counted and reported at the end. Exit status: 0 all pictures have a label; 1 some could not be classified, or only files that are not pictures were found; 2 the command line or the model cannot be used; 130 interrupted.";
 
 /// What `glimpse classify` takes.
 #[derive(Debug, Args)]
