@@ -32,6 +32,7 @@ test: ## set up and run all the tests
 check: deny docs circles ## formatting, clippy and docs with warnings denied, licences, circles, lock files, links
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --package glimpse-classifier --no-default-features --locked -- -D warnings
 	infra/check-locks
 	@infra/check-workflows
 	@$(PYTHON) infra/check_links.py
@@ -45,7 +46,7 @@ deny: ## licences, sources and known vulnerabilities of the Rust dependencies
 circles: ## import circles inside the Rust crates and the Python package
 	@$(PYTHON) infra/check_circles.py
 
-test-rust: onnxruntime emulator pictures $(VENV)/.stamp ## unit, contract, end-to-end, faults, parity
+test-rust: onnxruntime emulator pictures $(VENV)/.stamp target/venv-pictures/.stamp ## unit, contract, end-to-end, faults, parity
 	$(BINARIES)
 	$(CARGO) test --workspace --locked
 

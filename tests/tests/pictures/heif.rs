@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use glimpse_classifier::{ClassifyError, Limits, decode};
 use glimpse_tests::skip::skip;
 use glimpse_tests::workspace;
 use image::{DynamicImage, RgbImage};
 use serde::Deserialize;
+use tempfile::TempDir;
 
 /// Mean difference of a file's pixels to its reference's, in levels of 255.
 const TOLERANCE: f64 = 1.0;
@@ -23,14 +25,11 @@ struct Case {
     mentions: String,
 }
 
-#[test]
-fn every_variant_has_the_pixels_of_libheif_or_libavif_or_is_refused_by_name() {
+/// The files of `tests/pictures/heif_matrix.py`; none where its environment is missing.
+static MATRIX: LazyLock<Option<(TempDir, Vec<Case>)>> = LazyLock::new(|| {
     let python = workspace::root().join("target/venv-pictures/bin/python");
     if !python.exists() {
-        return skip(
-            "HEIC and AVIF",
-            "there is no target/venv-pictures (make target/venv-pictures/.stamp)",
-        );
+        return None;
     }
     let folder = tempfile::tempdir().unwrap();
     let made = Command::new(python)
@@ -40,10 +39,62 @@ fn every_variant_has_the_pixels_of_libheif_or_libavif_or_is_refused_by_name() {
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let cases = std::fs::read(folder.path().join("cases.json")).unwrap();
-    let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
+    Some((folder, serde_json::from_slice(&cases).unwrap()))
+});
+
+fn matrix(test: &str) -> Option<(&'static Path, &'static [Case])> {
+    let matrix = MATRIX.as_ref().map(|(folder, cases)| (folder.path(), &cases[..]));
+    if matrix.is_none() {
+        skip(test, "there is no target/venv-pictures (make target/venv-pictures/.stamp)");
+    }
+    matrix
+}
+
+#[test]
+fn every_variant_has_the_pixels_of_libheif_or_libavif_or_is_refused_by_name() {
+    let Some((folder, cases)) = matrix("pixels of HEIC and AVIF") else { return };
     assert!(cases.len() > 100, "{}", cases.len());
-    let wrong: Vec<String> = cases.iter().filter_map(|case| wrong(folder.path(), case)).collect();
+    let wrong: Vec<String> = cases.iter().filter_map(|case| wrong(folder, case)).collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// The decoder of AVIF ends the process where it would panic, so that this is the whole process's life.
+#[test]
+fn broken_files_are_refused_and_never_end_the_process() {
+    let Some((folder, _)) = matrix("broken HEIC and AVIF") else { return };
+    let limits = Limits { max_pixels: 100_000, ..Limits::default() };
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for name in [
+        "65x63-420.heic",
+        "alpha.heic",
+        "10bit-422.heic",
+        "65x63-420.avif",
+        "alpha.avif",
+        "12bit-444.avif",
+    ] {
+        let file = std::fs::read(folder.join(name)).unwrap();
+        for _ in 0..150 {
+            let mut broken = file.clone();
+            for _ in 0..=random(4) {
+                let at = random(broken.len());
+                match random(4) {
+                    0 => broken.truncate(at.max(1)),
+                    1 => broken[at] = 0xFF,
+                    _ => broken[at] ^= 1 << random(8),
+                }
+            }
+            if let Err(error) = decode(&broken, &limits) {
+                let codes = ["unsupported_image_format", "image_too_large", "corrupt_image"];
+                assert!(codes.contains(&error.code()), "{name}: {error}");
+            }
+        }
+    }
 }
 
 fn wrong(folder: &Path, case: &Case) -> Option<String> {

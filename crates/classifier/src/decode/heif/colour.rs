@@ -139,3 +139,45 @@ impl Conversion {
 fn to_byte(fixed: i32) -> u8 {
     ((fixed + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS).clamp(0, 255) as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rgb(colour: Colour, bits: u32, [luma, cb, cr]: [u16; 3]) -> [u8; 3] {
+        let mut pixel = [0; 3];
+        colour.conversion(bits, bits).unwrap().row(&[luma], &[cb], &[cr], &mut pixel);
+        pixel
+    }
+
+    #[test]
+    fn black_white_and_primaries_are_those_of_h273() {
+        for matrix in [1, 4, 5, 6, 7, 8, 9] {
+            let limited = Colour { primaries: 1, matrix, full_range: false };
+            let full = Colour { full_range: true, ..limited };
+            for (bits, scale) in [(8, 1), (10, 4), (12, 16), (16, 256)] {
+                assert_eq!(rgb(limited, bits, [16, 128, 128].map(|level| level * scale)), [0; 3]);
+                assert_eq!(
+                    rgb(limited, bits, [235, 128, 128].map(|level| level * scale)),
+                    [255; 3]
+                );
+                let white = u16::try_from((1u32 << bits) - 1).unwrap();
+                assert_eq!(rgb(full, bits, [white, 128 * scale, 128 * scale]), [255; 3]);
+            }
+        }
+        // Red of BT.709 in limited range.
+        let colour = Colour { primaries: 1, matrix: 1, full_range: false };
+        let red = rgb(colour, 8, [63, 102, 240]);
+        assert!(red[0] >= 254 && red[1] <= 1 && red[2] <= 1, "{red:?}");
+        let identity = Colour { primaries: 1, matrix: 0, full_range: true };
+        assert_eq!(rgb(identity, 8, [10, 20, 30]), [30, 10, 20]);
+    }
+
+    #[test]
+    fn matrices_that_are_not_linear_are_refused_by_name() {
+        for matrix in [3, 10, 11, 13, 14, 15, u16::MAX] {
+            let colour = Colour { primaries: 1, matrix, full_range: true };
+            assert!(matches!(colour.conversion(8, 8), Err(Fault::Unsupported(_))), "{matrix}");
+        }
+    }
+}

@@ -202,3 +202,19 @@ fn interpolate(near: &[u16], far: &[u16], row: &mut [u16]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chroma_is_repeated_or_interpolated() {
+        let mut row = [0; 5];
+        double(&[10, 20, 30], &mut row);
+        assert_eq!(row, [10, 10, 20, 20, 30]);
+        interpolate(&[0, 160, 0], &[0, 160, 0], &mut row);
+        assert_eq!(row, [0, 40, 120, 120, 40]);
+        interpolate(&[16, 16, 16], &[0, 0, 0], &mut row);
+        assert_eq!(row, [12; 5]);
+    }
+}

@@ -256,3 +256,22 @@ fn refusal(format: Format, fault: Fault) -> ClassifyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brands_of_heif_are_detected_and_those_of_videos_are_not() {
+        let file = |brand: &str| [b"\0\0\0\x14ftyp", brand.as_bytes(), b"\0\0\0\0isom"].concat();
+        for brand in ["heic", "heix", "hevc", "mif1", "msf1"] {
+            assert_eq!(detect(&file(brand)), Some(Format::Heic), "{brand}");
+        }
+        for brand in ["avif", "avis"] {
+            assert_eq!(detect(&file(brand)), Some(Format::Avif), "{brand}");
+        }
+        for brand in ["mp42", "qt  ", "crx ", "jxl "] {
+            assert_eq!(detect(&file(brand)), None, "{brand}");
+        }
+    }
+}

@@ -106,16 +106,15 @@ impl<'a> Items<'a> {
 
     fn read_locations(&mut self, mut table: Reader<'a>) -> Result<(), Fault> {
         let (version, _) = table.version_and_flags()?;
-        let sizes = table.u16()?;
-        let nibble = |shift: u32| ((sizes >> shift) & 15) as u8;
-        let (offset_size, length_size, base_size) = (nibble(12), nibble(8), nibble(4));
-        let index_size = if version > 0 { nibble(0) } else { 0 };
+        let (high, low) = (table.u8()?, table.u8()?);
+        let (offset_size, length_size, base_size) = (high >> 4, high & 15, low >> 4);
+        let index_size = if version > 0 { low & 15 } else { 0 };
         if [offset_size, length_size, base_size, index_size].iter().any(|size| *size > 8) {
             return Err(Fault::Corrupt);
         }
         for _ in 0..table.short_or_long(version > 1)? {
             let id = table.short_or_long(version > 1)?;
-            let construction = if version > 0 { (table.u16()? & 15) as u8 } else { 0 };
+            let construction = if version > 0 { table.u16()?.to_be_bytes()[1] & 15 } else { 0 };
             let external = table.u16()? != 0;
             let base = table.number(base_size)?;
             let count = usize::from(table.u16()?);

@@ -152,8 +152,9 @@ impl<'a> Reader<'a> {
 
     /// The version and the flags that a full box begins with.
     pub(super) fn version_and_flags(&mut self) -> Result<(u8, u32), Fault> {
-        let both = self.u32()?;
-        Ok(((both >> 24) as u8, both & 0x00FF_FFFF))
+        let [version, flags @ ..] = self.array::<4>()?;
+        let [first, second, third] = flags;
+        Ok((version, u32::from_be_bytes([0, first, second, third])))
     }
 
     /// Text that ends with a zero byte.
