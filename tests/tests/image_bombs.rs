@@ -55,6 +55,7 @@ fn bombs() -> Vec<Bomb> {
         too_large("JPEG, truncated as well", without_end(jpeg(65_000, 65_000))),
         too_large("GIF", gif((65_535, 65_535), (65_535, 65_535))),
         too_large("BMP", bmp(GIANT, GIANT)),
+        too_large("BMP, a column", bmp(1, i32::MAX as u32)),
         too_large("TIFF", tiff(GIANT, GIANT)),
         too_large("TIFF, the largest there is", tiff(u32::MAX, u32::MAX)),
         too_large(
@@ -63,7 +64,7 @@ fn bombs() -> Vec<Bomb> {
         ),
         too_large(
             "TIFF, the same split over its tables",
-            tiff_of(JPEG, &jpeg(16_000, 16_000), 1, 24),
+            tiff_of(JPEG, &jpeg(16_000, 16_000), 1, 20),
         ),
         too_large("TIFF, one JPEG many times", tiff_of(JPEG, &jpeg(1000, 1000), 120, 0)),
         too_large("TIFF, progressive JPEG", tiff_of(JPEG, &progressive(8000, 6000), 1, 0)),
@@ -80,10 +81,13 @@ fn bombs() -> Vec<Bomb> {
         ),
         too_large("GIF, a giant frame on a small screen", gif((16, 16), (65_535, 65_535))),
         // Sides that the format's decoder refuses by itself.
-        corrupt("BMP, a column", bmp(1, i32::MAX as u32)),
         corrupt(
             "WebP, the largest canvas",
             webp_extended((1 << 24, 1 << 24), &lossless_chunk(16, 16)),
+        ),
+        corrupt(
+            "TIFF, a giant JPEG split inside a segment of its tables",
+            tiff_of(JPEG, &jpeg(16_000, 16_000), 1, 24),
         ),
         corrupt("PNG of no width", png(0, 5)),
         corrupt("JPEG of no width", jpeg(0, 16)),

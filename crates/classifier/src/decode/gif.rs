@@ -7,7 +7,6 @@ use image::RgbImage;
 
 use super::cost::Cost;
 use super::format::Format;
-use super::limits::Limits;
 use super::picture::{Header, Scale};
 use super::{Decoder, corrupt};
 use crate::error::ClassifyError;
@@ -31,15 +30,13 @@ struct Frame {
 }
 
 /// Read the header of a GIF file.
-pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<Gif<'a>, ClassifyError> {
+pub(super) fn open(encoded: &[u8]) -> Result<Gif<'_>, ClassifyError> {
     let refused = |_| corrupt(Format::Gif);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.allow_unknown_blocks(true);
-    options.set_memory_limit(match limits.max_decoded_bytes.try_into() {
-        Ok(bytes) => MemoryLimit::Bytes(bytes),
-        Err(_) => MemoryLimit::Unlimited,
-    });
+    // It allocates nothing for a frame: the limits are checked before a buffer is made here.
+    options.set_memory_limit(MemoryLimit::Unlimited);
     let mut decoder = options.read_info(Cursor::new(encoded)).map_err(refused)?;
     let screen = (u32::from(decoder.width()), u32::from(decoder.height()));
     let first = decoder.next_frame_info().map_err(refused)?.ok_or(corrupt(Format::Gif))?;

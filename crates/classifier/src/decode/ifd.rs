@@ -6,6 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+/// More values than a tag that describes pixels has: three for each colour of the largest palette.
+const MAX_VALUES: usize = 3 << 16;
+
 /// A file's bytes, and how its numbers are written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tiff<'a> {
@@ -142,9 +145,9 @@ impl<'a> Directory<'a> {
         self.entries.get(&tag).map(|entry| entry.values)
     }
 
-    /// A tag's values, where they are whole numbers that are not negative.
+    /// A tag's values, where they are whole numbers that are not negative, and not too many.
     pub(super) fn numbers(&self, tag: u16) -> Option<Vec<u64>> {
-        let entry = self.entries.get(&tag)?;
+        let entry = self.entries.get(&tag).filter(|_| self.count(tag) <= MAX_VALUES)?;
         let size = size_of(entry.kind)?;
         let whole = |bytes: &[u8]| {
             let number = unsigned(bytes, self.file.little_endian);
@@ -165,7 +168,7 @@ impl<'a> Directory<'a> {
 
     /// A tag's values as fractions.
     pub(super) fn fractions(&self, tag: u16) -> Option<Vec<f64>> {
-        let entry = self.entries.get(&tag)?;
+        let entry = self.entries.get(&tag).filter(|_| self.count(tag) <= MAX_VALUES)?;
         let little_endian = self.file.little_endian;
         let word = |bytes: &[u8]| u32::try_from(unsigned(bytes, little_endian)).unwrap_or(0);
         let signed = |bytes: &[u8]| f64::from(word(bytes).cast_signed());

@@ -67,7 +67,7 @@ fn decoder<'a>(
         Format::Jpeg => Box::new(jpeg::open(encoded, limits)?),
         Format::WebP => Box::new(webp::open(encoded, limits)?),
         Format::Png => Box::new(png::open(encoded, limits)?),
-        Format::Gif => Box::new(gif::open(encoded, limits)?),
+        Format::Gif => Box::new(gif::open(encoded)?),
         Format::Bmp => Box::new(bmp::open(encoded, limits)?),
         Format::Tiff => Box::new(tiff::open(encoded, request, limits)?),
         Format::Heic | Format::Avif => Box::new(heif::open(format, encoded, limits)?),
