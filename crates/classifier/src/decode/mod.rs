@@ -208,8 +208,8 @@ mod tests {
         let error = decode(b"%PDF-1.7 not a picture", &Limits::default()).unwrap_err();
         assert!(matches!(error, ClassifyError::UnsupportedFormat), "{error:?}");
         assert!(matches!(decode(b"", &Limits::default()), Err(ClassifyError::UnsupportedFormat)));
-        use ImageFormat::{Bmp, Gif, Png, Tiff, WebP}; // JPEG has tests of its own
-        for format in [Bmp, Gif, Png, Tiff, WebP] {
+        use ImageFormat::{Bmp, Gif, Png, WebP}; // JPEG and TIFF have tests of their own
+        for format in [Bmp, Gif, Png, WebP] {
             let bytes = encode(&DynamicImage::new_rgb8(32, 32), format);
             let error = decode(&bytes[..bytes.len() / 2], &Limits::default()).unwrap_err();
             assert!(matches!(error, ClassifyError::Corrupt { .. }), "{format:?}: {error:?}");

@@ -249,12 +249,10 @@ fn samples(
         // Undefined (4) is shown as unsigned.
         _ => Kind::Unsigned,
     };
-    let is_big_24 = bits == 24 && !file.little_endian;
     let known = match kind {
         Kind::Float => matches!(bits, 16 | 32 | 64),
         Kind::Signed => matches!(bits, 8 | 16 | 32),
-        // Readers do not agree about 24 bits with the least significant byte first.
-        Kind::Unsigned => (1..=16).contains(&bits) || bits == 32 || is_big_24,
+        Kind::Unsigned => (1..=16).contains(&bits) || matches!(bits, 24 | 32),
     };
     if !known {
         return Err(unsupported("this number of bits per sample"));

@@ -306,3 +306,45 @@ fn broken() -> ClassifyError {
 fn unsupported(variant: &'static str) -> ClassifyError {
     ClassifyError::UnsupportedVariant { format: Format::Tiff.name(), variant }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Grey, two pixels of 8 bits in one strip behind the directory.
+    fn file() -> Vec<u8> {
+        let entries: [(u16, u32); 8] =
+            [(256, 2), (257, 1), (258, 8), (259, 1), (262, 1), (273, 110), (278, 1), (279, 2)];
+        let mut file = b"II*\0\x08\0\0\0\x08\0".to_vec();
+        for (tag, value) in entries {
+            file.extend([tag.to_le_bytes(), 4_u16.to_le_bytes()].concat());
+            file.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
+        }
+        file.extend([0, 0, 0, 0, 7, 200]);
+        file
+    }
+
+    fn decoded(file: &[u8], page: u32) -> Result<RgbImage, ClassifyError> {
+        let source = open(file, Request { page }, &Limits::default())?;
+        Box::new(source).decode(Scale::Full)
+    }
+
+    #[test]
+    fn a_truncated_file_is_corrupt_wherever_it_ends() {
+        let file = file();
+        assert_eq!(decoded(&file, 0).unwrap().into_raw(), [7, 7, 7, 200, 200, 200]);
+        for length in 8..file.len() {
+            let error = decoded(&file[..length], 0).unwrap_err();
+            assert!(
+                matches!(error, ClassifyError::Corrupt { format: "TIFF" }),
+                "{length}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_not_there_is_refused() {
+        let error = decoded(&file(), 1).unwrap_err();
+        assert!(matches!(error, ClassifyError::NoSuchPage { page: 1, pages: 1 }), "{error:?}");
+    }
+}

@@ -100,10 +100,10 @@ impl Samples {
         to.extend((0..count).map(index));
     }
 
-    /// The bits of a sample: whole bytes in the file's order, others from the most significant on.
+    /// The bits of a sample: words in the file's order, others from the most significant bit on.
     fn bits_of(self, row: &[u8], index: usize) -> u64 {
         let shift = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        if self.bits.is_multiple_of(8) {
+        if self.bits.is_multiple_of(8) && self.bits != 24 {
             let size = self.bits / 8;
             let bytes = row.get(index * size..(index + 1) * size).unwrap_or_default();
             return match self.little_endian {
@@ -210,6 +210,7 @@ mod tests {
         assert_eq!(scaled(samples(Kind::Unsigned, 1), &[0b1010_0000], 3), [255, 0, 255]);
         assert_eq!(scaled(samples(Kind::Unsigned, 4), &[0x0f, 0x80], 3), [0, 255, 136]);
         assert_eq!(scaled(samples(Kind::Unsigned, 12), &[0xff, 0xf0, 0], 2), [255, 0]);
+        assert_eq!(scaled(samples(Kind::Unsigned, 24), &[255, 255, 255, 128, 0, 0], 2), [255, 128]);
         let words = [0_u32, u32::MAX].map(u32::to_le_bytes).concat();
         assert_eq!(scaled(samples(Kind::Unsigned, 32), &words, 2), [0, 255]);
         let positive = [0_i16, i16::MAX].map(i16::to_le_bytes).concat();
