@@ -19,7 +19,7 @@ TESTS := test-rust test-clients test-models test-upgrading test-scaling lint-tem
 	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures
 
 # What compiles libjpeg-turbo.
-demo check docs test-rust test-upgrading test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures: build-tools
+demo check docs test-rust test-upgrading test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures fuzz fuzz-smoke: build-tools
 
 demo: onnxruntime emulator pictures ## classify real pictures through the Lambda runtime, the model in S3 (ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -91,6 +91,12 @@ test-jpeg: build-tools pictures $(VENV)/.stamp ## the JPEG decoder built without
 test-pictures: target/venv-pictures/.stamp ## every format, variant, orientation and damage against Pillow (tests/pictures/compare FOLDER: your own pictures)
 	$(CARGO) build --workspace --locked --example pixels
 	target/venv-pictures/bin/python tests/pictures/test_pictures.py
+
+fuzz: target/venv-pictures/.stamp ## fuzz every decoder and bundle.json (SECONDS=600 each, TARGETS="heic avif")
+	tests/fuzz/run $(or $(SECONDS),600) $(TARGETS)
+
+fuzz-smoke: target/venv-pictures/.stamp ## a minute of that, over kept findings first
+	@tests/fuzz/run 6 $(TARGETS)
 
 test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
 	@infra/tools/install
@@ -167,4 +173,4 @@ target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp tar
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test check docs deny circles test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
