@@ -11,7 +11,7 @@ use glimpse_settings::SettingError;
 pub const EXIT_BROKEN: u8 = 1;
 /// The command line, the configuration or the model cannot be used; clap's own code for usage.
 pub const EXIT_CANNOT_START: u8 = 2;
-/// Ended by a signal before all was done; what a shell says of a program that SIGINT killed.
+/// Ended by a signal before all was done; what a shell reports for a program that SIGINT killed.
 pub const EXIT_INTERRUPTED: u8 = 130;
 
 /// Ends the program with [`EXIT_CANNOT_START`].
@@ -20,7 +20,7 @@ pub enum Error {
     /// A flag or a variable.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// The model cannot be had.
+    /// The model is not available.
     #[error(transparent)]
     Model(#[from] LoadError),
     /// The model cannot do what is asked for.

@@ -1,4 +1,4 @@
-//! Which state of a file was seen.
+//! The state of a file, to see whether it has changed.
 
 use std::fs::Metadata;
 use std::path::Path;

@@ -122,7 +122,8 @@ fn a_token_opens_all_and_health_and_the_page_need_none() {
 
 #[test]
 fn an_address_that_others_reach_without_a_token_is_warned_of() {
-    let warning = "whoever reaches this address may use it: --bearer-token-file asks for a token";
+    let warning =
+        "everybody who reaches this address may use it; --bearer-token-file requires a token";
     let start = |more: &[&str]| {
         let mut command = glimpse("/nowhere");
         Running::start(command.args(["serve", "--listen", "0.0.0.0:0"]).args(more))

@@ -1,4 +1,4 @@
-//! What decoding a picture takes, known from its header before a byte of its pixels is read.
+//! What decoding a picture costs, known from its header before any of its pixels is read.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a picture may cost before it is refused.
+//! Limits: what a picture may cost before it is refused.
 
 use super::format::FormatSet;
 use crate::error::ClassifyError;

@@ -1,4 +1,4 @@
-//! What a decoder says of a file before decoding it, and what it gives.
+//! What a decoder reports about a file before decoding it, and what it returns.
 
 use image::RgbImage;
 use image::metadata::Orientation;

@@ -14,9 +14,9 @@ const WIDEST_LABEL: usize = 40;
 /// One of the forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Score, label and file in columns; pictures without a label are in the report alone.
+    /// Score, label and file in columns; pictures without a label are in the report only.
     Table,
-    /// An object a line.
+    /// One object per line.
     Json,
     /// `file,rank,label,index,score,error`.
     Csv,

@@ -146,7 +146,7 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     let socket = listen::bind(arguments.listen).await?;
     if arguments.bearer_token_file.is_none() && !arguments.listen.ip().is_loopback() {
         tracing::warn!(
-            "whoever reaches this address may use it: --bearer-token-file asks for a token"
+            "everybody who reaches this address may use it; --bearer-token-file requires a token"
         );
     }
     if let Some(address) = arguments.metrics_listen {

@@ -1,4 +1,4 @@
-//! The token that clients must know.
+//! The token that clients must send.
 
 use std::fs;
 use std::path::Path;

@@ -12,7 +12,7 @@ pub struct Seen {
     pub bytes: Vec<u8>,
     /// Before.
     pub before: Metadata,
-    /// After: another size or time tells that the file was written meanwhile.
+    /// After: another size or time means that the file was written meanwhile.
     pub after: Metadata,
 }
 

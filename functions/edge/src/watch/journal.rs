@@ -1,4 +1,4 @@
-//! The output, which is the memory of what is done.
+//! The output, which is also the record of what is done.
 //!
 //! A line is written in one piece and is on the disk (`fdatasync`) before anything else happens to
 //! its picture. What a crash left of a last line is cut off at the next start, and its picture is
@@ -37,7 +37,7 @@ struct Line {
     label: Option<String>,
 }
 
-/// The output, open for appending by this process alone.
+/// The output, open for appending by this process only.
 pub struct Journal {
     path: PathBuf,
     file: File,

@@ -1,7 +1,7 @@
 //! `glimpse watch`: every picture that appears in a folder, exactly once.
 //!
 //! The output is the journal: a picture is done when its line is whole. So whenever the process
-//! ends, by `kill -9` as well, the next one reads the output and goes on where it ended.
+//! ends, also by `kill -9`, the next one reads the output and continues from there.
 
 mod changes;
 mod debounce;
