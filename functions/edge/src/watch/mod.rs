@@ -49,7 +49,7 @@ pub struct Arguments {
     /// File that the lines are appended to
     #[arg(short, long, env = "GLIMPSE_OUTPUT", hide_env_values = true, value_name = "FILE")]
     output: PathBuf,
-    /// Move pictures that are done into DIR/<label>/, and broken ones into DIR/_broken/
+    /// Move pictures that are done into DIR/LABEL/, and broken ones into DIR/_broken/
     #[arg(long, env = "GLIMPSE_MOVE_TO", hide_env_values = true, value_name = "DIR")]
     move_to: Option<PathBuf>,
     /// Labels of a picture, best first
