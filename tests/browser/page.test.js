@@ -40,6 +40,11 @@ function bitmap(width, height) {
   return bytes;
 }
 
+/** What the author of a page writes who has never heard of JSON; the second file stays empty. */
+const FORM = `<!doctype html><link rel="icon" href="data:,">
+<form action="/predict" method="post" enctype="multipart/form-data">
+<input type="file" name="file"><input type="file" name="other"><input name="top_k"><button>Send</button></form>`;
+
 const label = (page, text) => page.locator("#label").filter({ hasText: text }).waitFor();
 const failure = (page, text) => page.getByRole("alert").filter({ hasText: text }).waitFor();
 
@@ -122,6 +127,22 @@ for (const name of built()) {
         await drop(page, PICTURE.coffee);
         await label(page, "espresso");
         assert.equal(await page.getByRole("alert").innerText(), "");
+      }));
+
+    test("a form with a file, as a browser sends it, is answered", () =>
+      visit({}, async (page) => {
+        // Beside the page, whose policy forbids forms: in a document of its own.
+        await page.route("**/form", (route) => route.fulfill({ contentType: "text/html", body: FORM }));
+        await page.goto(server.url + "/form");
+        await page.setInputFiles("[name=file]", PICTURE.coffee);
+        await page.fill("[name=top_k]", "2");
+        const answered = page.waitForResponse((response) => response.url().endsWith("/predict"));
+        await page.click("button");
+        const response = await answered;
+        assert.match(await response.request().headerValue("content-type"), /^multipart\/form-data; boundary=/);
+        const answer = await response.json();
+        assert.equal(answer.label, "espresso");
+        assert.equal(answer.predictions.length, 2);
       }));
 
     test("something that is no picture is refused in words", () =>

@@ -33,6 +33,8 @@ def before_call(_context, case, _kwargs):
         complete_inference(case)
     elif case.path.endswith(":predict") and isinstance(case.body, dict):
         complete_rows_and_columns(case.body)
+    elif case.path in ("/predict", "/invocations") and is_form(case):
+        complete_form(case)
     elif case.path in ("/predict", "/invocations"):
         complete_prediction(case)
 
@@ -67,6 +69,20 @@ def complete_rows_and_columns(body):
             case dict(named):
                 for pictures in named.values():
                     del pictures[MAX_BATCH:]
+
+
+def is_form(case):
+    return case.media_type in ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+def complete_form(case):
+    for option in ("explain", "explain_label", "embedding"):
+        case.query.pop(option, None)
+    if isinstance(case.body, dict):
+        # Of the fields that the schema does not name, only the names of pictures count.
+        named = {name: case.body[name] for name in ("top_k",) if case.body.get(name) is not None}
+        picture = "image" if case.media_type == "multipart/form-data" else "image_data"
+        case.body = {picture: base64.b64encode(PIXEL).decode(), **named}
 
 
 def complete_prediction(case):

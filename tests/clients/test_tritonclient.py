@@ -77,3 +77,20 @@ def test_mistakes_raise_with_the_servers_message(client, model, picture):
         infer([1], "BYTES", [picture], outputs=outputs)
     with pytest.raises(InferenceServerException, match="gzip"):
         infer([1], "BYTES", [picture], request_compression_algorithm="gzip")
+
+
+def test_what_perf_analyzer_asks_for(client, model, picture):
+    name, version = model["name"], model["version"]
+    assert client.get_model_repository_index() == [
+        {"name": name, "version": version, "state": "READY", "reason": ""}
+    ]
+    for config in (client.get_model_config(name), client.get_model_config(name, version)):
+        assert config["max_batch_size"] == 16 and config["input"][0]["name"] == "image"
+    # As a client of a model with a batch dimension sends it.
+    tensor = triton.InferInput("image", [2, 1], "BYTES")
+    tensor.set_data_from_numpy(np.array([[picture], [picture]], dtype=np.object_))
+    before = client.get_inference_statistics(name)["model_stats"][0]["inference_count"]
+    assert client.infer(name, [tensor]).as_numpy("index").shape == (2, 1)
+    for asked in ((), (name,), (name, version)):
+        statistics = client.get_inference_statistics(*asked)["model_stats"][0]
+        assert statistics["inference_count"] == before + 2

@@ -7,7 +7,7 @@ use glimpse_objects::Objects;
 use tokio::sync::Semaphore;
 
 use crate::config::ApiConfig;
-use crate::inference::{Batcher, Batching};
+use crate::inference::{Batcher, Batching, Statistics};
 
 /// The model store, S3, the configuration and the queue for the cores; cloning shares them.
 #[derive(Clone)]
@@ -21,6 +21,7 @@ pub struct ApiState {
     pub(crate) inline: bool,
     /// Where pictures of different requests meet for one run; none unless asked for.
     pub(crate) batcher: Option<Batcher>,
+    pub(crate) statistics: Statistics,
 }
 
 impl ApiState {
@@ -35,6 +36,7 @@ impl ApiState {
             cores: Arc::new(Semaphore::new(cores)),
             inline: false,
             batcher: None,
+            statistics: Statistics::default(),
         }
     }
 

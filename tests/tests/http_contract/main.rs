@@ -9,6 +9,7 @@
 mod common;
 
 mod batch;
+mod bodies;
 mod cold_start;
 mod errors;
 mod explain;
@@ -26,3 +27,4 @@ mod sagemaker;
 mod scene;
 mod scores;
 mod tensorflow_serving;
+mod triton;

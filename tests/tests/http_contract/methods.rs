@@ -13,7 +13,7 @@ const GET: &str = "GET,HEAD";
 const POST: &str = "POST";
 
 /// Every route: its path as the document writes it, and the methods that it allows.
-pub const ROUTES: [(&str, &str); 25] = [
+pub const ROUTES: [(&str, &str); 31] = [
     ("/predict", POST),
     ("/uploads", POST),
     ("/results/{id}", GET),
@@ -34,6 +34,12 @@ pub const ROUTES: [(&str, &str); 25] = [
     ("/v2/models/{name}/versions/{version}", GET),
     ("/v2/models/{name}/versions/{version}/ready", GET),
     ("/v2/models/{name}/versions/{version}/infer", POST),
+    ("/v2/models/{name}/config", GET),
+    ("/v2/models/{name}/versions/{version}/config", GET),
+    ("/v2/models/{name}/stats", GET),
+    ("/v2/models/{name}/versions/{version}/stats", GET),
+    ("/v2/models/stats", GET),
+    ("/v2/repository/index", POST),
     ("/healthz", GET),
     ("/model", GET),
     ("/openapi.json", GET),
@@ -111,7 +117,7 @@ fn a_path_without_a_route_is_not_found() {
         "/v1/models/x/versions/1:predict",
         "/v1/models/x/versions/1:explain",
         "/v2/models/x/versions/1/infer",
-        "/v2/models/x/config",
+        "/v2/models/x/configuration",
         "/v1",
         "/v11",
         "/../etc/passwd",

@@ -4,7 +4,7 @@
 const MAX_BYTES = 4_400_000;
 // No model looks at more; a picture that is shrunk keeps its labels.
 const SHRUNK_SIDE = 2048;
-const FORMATS = ["jpeg", "png", "webp", "gif", "bmp", "x-ms-bmp", "tiff"].map((name) => "image/" + name);
+const FORMATS = ["jpeg", "png", "webp", "gif", "bmp", "x-ms-bmp", "tiff", "heic", "heif", "avif"].map((name) => "image/" + name);
 const STAGES = { decode: "Decode", preprocess: "Resize", infer: "Infer", explain: "Explain" };
 // The colours of the legend, cold to hot.
 const HEAT = [[16, 7, 58], [107, 29, 129], [196, 60, 78], [249, 142, 9], [252, 255, 164]];

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, Engine as _};
 
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -32,30 +33,63 @@ pub(crate) fn picture(text: &str) -> Result<Vec<u8>, Problem> {
 
 /// Decode base64 or a `data:` URL that holds it.
 ///
-/// Both alphabets, with or without padding; line breaks, as the `base64` command puts them in, are
-/// left out, but only once the plain way has failed: it is the fast one.
+/// Both alphabets, with or without padding. Line breaks and tabs, as the `base64` command and editors
+/// put them in, are left out, but only once the plain way has failed: it is the fast one. A space is
+/// never left out: a form makes one of `+`, and without it the picture is another one.
 fn decode(text: &str) -> Result<Vec<u8>, Problem> {
-    let text = match text.get(..5) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("data:") => data_of(text)?,
-        _ => text,
-    };
+    if let Some(data) = data_url(text) {
+        return decode_text(&data?);
+    }
+    decode_text(text)
+}
+
+fn decode_text(text: &str) -> Result<Vec<u8>, Problem> {
     if let Ok(bytes) = STANDARD.decode(text) {
         return Ok(bytes);
     }
-    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let compact: String = text.chars().filter(|c| !matches!(c, '\r' | '\n' | '\t')).collect();
     let engine = if compact.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-    engine.decode(compact).map_err(|error| Problem::InvalidBase64(error.to_string()))
+    engine.decode(&compact).map_err(|error| Problem::InvalidBase64(why(&compact, error)))
 }
 
-/// The data of `data:[<media type>];base64,<data>` (RFC 2397).
-fn data_of(url: &str) -> Result<&str, Problem> {
-    let (about, data) = url
-        .split_once(',')
-        .ok_or_else(|| Problem::InvalidBase64("the data: URL has no comma".to_owned()))?;
-    if !about.to_ascii_lowercase().ends_with(";base64") {
-        return Err(Problem::InvalidBase64("the data: URL is not base64".to_owned()));
+/// What is wrong with `text`, and what may have happened to it.
+fn why(text: &str, error: DecodeError) -> String {
+    if text.starts_with("b'") || text.starts_with("b\"") {
+        return "it is how Python prints a bytes object (b'…'); call .decode() on the base64"
+            .into();
     }
-    Ok(data)
+    let DecodeError::InvalidByte(position, _) = error else { return error.to_string() };
+    match text.get(position..).and_then(|rest| rest.chars().next()) {
+        Some(' ') => {
+            format!("a space at position {position}; in a form or a query, percent-encode + as %2B")
+        }
+        Some(character) => format!("the character {character:?} at position {position}"),
+        None => error.to_string(),
+    }
+}
+
+/// The base64 of `data:[<media type>][;base64],<data>`, if `text` is a `data:` URL.
+///
+/// As the URL and Fetch standards of WHATWG read one: control characters and spaces around it are
+/// left out, spaces may stand before `base64`, and the data may be percent-encoded.
+fn data_url(text: &str) -> Option<Result<Cow<'_, str>, Problem>> {
+    let url = text.trim_start_matches(|c: char| c <= ' ');
+    let rest = url.get(5..).filter(|_| url.as_bytes()[..5].eq_ignore_ascii_case(b"data:"))?;
+    let refused = |reason: &str| Err(Problem::InvalidBase64(reason.to_owned()));
+    let Some((about, data)) = rest.split_once(',') else {
+        return Some(refused("the data: URL has no comma"));
+    };
+    let is_base64 = about
+        .rsplit_once(';')
+        .is_some_and(|(_, last)| last.trim_matches(' ').eq_ignore_ascii_case("base64"));
+    if !is_base64 {
+        return Some(refused("the data: URL is not base64"));
+    }
+    if !data.contains('%') {
+        return Some(Ok(Cow::Borrowed(data)));
+    }
+    let decoded = percent_decode_str(data).decode_utf8();
+    Some(decoded.or_else(|_| refused("the data: URL is not base64")))
 }
 
 #[cfg(test)]
@@ -73,6 +107,10 @@ mod tests {
             "+/+/\r\nAQ==\n",
             "data:image/png;base64,+/+/AQ==",
             "DATA:image/svg+xml;charset=utf-8;BASE64,+/+/AQ",
+            "\n data:image/png;base64,+/+/AQ==",
+            "data:image/png; base64,+/+/AQ==",
+            "data:image/png;base64 ,+/+/\n\tAQ==\n",
+            "data:;base64,%2B%2F%2b/AQ%3D%3D",
         ] {
             assert_eq!(decode(text).unwrap(), bytes, "{text}");
         }
@@ -82,6 +120,22 @@ mod tests {
     fn what_is_not_base64_is_refused() {
         for text in ["?", "AQ==AQ==", "data:image/png,AAAA", "data:image/png;base64", "é"] {
             assert!(matches!(decode(text), Err(Problem::InvalidBase64(_))), "{text}");
+        }
+        // In each of them a `+` was lost, or something else that cannot be known.
+        for text in [" /+/AQ==", "+/ /AQ==", "+/+/AQ== ", "data:;base64, /+/AQ==", "%2B/+/AQ=="] {
+            assert!(matches!(decode(text), Err(Problem::InvalidBase64(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_happened_to_the_text() {
+        for (text, said) in [
+            ("b'+/+/AQ=='", "Python"),
+            ("+/ /AQ==", "a space at position 2"),
+            ("\n+/+/§Q==", "'§' at position 4"),
+        ] {
+            let error = decode(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
         }
     }
 }

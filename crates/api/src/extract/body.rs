@@ -8,19 +8,18 @@ use bytes::Bytes;
 use http::header;
 use http_body_util::LengthLimitError;
 
+use super::encoding::Encoding;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
-/// The whole body; a longer one than `GLIMPSE_MAX_BODY_BYTES` is refused, where possible unread.
+/// The whole body, unpacked where it came compressed; a longer one than `GLIMPSE_MAX_BODY_BYTES` is refused, where possible unread.
 pub(crate) struct Payload(pub(crate) Bytes);
 
 impl FromRequest<ApiState> for Payload {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        if let Some(encoding) = content_encoding(&request) {
-            return Err(Problem::UnsupportedEncoding(encoding));
-        }
+        let encoding = Encoding::of(request.headers())?;
         let limit = state.config.max_body_bytes;
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -30,7 +29,7 @@ impl FromRequest<ApiState> for Payload {
         let body: Body = request.into_body();
         let within = state.config.body_timeout;
         match tokio::time::timeout(within, to_bytes(body, limit)).await {
-            Ok(Ok(bytes)) => Ok(Self(bytes)),
+            Ok(Ok(bytes)) => encoding.unpack(bytes, limit).map(Self),
             Ok(Err(error)) if is_over_the_limit(&error) => Err(Problem::PayloadTooLarge { limit }),
             Ok(Err(_)) => Err(Problem::IncompleteBody),
             Err(_) => Err(Problem::SlowBody { limit: within }),
@@ -44,16 +43,10 @@ fn is_over_the_limit(error: &axum::Error) -> bool {
     cause.is_some()
 }
 
-/// How the body is compressed, if it is: what it unfolds to could be of any size.
-fn content_encoding(request: &Request) -> Option<String> {
-    let encoding = request.headers().get(header::CONTENT_ENCODING)?;
-    let encoding = encoding.to_str().unwrap_or("unknown").trim();
-    let plain = encoding.is_empty() || encoding.eq_ignore_ascii_case("identity");
-    (!plain).then(|| encoding.chars().take(100).collect())
-}
-
 /// Parse a JSON object; a value of the wrong kind is a parameter's fault, the rest is JSON's.
 pub(crate) fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    // A byte-order mark may be ignored (RFC 8259, 8.1); .NET and Excel write one.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let parsed = serde_json::from_slice(body).map_err(|error| {
         // A message may quote the value it could not use: enough of it to be recognised.
         let message: String = error.to_string().chars().take(200).collect();

@@ -1,17 +1,19 @@
 //! The one way from pictures to predictions that all protocols share.
 
 mod batching;
+mod statistics;
 
 use std::sync::Arc;
 
 use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction};
 use glimpse_telemetry::measure;
 
-use crate::problem::Problem;
+use crate::problem::{Mangled, Problem};
 use crate::state::ApiState;
 
 pub(crate) use batching::Batcher;
 pub use batching::Batching;
+pub(crate) use statistics::Statistics;
 
 /// The loaded model, waiting for it on a cold start. The store logs why a load failed.
 ///
@@ -27,15 +29,19 @@ pub(crate) async fn one(
     picture: Vec<u8>,
     options: Options,
 ) -> Result<Prediction, Problem> {
+    let mangled = Mangled::of(&picture);
     let result = match &state.batcher {
         None => on_a_core(state, model, move |model| model.classify(&picture, &options)).await?,
         Some(batcher) => {
             model.check(&options)?;
-            let prepared = on_a_core(state, model, move |model| model.prepare(&picture)).await??;
-            batcher.classify(model, prepared, options).await?
+            let prepared = on_a_core(state, model, move |model| model.prepare(&picture)).await?;
+            match prepared {
+                Ok(prepared) => batcher.classify(model, prepared, options).await?,
+                Err(error) => Err(error),
+            }
         }
     };
-    recorded(result)
+    recorded(state, model, result).map_err(|problem| problem.or_mangled(mangled))
 }
 
 /// Classify encoded pictures together: one result each, in order.
@@ -48,9 +54,14 @@ pub(crate) async fn many(
     options: Options,
 ) -> Result<Vec<Result<Prediction, Problem>>, Problem> {
     model.check(&options)?;
+    let mangled: Vec<_> = pictures.iter().map(|picture| Mangled::of(picture)).collect();
     let results =
         on_a_core(state, model, move |model| model.classify_batch(&pictures, &options)).await?;
-    Ok(results.into_iter().map(recorded).collect())
+    let results = results.into_iter().zip(mangled);
+    let recorded = |(result, found)| {
+        recorded(state, model, result).map_err(|problem| problem.or_mangled(found))
+    };
+    Ok(results.map(recorded).collect())
 }
 
 /// Classify `n` pictures that are at the input size already.
@@ -63,11 +74,16 @@ pub(crate) async fn pixels(
 ) -> Result<Vec<Prediction>, Problem> {
     let work = move |model: &Classifier| model.classify_pixels(&pixels, n, &options);
     let results = on_a_core(state, model, work).await?.inspect_err(log_failure)?;
-    results.into_iter().map(|prediction| recorded(Ok(prediction))).collect()
+    results.into_iter().map(|prediction| recorded(state, model, Ok(prediction))).collect()
 }
 
 /// Record the stages of a prediction; log an error that is not the caller's fault.
-fn recorded(result: Result<Prediction, ClassifyError>) -> Result<Prediction, Problem> {
+fn recorded(
+    state: &ApiState,
+    model: &Classifier,
+    result: Result<Prediction, ClassifyError>,
+) -> Result<Prediction, Problem> {
+    state.statistics.count(model.manifest(), &result);
     let prediction = result.inspect_err(log_failure)?;
     let timing = &prediction.timing;
     measure::prediction(timing.decode, timing.preprocess, timing.infer);

@@ -100,6 +100,8 @@ pub(crate) type NamedErrors =
     Errors<AsMessage, { bits(&[400, 401, 404, 408, 413, 415, 422, 500, 503]) }>;
 /// Of a request for the description of a model that it names.
 pub(crate) type ModelErrors = Errors<AsMessage, { bits(&[401, 404, 500, 503]) }>;
+/// Of a request for the description of the model that there is.
+pub(crate) type DescriptionErrors = Errors<AsMessage, { bits(&[401, 500, 503]) }>;
 /// Of a request that names a model and does not need it.
 pub(crate) type UnknownErrors = Errors<AsMessage, { bits(&[401, 404]) }>;
 /// For a server that requires a token.
@@ -155,6 +157,7 @@ mod tests {
             Problem::BatchTooLarge { count: 2, limit: 1 },
             Problem::UnsupportedMediaType(text()),
             Problem::UnsupportedEncoding(text()),
+            Problem::InvalidEncoding,
             Problem::from(ClassifyError::UnsupportedFormat),
             Problem::from(ClassifyError::Corrupt { format: "PNG" }),
             Problem::NotFound,

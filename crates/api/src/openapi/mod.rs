@@ -14,8 +14,9 @@ use crate::protocol::{open_inference, sagemaker, tensorflow_serving};
 use crate::{pages, predict, service, uploads};
 
 pub(crate) use errors::{
-    DescriptionProblems, ModelErrors, NamedErrors, PictureProblems, ResultProblems,
-    UnauthorizedError, UnauthorizedProblem, UnavailableProblem, UnknownErrors, UploadProblems,
+    DescriptionErrors, DescriptionProblems, ModelErrors, NamedErrors, PictureProblems,
+    ResultProblems, UnauthorizedError, UnauthorizedProblem, UnavailableProblem, UnknownErrors,
+    UploadProblems,
 };
 pub(crate) use pixel::PIXEL;
 
@@ -58,7 +59,13 @@ pub(crate) use pixel::PIXEL;
         open_inference::model_ready,
         open_inference::version_ready,
         open_inference::infer,
-        open_inference::version_infer
+        open_inference::version_infer,
+        open_inference::extensions::config,
+        open_inference::extensions::version_config,
+        open_inference::extensions::stats,
+        open_inference::extensions::version_stats,
+        open_inference::extensions::all_stats,
+        open_inference::extensions::index
     ),
     components(schemas(Details, ErrorMessage))
 )]

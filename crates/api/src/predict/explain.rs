@@ -53,8 +53,12 @@ pub(super) enum Named {
 }
 
 impl Explained {
-    /// From the query, where labels are parameters of their own.
-    pub(super) fn parse(value: Option<&str>, labels: Vec<Named>) -> Result<Option<Self>, Problem> {
+    /// From a query or a form, where labels are parameters of their own.
+    pub(super) fn parse(
+        value: Option<&str>,
+        labels: Vec<Named>,
+        place: &str,
+    ) -> Result<Option<Self>, Problem> {
         let format = match value {
             Some("false") => return Ok(Some(Self::Switch(false))),
             Some("true" | "map") => Format::Map,
@@ -62,8 +66,8 @@ impl Explained {
             None if labels.is_empty() => return Ok(None),
             None => Format::Map,
             Some(_) => {
-                let message = "explain in the query: expected true, false, map or png";
-                return Err(Problem::InvalidParameter(message.to_owned()));
+                let message = format!("explain in {place}: expected true, false, map or png");
+                return Err(Problem::InvalidParameter(message));
             }
         };
         let labels = (!labels.is_empty()).then_some(labels);

@@ -3,6 +3,7 @@
 mod answer;
 mod explain;
 mod explanation;
+mod form;
 mod options;
 mod request;
 
@@ -22,10 +23,17 @@ use crate::state::ApiState;
 
 pub(crate) use answer::Answered;
 use answer::{Answer, Batch};
+pub(crate) use form::{FileForm, TextForm};
 use options::Query;
 pub(crate) use options::QueryParameters;
 use request::Pictures;
 pub(crate) use request::{Body, constrain_schemas};
+
+const URL_ENCODED: &str = "application/x-www-form-urlencoded";
+/// Besides `image/*`, what clients call the bytes of a picture: nothing, S3's and SageMaker's types,
+/// and curl's default for any body.
+const BYTES: [&str; 5] =
+    ["", "application/octet-stream", "binary/octet-stream", "application/x-image", URL_ENCODED];
 
 /// Overlay pictures in one answer, and the bytes that they may take of the 6 MB that an answer has
 /// on Lambda.
@@ -55,7 +63,10 @@ pub(crate) const ANSWERED: &str = "The prediction; of a batch, one result or err
             ("one" = (summary = "One picture", value = json!({ "image_data": PIXEL, "top_k": 3 }))),
             ("batch" = (summary = "A batch", value = json!({ "images": [PIXEL, PIXEL] })))
         )),
-        (inline(PictureBytes) = "image/*")
+        (inline(PictureBytes) = "image/*"),
+        (inline(PictureBytes) = "application/octet-stream"),
+        (FileForm = "multipart/form-data"),
+        (TextForm = "application/x-www-form-urlencoded")
     )),
     responses((status = 200, description = ANSWERED, body = inline(Answered)), PictureProblems)
 )]
@@ -66,25 +77,26 @@ pub(crate) async fn predict(
     Payload(body): Payload,
 ) -> Result<Json<Answered>, Problem> {
     let query = Query::parse(query.as_deref().unwrap_or_default())?;
-    match media_type(&headers).as_str() {
-        json if is_json(json) => {
-            let (pictures, options) = request::parse(&body, query, state.config.max_batch)?;
-            let options = options.validate()?;
-            let pictures = match pictures {
-                Pictures::One(picture) => picture,
-                Pictures::Object(location) => s3_object::fetch(&state, &location).await?,
-                Pictures::Batch(batch) => return many(&state, batch, options).await,
-            };
-            one(&state, pictures, options).await
-        }
-        image if image.starts_with("image/") => {
+    let limit = state.config.max_batch;
+    let (pictures, options) = match media_type(&headers).as_str() {
+        json if is_json(json) => request::parse(&body, limit)?,
+        "multipart/form-data" => form::multipart(content_type(&headers), body, limit).await?,
+        URL_ENCODED if form::is_text(&body) => form::url_encoded(&body, limit)?,
+        bytes if bytes.starts_with("image/") || BYTES.contains(&bytes) => {
             if body.is_empty() {
                 return Err(Problem::MissingImage);
             }
-            one(&state, body.into(), query.validate()?).await
+            (Pictures::One(body.into()), Query::default())
         }
-        "" => Err(Problem::UnsupportedMediaType("missing".to_owned())),
-        other => Err(Problem::UnsupportedMediaType(other.chars().take(100).collect())),
+        other => return Err(Problem::UnsupportedMediaType(other.chars().take(100).collect())),
+    };
+    let options = options.or(query).validate()?;
+    match pictures {
+        Pictures::One(picture) => one(&state, picture, options).await,
+        Pictures::Object(location) => {
+            one(&state, s3_object::fetch(&state, &location).await?, options).await
+        }
+        Pictures::Batch(batch) => many(&state, batch, options).await,
     }
 }
 
@@ -142,10 +154,14 @@ fn most_overlays(input: &InputSpec) -> usize {
     (MAX_OVERLAY_BYTES / bytes.max(1)).clamp(1, MAX_OVERLAYS)
 }
 
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unknown"));
+    value.unwrap_or_default()
+}
+
 /// The content type in lower case, without parameters.
 fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = content_type(headers).split(';').next().unwrap_or_default();
     essence.trim().to_ascii_lowercase()
 }
 

@@ -61,19 +61,28 @@ enum ExplainParameter {
 impl Query {
     /// Parse `top_k=3&min_score=0.1&explain=png&explain_label=cat`.
     pub(super) fn parse(query: &str) -> Result<Self, Problem> {
+        Self::from_pairs(form_urlencoded::parse(query.as_bytes()), "the query")
+    }
+
+    /// From names and values in `place`.
+    pub(super) fn from_pairs<T: AsRef<str>>(
+        pairs: impl Iterator<Item = (T, T)>,
+        place: &str,
+    ) -> Result<Self, Problem> {
         let mut options = Self::default();
         let (mut explain, mut labels) = (None, Vec::new());
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in pairs {
+            let (name, value) = (name.as_ref(), value.as_ref());
             let unusable = |expected: &str| {
-                Problem::InvalidParameter(format!("{name} in the query: expected {expected}"))
+                Problem::InvalidParameter(format!("{name} in {place}: expected {expected}"))
             };
             let switch = || value.parse().map_err(|_| unusable("true or false"));
             // Checked even where the body overrides it.
             let share = || {
                 let number: f64 = value.parse().map_err(|_| unusable("a number from 0 to 1"))?;
-                share(&name, Some(number)).map(|_| number)
+                share(name, Some(number)).map(|_| number)
             };
-            match &*name {
+            match name {
                 "top_k" => {
                     let number = value.parse().map_err(|_| unusable("a whole number"))?;
                     top_k(number)?;
@@ -83,14 +92,14 @@ impl Query {
                 "abstain_below" => options.abstain_below = Some(share()?),
                 "embedding" => options.embedding = Some(switch()?),
                 "ood" => options.ood = Some(switch()?),
-                "explain" => explain = Some(value),
+                "explain" => explain = Some(value.to_owned()),
                 // One over the limit is enough to be refused.
-                "explain_label" if labels.len() <= MAX_LABELS => labels.push(Named::parse(&value)),
+                "explain_label" if labels.len() <= MAX_LABELS => labels.push(Named::parse(value)),
                 // Gateways and clients add parameters of their own; those are not ours to refuse.
                 _ => {}
             }
         }
-        options.explain = Explained::parse(explain.as_deref(), labels)?;
+        options.explain = Explained::parse(explain.as_deref(), labels, place)?;
         Ok(options)
     }
 

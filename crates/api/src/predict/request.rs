@@ -55,12 +55,8 @@ pub(super) enum Pictures {
     Object(Location),
 }
 
-/// Pictures and options of a JSON body; `query` has the options that the body lacks.
-pub(super) fn parse(
-    body: &[u8],
-    query: Query,
-    max_batch: usize,
-) -> Result<(Pictures, Query), Problem> {
+/// Pictures and options of a JSON body.
+pub(super) fn parse(body: &[u8], max_batch: usize) -> Result<(Pictures, Query), Problem> {
     let body: Body<'_> = body::json(body)?;
     let options = Query {
         top_k: body.top_k.map(|number| number.0),
@@ -70,7 +66,6 @@ pub(super) fn parse(
         embedding: body.embedding,
         ood: body.ood,
     };
-    let options = options.or(query);
     let pictures = match (body.image_data, body.image, body.images, body.s3) {
         (Some(text), None, None, None) | (None, Some(text), None, None) => {
             Pictures::One(base64::picture(&text.0)?)

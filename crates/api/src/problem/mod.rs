@@ -3,6 +3,7 @@
 //! A handler returns a [`Problem`]; the router of its protocol renders it ([`form`]).
 
 mod form;
+mod mangled;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use glimpse_classifier::ClassifyError;
 use http::{HeaderValue, StatusCode};
 
 pub(crate) use form::{Code, Details, ErrorMessage, as_error_message, as_problem_details};
+pub(crate) use mangled::Mangled;
 
 /// Seconds after which a client may try again when something is unavailable.
 pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
@@ -23,7 +25,7 @@ pub enum Problem {
     InvalidJson(String),
     /// There is no picture in the request.
     #[error(
-        "the request holds no image; send image_data, image, images or s3, or the bytes of an image with an image/* content type"
+        "the request holds no image; send image_data, image, images or s3, the bytes of an image, or a form with a file"
     )]
     MissingImage,
     /// A picture's text is not base64.
@@ -56,11 +58,19 @@ pub enum Problem {
         limit: usize,
     },
     /// The body is neither JSON nor a picture.
-    #[error("the content type is {0}; send application/json or image/*")]
+    #[error(
+        "the content type is {0}; send application/json, image/*, multipart/form-data or application/octet-stream"
+    )]
     UnsupportedMediaType(String),
-    /// The body is compressed.
-    #[error("the content encoding is {0}; send the body uncompressed")]
+    /// The body is compressed in a way that is not read.
+    #[error("the content encoding is {0}; send gzip, deflate or the plain body")]
     UnsupportedEncoding(String),
+    /// The body is not compressed as it says.
+    #[error("the body cannot be unpacked: it is broken, or not of its content encoding")]
+    InvalidEncoding,
+    /// The body is not the bytes of a picture any more.
+    #[error("{}", .0.advice())]
+    Mangled(Mangled),
     /// No such route or model.
     #[error("no such route; GET /openapi.json lists the routes")]
     NotFound,
@@ -118,7 +128,12 @@ impl Problem {
             Self::InvalidJson(_) => (S::BAD_REQUEST, "invalid_json", "Invalid JSON"),
             Self::MissingImage => (S::BAD_REQUEST, "missing_image", "Missing image"),
             Self::InvalidBase64(_) => (S::BAD_REQUEST, "invalid_base64", "Invalid base64"),
-            Self::InvalidParameter(_) => (S::BAD_REQUEST, "invalid_parameter", "Invalid parameter"),
+            Self::InvalidParameter(_) | Self::InvalidEncoding => {
+                (S::BAD_REQUEST, "invalid_parameter", "Invalid parameter")
+            }
+            Self::Mangled(_) => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_image_format", "Unsupported image format")
+            }
             Self::IncompleteBody => (S::BAD_REQUEST, "incomplete_body", "Incomplete body"),
             Self::PayloadTooLarge { .. } | Self::ObjectTooLarge { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
@@ -147,6 +162,16 @@ impl Problem {
             Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
             Self::TimedOut { .. } => (S::SERVICE_UNAVAILABLE, "timed_out", "Timed out"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+        }
+    }
+
+    /// This error of a picture, or what happened to the picture on its way here.
+    pub(crate) fn or_mangled(self, found: Option<Mangled>) -> Self {
+        match (self, found) {
+            (Self::Refused(error), Some(mangled)) if error.is_bad_picture() => {
+                Self::Mangled(mangled)
+            }
+            (problem, _) => problem,
         }
     }
 

@@ -41,6 +41,19 @@ pub(super) async fn named(
     Ok(model)
 }
 
+/// Whether the model has this name and version, waiting for the load.
+pub(super) async fn exists(
+    state: &ApiState,
+    name: &str,
+    version: Option<&str>,
+) -> Result<bool, Problem> {
+    match named(state, name, version).await {
+        Ok(_) => Ok(true),
+        Err(Problem::UnknownModel { .. }) => Ok(false),
+        Err(problem) => Err(problem),
+    }
+}
+
 /// Whether the model of this name is loaded; where none is, asking starts the load.
 pub(super) fn is_loaded(
     state: &ApiState,

@@ -5,12 +5,14 @@
 use axum::extract::{RawQuery, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 
 use super::model;
 use crate::extract::body::Payload;
 use crate::openapi::{PIXEL, PictureProblems, UnavailableProblem};
-use crate::predict::{self, ANSWERED, Answered, Body, PictureBytes, QueryParameters};
+use crate::predict::{
+    self, ANSWERED, Answered, Body, FileForm, PictureBytes, QueryParameters, TextForm,
+};
 use crate::problem::Problem;
 use crate::service::Health;
 use crate::state::ApiState;
@@ -52,18 +54,18 @@ async fn ping(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
             ("batch" = (summary = "A batch", value = json!({ "images": [PIXEL, PIXEL] })))
         )),
         (inline(PictureBytes) = "image/*"),
-        (inline(PictureBytes) = "application/x-image")
+        (inline(PictureBytes) = "application/x-image"),
+        (inline(PictureBytes) = "application/octet-stream"),
+        (FileForm = "multipart/form-data"),
+        (TextForm = "application/x-www-form-urlencoded")
     )),
     responses((status = 200, description = ANSWERED, body = inline(Answered)), PictureProblems)
 )]
 async fn invocations(
     state: State<ApiState>,
     query: RawQuery,
-    mut headers: HeaderMap,
+    headers: HeaderMap,
     body: Payload,
 ) -> Result<Json<Answered>, Problem> {
-    if headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/x-image") {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/*"));
-    }
     predict::predict(state, query, headers, body).await
 }

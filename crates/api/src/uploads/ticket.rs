@@ -15,8 +15,17 @@ use crate::problem::Problem;
 use crate::state::ApiState;
 
 /// Those that the classifier decodes.
-const CONTENT_TYPES: [&str; 6] =
-    ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"];
+const CONTENT_TYPES: [&str; 9] = [
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/bmp",
+    "image/tiff",
+    "image/heic",
+    "image/heif",
+    "image/avif",
+];
 
 /// What is going to be uploaded; the address takes nothing else.
 #[derive(Debug, Deserialize, ToSchema)]

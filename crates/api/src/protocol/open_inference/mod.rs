@@ -8,6 +8,7 @@
 
 mod answer;
 mod binary;
+pub(crate) mod extensions;
 mod json_data;
 mod request;
 
@@ -50,6 +51,12 @@ pub(crate) fn routes() -> Router<ApiState> {
         .route("/v2/models/{name}/versions/{version}", get(version_metadata))
         .route("/v2/models/{name}/versions/{version}/ready", get(version_ready))
         .route("/v2/models/{name}/versions/{version}/infer", post(version_infer))
+        .route("/v2/models/{name}/config", get(extensions::config))
+        .route("/v2/models/{name}/versions/{version}/config", get(extensions::version_config))
+        .route("/v2/models/{name}/stats", get(extensions::stats))
+        .route("/v2/models/{name}/versions/{version}/stats", get(extensions::version_stats))
+        .route("/v2/models/stats", get(extensions::all_stats))
+        .route("/v2/repository/index", post(extensions::index))
         // Every other path here is refused in the form of this protocol.
         .route("/v2/", any(not_found))
         .route("/v2/{*rest}", any(not_found))

@@ -1,6 +1,7 @@
 //! An inference request, JSON with or without binary tensors, as pictures and wanted outputs.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use glimpse_classifier::InputSpec;
 use serde::Deserialize;
@@ -65,6 +66,15 @@ impl Output {
             Self::Label => "label",
             Self::Index => "index",
             Self::Score => "score",
+        }
+    }
+
+    /// Its data type in a model's configuration.
+    pub(super) fn config_type(self) -> &'static str {
+        match self {
+            Self::Label => "TYPE_STRING",
+            Self::Index => "TYPE_INT64",
+            Self::Score => "TYPE_FP32",
         }
     }
 }
@@ -277,10 +287,10 @@ impl<'a> Tensor<'a> {
     }
 }
 
-/// Encoded pictures of a BYTES tensor `[N]`.
+/// Encoded pictures of a BYTES tensor `[N]`, or `[N, 1]` as clients of batching models send it.
 fn encoded(shape: &[u64], data: Data<'_>, n: usize) -> Result<Pictures, Problem> {
-    if shape.len() != 1 {
-        return Err(invalid("inputs[0].shape: expected [N] for BYTES"));
+    if !matches!(shape, [_] | [_, 1]) {
+        return Err(invalid("inputs[0].shape: expected [N] or [N, 1] for BYTES"));
     }
     let pictures = match data {
         Data::Json(data) => {
@@ -324,7 +334,7 @@ fn invalid(message: &str) -> Problem {
 /// What the derived schemas cannot say: a data type goes with a shape; how many tensors there are.
 pub(crate) fn constrain_schemas(schemas: &mut Value) {
     let data = |description: &str, items: Value| json!({ "type": "array", "minItems": 1, "description": description, "items": items });
-    let tensor = |datatype: &str, dimensions: usize, data: Value| {
+    let tensor = |datatype: &str, dimensions: RangeInclusive<usize>, data: Value| {
         json!({
             "type": "object",
             "required": ["name", "shape", "datatype", "data"],
@@ -332,7 +342,7 @@ pub(crate) fn constrain_schemas(schemas: &mut Value) {
                 "name": { "const": "image" },
                 "datatype": { "const": datatype },
                 "parameters": json!({ "$ref": "#/components/schemas/InferenceInputParameters" }),
-                "shape": { "type": "array", "minItems": dimensions, "maxItems": dimensions,
+                "shape": { "type": "array", "minItems": dimensions.start(), "maxItems": dimensions.end(),
                            "items": { "type": "integer", "minimum": 1 } },
                 "data": data
             }
@@ -341,8 +351,8 @@ pub(crate) fn constrain_schemas(schemas: &mut Value) {
     schemas["InferenceInput"] = json!({
         "description": "The tensor `image`. In a request with binary tensors, `parameters.binary_data_size` stands for `data`",
         "oneOf": [
-            tensor("BYTES", 1, data("Encoded pictures", json!({ "$ref": "#/components/schemas/Base64Picture" }))),
-            tensor("UINT8", 4, data("RGB at the model's input size, `[N, H, W, 3]`, flat or nested", json!({})))
+            tensor("BYTES", 1..=2, data("Encoded pictures", json!({ "$ref": "#/components/schemas/Base64Picture" }))),
+            tensor("UINT8", 4..=4, data("RGB at the model's input size, `[N, H, W, 3]`, flat or nested", json!({})))
         ]
     });
     let names = Output::ALL.map(Output::name);

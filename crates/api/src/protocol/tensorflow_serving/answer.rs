@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use glimpse_classifier::{Manifest, Prediction, Ranked};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 /// Whether pictures came in rows or in a column: the answer does too.
@@ -29,6 +30,10 @@ pub(super) struct Row {
     #[serde(flatten)]
     top: Ranked,
     predictions: Vec<Ranked>,
+    /// As the instance had it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    key: Option<Box<RawValue>>,
 }
 
 /// The same, a list an output.
@@ -42,9 +47,10 @@ pub(super) struct Columns {
 }
 
 impl Predicted {
-    pub(super) fn rows(predictions: Vec<Prediction>) -> Self {
-        let row = |p: Prediction| Row { top: p.top, predictions: p.predictions };
-        Self::Rows { predictions: predictions.into_iter().map(row).collect() }
+    /// Each with the key of its instance.
+    pub(super) fn rows(predictions: Vec<Prediction>, keys: Vec<Option<Box<RawValue>>>) -> Self {
+        let row = |(p, key): (Prediction, _)| Row { top: p.top, predictions: p.predictions, key };
+        Self::Rows { predictions: predictions.into_iter().zip(keys).map(row).collect() }
     }
 
     pub(super) fn columns(predictions: Vec<Prediction>) -> Self {

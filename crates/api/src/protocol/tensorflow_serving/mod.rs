@@ -32,6 +32,9 @@ pub(crate) use request::constrain_schemas;
 /// In the `OpenAPI` document.
 const TAG: &str = "TensorFlow Serving";
 
+/// The one verb.
+const PREDICT: &str = "predict";
+
 pub(crate) fn routes() -> Router<ApiState> {
     Router::new()
         .route("/v1/models/{call}", any(status_or_predict))
@@ -50,7 +53,12 @@ async fn status_or_predict(
     Segment(call): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (name, verb) = split(&call);
+    let (name, verb) = match split(&call) {
+        (_, Some(verb)) if verb != PREDICT && model::exists(&state, &call, None).await? => {
+            (&*call, None)
+        }
+        named => named,
+    };
     let methods = by_verb(verb, get(status), post(predict))?;
     Ok(call_with(ModelPath { name: name.to_owned() }, methods, state, request).await)
 }
@@ -60,13 +68,19 @@ async fn version_status_or_predict(
     Segment((name, call)): Segment<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (version, verb) = split(&call);
+    let (version, verb) = match split(&call) {
+        (_, Some(verb)) if verb != PREDICT && model::exists(&state, &name, Some(&call)).await? => {
+            (&*call, None)
+        }
+        versioned => versioned,
+    };
     let methods = by_verb(verb, get(version_status), post(version_predict))?;
     Ok(call_with(VersionPath { name, version: version.to_owned() }, methods, state, request).await)
 }
 
+/// Name or version, and verb. The last colon counts: a name may have colons of its own.
 fn split(call: &str) -> (&str, Option<&str>) {
-    call.split_once(':').map_or((call, None), |(name, verb)| (name, Some(verb)))
+    call.rsplit_once(':').map_or((call, None), |(name, verb)| (name, Some(verb)))
 }
 
 /// A path's segment cannot have a suffix after a capture yet (axum pull request 3702 adds that).
@@ -77,7 +91,7 @@ fn by_verb(
 ) -> Result<MethodRouter<ApiState>, Problem> {
     match verb {
         None => Ok(status),
-        Some("predict") => Ok(predict),
+        Some(PREDICT) => Ok(predict),
         Some(_) => Err(Problem::NotFound),
     }
 }
@@ -221,13 +235,16 @@ async fn classify(
     body: &[u8],
 ) -> Result<Json<Predicted>, Problem> {
     let request: Body<'_> = body::json(body)?;
-    let (format, texts) = request.pictures(state.config.max_batch)?;
-    let pictures = texts.iter().map(|text| base64::picture(text));
+    let (format, sent) = request.pictures(state.config.max_batch)?;
+    let pictures = sent.iter().map(|picture| base64::picture(&picture.text));
     let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
     let results = inference::many(state, model, pictures, Options::default()).await?;
     let predictions = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(Json(match format {
-        Format::Rows => Predicted::rows(predictions),
+        Format::Rows => {
+            let keys = sent.into_iter().map(|picture| picture.key.map(ToOwned::to_owned));
+            Predicted::rows(predictions, keys.collect())
+        }
         Format::Columns => Predicted::columns(predictions),
     }))
 }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -36,13 +37,30 @@ pub(super) struct Body<'a> {
 /// `{"b64": …}` or, by the input's name, `{"image": {"b64": …}}`.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = TensorFlowRow)]
-#[serde(deny_unknown_fields, expecting = r#"{"b64": …} or {"image": {"b64": …}}"#)]
+#[serde(deny_unknown_fields, expecting = r#"{"b64": …}, {"image": {"b64": …}} or {"content": …}"#)]
 struct Row<'a> {
     #[serde(borrow)]
     b64: Option<Text<'a>>,
     #[serde(borrow, alias = "image_bytes")]
     #[schema(value_type = Option<Base64>)]
     image: Option<StrictObject<Base64<'a>>>,
+    /// As Vertex AI calls it.
+    #[serde(borrow)]
+    content: Option<Text<'a>>,
+    /// Of `content`; the format is detected from the bytes.
+    #[serde(rename = "mimeType")]
+    #[schema(ignore)]
+    _mime_type: Option<IgnoredAny>,
+    /// Comes back beside the prediction.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    key: Option<&'a RawValue>,
+}
+
+/// A picture's base64, and what its row calls it.
+pub(super) struct Picture<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) key: Option<&'a RawValue>,
 }
 
 /// Bytes in JSON, as TensorFlow writes them.
@@ -58,16 +76,18 @@ struct Base64<'a> {
 struct Column<'a>(Bounded<StrictObject<Base64<'a>>>);
 
 impl<'a> Body<'a> {
-    /// The base64 of one picture at least and `limit` at most.
-    pub(super) fn pictures(self, limit: usize) -> Result<(Format, Vec<Cow<'a, str>>), Problem> {
+    /// One picture at least and `limit` at most.
+    pub(super) fn pictures(self, limit: usize) -> Result<(Format, Vec<Picture<'a>>), Problem> {
         match (self.instances, self.inputs) {
             (Some(rows), None) => {
-                let texts = rows.batch(limit)?.into_iter().map(|StrictObject(row)| row.text());
+                let texts = rows.batch(limit)?.into_iter().map(|StrictObject(row)| row.picture());
                 Ok((Format::Rows, texts.collect::<Result<_, _>>()?))
             }
             (None, Some(Column(pictures))) => {
-                let texts =
-                    pictures.batch(limit)?.into_iter().map(|StrictObject(picture)| picture.b64.0);
+                let texts = pictures
+                    .batch(limit)?
+                    .into_iter()
+                    .map(|StrictObject(picture)| Picture { text: picture.b64.0, key: None });
                 Ok((Format::Columns, texts.collect()))
             }
             _ => Err(invalid("send instances, a list of rows, or inputs, a list as the column")),
@@ -76,12 +96,22 @@ impl<'a> Body<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn text(self) -> Result<Cow<'a, str>, Problem> {
-        match (self.b64, self.image) {
-            (Some(text), None) => Ok(text.0),
-            (None, Some(StrictObject(picture))) => Ok(picture.b64.0),
-            _ => Err(invalid(r#"each instance is {"b64": …} or {"image": {"b64": …}}"#)),
+    fn picture(self) -> Result<Picture<'a>, Problem> {
+        let Self { b64, image, content, key, .. } = self;
+        let text = match (b64, image, content) {
+            (Some(text), None, None) | (None, None, Some(text)) => text.0,
+            (None, Some(StrictObject(picture)), None) => picture.b64.0,
+            _ => {
+                let forms =
+                    r#"each instance is {"b64": …}, {"image": {"b64": …}} or {"content": …}"#;
+                return Err(invalid(forms));
+            }
+        };
+        let is_key = |key: &RawValue| !key.get().starts_with(['{', '[', 't', 'f']);
+        if key.is_some_and(|key| !is_key(key)) {
+            return Err(invalid("the key of an instance is a string or a number"));
         }
+        Ok(Picture { text, key })
     }
 }
 
@@ -140,15 +170,15 @@ pub(crate) fn constrain_schemas(schemas: &mut Value) {
         "description": "The column",
         "oneOf": [column, named("image"), named("image_bytes"), { "type": "null" }]
     });
+    let row = |name: &str, value: Value| {
+        let key = json!({ "type": ["string", "number", "null"], "description": "Comes back beside the prediction" });
+        json!({ "type": "object", "additionalProperties": false, "required": [name],
+                "properties": { name: value, "key": key } })
+    };
+    let text = json!({ "$ref": "#/components/schemas/Base64Picture" });
     schemas["TensorFlowRow"] = json!({
-        "description": "One picture, by itself or by the input's name",
-        "oneOf": [
-            picture,
-            { "type": "object", "additionalProperties": false, "required": ["image"],
-              "properties": { "image": picture } },
-            { "type": "object", "additionalProperties": false, "required": ["image_bytes"],
-              "properties": { "image_bytes": picture } }
-        ]
+        "description": "One picture: by itself, by the input's name, or as Vertex AI writes it",
+        "oneOf": [row("b64", text.clone()), row("image", picture.clone()), row("image_bytes", picture), row("content", text)]
     });
 }
 
@@ -158,7 +188,7 @@ mod tests {
 
     fn pictures(json: &str) -> Result<Vec<String>, Problem> {
         let body: Body<'_> = crate::extract::body::json(json.as_bytes())?;
-        Ok(body.pictures(2)?.1.into_iter().map(Cow::into_owned).collect())
+        Ok(body.pictures(2)?.1.into_iter().map(|picture| picture.text.into_owned()).collect())
     }
 
     #[test]
@@ -168,6 +198,7 @@ mod tests {
             r#"{"instances": [{"image": {"b64": "A"}}, {"image_bytes": {"b64": "B"}}]}"#,
             r#"{"signature_name": "serving_default", "inputs": [{"b64": "A"}, {"b64": "B"}]}"#,
             r#"{"inputs": {"image": [{"b64": "A"}, {"b64": "B"}]}, "inputs_": 1}"#,
+            r#"{"instances": [{"content": "A", "mimeType": "image/png"}, {"b64": "B", "key": 7}]}"#,
         ] {
             assert_eq!(pictures(json).unwrap(), ["A", "B"], "{json}");
         }
@@ -182,6 +213,8 @@ mod tests {
             r#"{"instances": [{"b64": "A", "image": {"b64": "A"}}]}"#,
             r#"{"instances": [{"picture": {"b64": "A"}}]}"#,
             r#"{"instances": {"b64": "A"}}"#,
+            r#"{"instances": [{"b64": "A", "key": {"a": 1}}]}"#,
+            r#"{"instances": [{"b64": "A", "content": "A"}]}"#,
             r#"{"inputs": "A"}"#,
             r#"{"inputs": {}}"#,
             r#"{"inputs": {"image": [{"b64": "A"}], "mask": []}}"#,
