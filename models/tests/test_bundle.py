@@ -253,9 +253,7 @@ def test_a_bundle_that_cannot_be_measured_leaves_nothing_and_the_old_one_as_it_w
     assert verify(old) == replace(verify(bundle), folder=old)
 
 
-def test_an_incomplete_bundle_is_refused(
-    bundle: Path, int8_model: Path, tmp_path: Path
-) -> None:
+def test_an_incomplete_bundle_is_refused(bundle: Path, int8_model: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "out")
     move = Path.replace
 
