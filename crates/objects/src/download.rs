@@ -115,8 +115,8 @@ impl Ranges {
     async fn get(&self, range: Range<u64>) -> Result<GetObjectOutput, ObjectError> {
         let request = self
             .objects
-            .client()
-            .await
+            .client(&self.location.bucket)
+            .await?
             .get_object()
             .bucket(&self.location.bucket)
             .key(&self.location.key)

@@ -29,6 +29,11 @@ pub enum ObjectError {
         /// What S3 said.
         source: Cause,
     },
+    /// The bucket is one of S3 Express One Zone, which asks for sessions; no request was made.
+    #[error(
+        "directory buckets (S3 Express One Zone) are not supported; use a general purpose bucket"
+    )]
+    DirectoryBucket,
     /// Permissions. Without `s3:ListBucket`, S3 answers so for an object that does not exist, too.
     #[error("access is denied; without s3:ListBucket a missing object reads so too ({source})")]
     Forbidden {
@@ -88,7 +93,7 @@ impl ObjectError {
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
         match self {
-            Self::TooLarge { .. } => None,
+            Self::DirectoryBucket | Self::TooLarge { .. } => None,
             Self::NotFound { source }
             | Self::NoSuchBucket { source }
             | Self::Forbidden { source }

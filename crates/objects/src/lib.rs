@@ -38,6 +38,13 @@ pub use presign::PresignedPut;
 pub use read::{Object, Page};
 pub use write::{Condition, NewObject};
 
+/// Whether the name is that of a directory bucket, or of an access point to one.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html>
+#[must_use]
+pub fn is_directory_bucket(bucket: &str) -> bool {
+    bucket.ends_with("--x-s3") || bucket.ends_with("--xa-s3")
+}
+
 /// Access to S3. Cloning shares the client, which is made at the first request.
 #[derive(Debug, Clone)]
 pub struct Objects(Arc<OnceCell<Client>>);
@@ -56,7 +63,11 @@ impl Objects {
         Self(Arc::new(OnceCell::new_with(Some(client))))
     }
 
-    async fn client(&self) -> &Client {
-        self.0.get_or_init(connect::connect).await
+    /// The client, for a request of this bucket.
+    async fn client(&self, bucket: &str) -> Result<&Client, ObjectError> {
+        if is_directory_bucket(bucket) {
+            return Err(ObjectError::DirectoryBucket);
+        }
+        Ok(self.0.get_or_init(connect::connect).await)
     }
 }

@@ -36,7 +36,12 @@ impl Objects {
         let expiry = expiry.map_err(|error| refused(Cause::of(error)))?;
         let expires_at = DateTime::from(now + valid).fmt(DateTimeFormat::DateTime);
         let expires_at = expires_at.map_err(|error| refused(Cause::of(error)))?;
-        let put = self.client().await.put_object().bucket(&location.bucket).key(&location.key);
+        let put = self
+            .client(&location.bucket)
+            .await?
+            .put_object()
+            .bucket(&location.bucket)
+            .key(&location.key);
         let put = put.content_type(content_type).content_length(content_length);
         let signed = put.presigned(expiry).await?;
         Ok(PresignedPut { url: signed.uri().to_owned(), expires_at })

@@ -35,8 +35,8 @@ impl Objects {
         limit: u64,
     ) -> Result<Object, ObjectError> {
         let request = self
-            .client()
-            .await
+            .client(&location.bucket)
+            .await?
             .get_object()
             .bucket(&location.bucket)
             .key(&location.key)
@@ -68,7 +68,12 @@ impl Objects {
     /// # Errors
     /// As S3 answers; it sends no code with it, so a missing bucket reads as a missing object.
     pub async fn head(&self, location: &Location) -> Result<Version, ObjectError> {
-        let head = self.client().await.head_object().bucket(&location.bucket).key(&location.key);
+        let head = self
+            .client(&location.bucket)
+            .await?
+            .head_object()
+            .bucket(&location.bucket)
+            .key(&location.key);
         let answer = head.send().await?;
         Ok(Version::found(answer.e_tag.as_deref(), answer.version_id))
     }
@@ -83,7 +88,7 @@ impl Objects {
         prefix: &str,
         next: Option<String>,
     ) -> Result<Page, ObjectError> {
-        let list = self.client().await.list_objects_v2().bucket(bucket).prefix(prefix);
+        let list = self.client(bucket).await?.list_objects_v2().bucket(bucket).prefix(prefix);
         let answer = list.set_continuation_token(next).send().await?;
         let keys = answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
         Ok(Page { keys: keys.collect(), next: answer.next_continuation_token })

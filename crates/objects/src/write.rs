@@ -34,8 +34,8 @@ impl Objects {
         condition: Condition<'_>,
     ) -> Result<(), ObjectError> {
         let request = self
-            .client()
-            .await
+            .client(&location.bucket)
+            .await?
             .put_object()
             .bucket(&location.bucket)
             .key(&location.key)

@@ -4,6 +4,7 @@
 //! in one order ([`function()`]): logs, metrics, settings, then the model's load and the service.
 
 mod function;
+pub mod keep_warm;
 mod lambda;
 pub mod process;
 

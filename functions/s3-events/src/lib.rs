@@ -1,6 +1,6 @@
 //! From S3 events to result objects.
 //!
-//! An [`event`] in any of four shapes names objects; [`Worker`] settles each of them: it fetches the
+//! An [`event`] names objects, in any of its forms; [`Worker`] processes each of them: it reads the
 //! object, classifies it and writes a result object; [`Handler`] does that for a whole event and
 //! answers in the form that the event's sender understands.
 //!
@@ -8,19 +8,24 @@
 //! `docs/s3-events.md`.
 
 mod config;
+mod document;
+mod error;
 pub mod event;
 mod handler;
+mod invocation;
 mod key;
 mod object;
-mod record;
 mod results;
 mod sequencer;
 mod source;
+mod tally;
 mod worker;
 
 pub use config::EventsConfig;
-pub use handler::{Handler, HandlerError, Invocation};
+pub use error::{Failure, HandlerError};
+pub use handler::Handler;
+pub use invocation::Invocation;
 pub use key::{InvalidKey, decode_key};
 pub use object::Object;
 pub use sequencer::{InvalidSequencer, Sequencer};
-pub use worker::{Failure, Outcome, Worker};
+pub use worker::{Processed, Worker};

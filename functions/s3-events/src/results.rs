@@ -2,9 +2,9 @@
 
 use glimpse_objects::{Condition, Location, NewObject, ObjectError, Objects, Version};
 
+use crate::document::Head;
+use crate::error::Failure;
 use crate::object::Object;
-use crate::record::Head;
-use crate::worker::Failure;
 
 /// The longest key that S3 takes, in bytes.
 const MAX_KEY_BYTES: usize = 1024;
@@ -19,7 +19,7 @@ pub(crate) struct Existing {
     pub(crate) head: Option<Head>,
 }
 
-/// What came of writing.
+/// How a write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
     Done,
@@ -43,9 +43,9 @@ pub(crate) async fn read(
         Ok(object) => (object.version, object.bytes),
         Err(ObjectError::TooLarge { found, .. }) => (found, Vec::new()),
         Err(ObjectError::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(unavailable(&error)),
+        Err(error) => return Err(Failure::ResultsUnavailable(error)),
     };
-    let etag = version.etag.ok_or(Failure::ResultsUnavailable)?;
+    let etag = version.etag.ok_or(Failure::ResultWithoutEtag)?;
     let head = serde_json::from_slice(&bytes).ok();
     Ok(Some(Existing { etag, bytes, head }))
 }
@@ -62,13 +62,8 @@ pub(crate) async fn write(
     match objects.put(location, object, condition).await {
         Ok(()) => Ok(Put::Done),
         Err(ObjectError::Changed { .. }) => Ok(Put::Conflict),
-        Err(error) => Err(unavailable(&error)),
+        Err(error) => Err(Failure::ResultsUnavailable(error)),
     }
-}
-
-fn unavailable(error: &ObjectError) -> Failure {
-    tracing::warn!(%error, "results are not available");
-    Failure::ResultsUnavailable
 }
 
 #[cfg(test)]
@@ -86,6 +81,7 @@ mod tests {
         };
         let longest = MAX_KEY_BYTES - "pictures/.json".len();
         assert!(key_of(&object("k".repeat(longest))).is_ok());
-        assert_eq!(key_of(&object("k".repeat(longest + 1))), Err(Failure::KeyTooLong));
+        let too_long = key_of(&object("k".repeat(longest + 1)));
+        assert!(matches!(too_long, Err(Failure::KeyTooLong)));
     }
 }

@@ -1,4 +1,4 @@
-//! Settling one object: afterwards there is a result for it, or for a later version of it.
+//! Processing one object: afterwards there is a result for it, or for a later version of it.
 //!
 //! Events come twice, late and in disorder, and several invocations may work on one key at the same
 //! time. So a result is written only over the one that was compared with, and a comparison that lost
@@ -15,18 +15,19 @@ use glimpse_telemetry::measure;
 use tokio::sync::Semaphore;
 
 use crate::config::EventsConfig;
+use crate::document::{Content, Model, ResultDocument, SourceObject};
+use crate::error::Failure;
 use crate::object::Object;
-use crate::record::{Content, Model, Record, Source};
 use crate::results::{self, Existing, Put};
-use crate::source::{self, Fetched};
+use crate::source::{self, Found};
 
 /// Races are rare; one that is lost this often is not one.
 const ATTEMPTS: u32 = 6;
 const BACKOFF: Duration = Duration::from_millis(20);
 
-/// How an object was settled.
+/// How an object was processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Processed {
     /// There is a new result with a label.
     Labelled,
     /// There is a new result that says under which code the object has no label.
@@ -35,65 +36,11 @@ pub enum Outcome {
     Unchanged,
     /// There is, or will be, the result of a later version.
     Superseded,
-    /// It lies where results are written, and a result of it would have a result.
+    /// It is in the results bucket; processing it would loop.
     Skipped,
 }
 
-/// Why an object was not settled; nothing was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The bundle cannot be fetched or verified; the log of the load says why.
-    #[error("the model cannot be loaded")]
-    ModelUnavailable,
-    /// S3 throttles, or cannot be reached.
-    #[error("the object cannot be read from S3 at the moment")]
-    SourceUnreachable,
-    /// S3 refuses: permissions, or an archived object.
-    #[error("the object may not be read; the function needs s3:GetObject and s3:ListBucket")]
-    SourceDenied,
-    /// The results' bucket cannot be read or written.
-    #[error("the results bucket cannot be read or written at the moment")]
-    ResultsUnavailable,
-    /// Others wrote the same result again and again.
-    #[error("the result was overwritten again and again by others")]
-    Contended,
-    /// The key of the result would be over S3's limit.
-    #[error("the key is so long that its result's key would be over 1024 bytes")]
-    KeyTooLong,
-    /// The invocation has no time left.
-    #[error("there was not enough time left in this invocation")]
-    Deadline,
-    /// The model failed on it, not the picture.
-    #[error("the model failed")]
-    Model,
-    /// A picture ended its thread, which nothing should cause.
-    #[error("something went wrong that is not the object's fault")]
-    Internal,
-}
-
-impl Failure {
-    /// The stable code, for metrics and for results of S3 Batch Operations.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::ModelUnavailable => "model_unavailable",
-            Self::SourceUnreachable | Self::SourceDenied => "object_unavailable",
-            Self::ResultsUnavailable => "results_unavailable",
-            Self::Contended => "contended",
-            Self::KeyTooLong => "key_too_long",
-            Self::Deadline => "deadline",
-            Self::Model | Self::Internal => "internal",
-        }
-    }
-
-    /// Whether it will be no better the next time.
-    #[must_use]
-    pub fn is_permanent(self) -> bool {
-        matches!(self, Self::KeyTooLong | Self::SourceDenied | Self::Model)
-    }
-}
-
-/// Settles objects; cloning shares it.
+/// Processes objects; cloning shares it.
 #[derive(Clone)]
 pub struct Worker {
     store: ModelStore,
@@ -103,7 +50,7 @@ pub struct Worker {
     cores: Arc<Semaphore>,
 }
 
-/// What an object came to, as it was found.
+/// The object as it was found, with its labels or why it has none.
 struct Classified {
     found: Object,
     content: Content,
@@ -117,6 +64,11 @@ impl Worker {
         Self { store, objects, config: Arc::new(config), cores: Arc::new(Semaphore::new(cores)) }
     }
 
+    /// Where the model comes from.
+    pub(crate) fn store(&self) -> &ModelStore {
+        &self.store
+    }
+
     /// Objects that may be worked on at the same time.
     pub(crate) fn max_in_flight(&self) -> usize {
         self.config.max_in_flight
@@ -126,16 +78,16 @@ impl Worker {
     ///
     /// # Errors
     /// When something else than the object is at fault.
-    pub async fn settle(&self, object: &Object) -> Result<Outcome, Failure> {
+    pub async fn process(&self, object: &Object) -> Result<Processed, Failure> {
         let bucket = &self.config.results_bucket;
         if object.bucket == *bucket {
-            return Ok(Outcome::Skipped);
+            return Ok(Processed::Skipped);
         }
         let result = Location::new(bucket, results::key_of(object)?);
-        let classifier = self.store.get().await.map_err(|_| Failure::ModelUnavailable)?;
+        let classifier = self.store.get().await?;
         let model = Model::from(classifier.manifest());
-        // An upload has no result yet, so the first attempt looks for none. Without a sequencer the
-        // order is that of reading: first the result, then the object, which is not the older one.
+        // An upload has no result yet, so the first attempt looks for none. Without a sequencer,
+        // the result is read before the object, so the object is at least as new.
         let mut existing = match object.sequencer {
             Some(_) => None,
             None => results::read(&self.objects, &result).await?,
@@ -143,20 +95,20 @@ impl Worker {
         let mut known: Option<Classified> = None;
         for attempt in 0..ATTEMPTS {
             tokio::time::sleep(BACKOFF * attempt).await;
-            if let Some(outcome) = settled(object, &model, existing.as_ref()) {
-                return Ok(outcome);
+            if let Some(processed) = already_processed(object, &model, existing.as_ref()) {
+                return Ok(processed);
             }
             let classified = match known.take().filter(|_| object.sequencer.is_some()) {
                 Some(known) => known,
                 None => match self.classify(&classifier, object).await? {
                     Some(classified) => classified,
-                    None => return Ok(Outcome::Superseded),
+                    None => return Ok(Processed::Superseded),
                 },
             };
             let bytes = render(&classified, &model, existing.as_ref(), object)?;
-            let Some(bytes) = bytes else { return Ok(Outcome::Unchanged) };
+            let Some(bytes) = bytes else { return Ok(Processed::Unchanged) };
             match results::write(&self.objects, &result, bytes, existing.as_ref()).await? {
-                Put::Done => return Ok(outcome_of(&classified.content)),
+                Put::Done => return Ok(processed_as(&classified.content)),
                 Put::Conflict => existing = results::read(&self.objects, &result).await?,
             }
             known = Some(classified);
@@ -171,60 +123,67 @@ impl Worker {
         object: &Object,
     ) -> Result<Option<Classified>, Failure> {
         let limit = self.config.max_object_bytes;
-        let (found, content) = match source::fetch(&self.objects, object, limit as u64).await? {
-            Fetched::Replaced => return Ok(None),
-            Fetched::Gone => {
+        let (found, content) = match source::read(&self.objects, object, limit as u64).await? {
+            Found::Replaced => return Ok(None),
+            Found::Deleted => {
                 (object.clone(), Content::refused("not_found", &"the object is there no more"))
             }
-            Fetched::TooLarge(found) => {
+            Found::TooLarge(found) => {
                 let detail =
                     format!("the object is larger than {limit} bytes (GLIMPSE_MAX_OBJECT_BYTES)");
                 (found, Content::refused("payload_too_large", &detail))
             }
-            Fetched::Whole(found, bytes) if bytes.is_empty() => {
+            Found::Whole(found, bytes) if bytes.is_empty() => {
                 (found, Content::refused("missing_image", &"the object is empty"))
             }
-            Fetched::Whole(found, bytes) => (found, self.look(classifier.clone(), bytes).await?),
+            Found::Whole(found, bytes) => {
+                (found, self.classify_bytes(classifier.clone(), bytes).await?)
+            }
         };
         Ok(Some(Classified { found, content }))
     }
 
-    /// Classify the bytes on a thread that may block.
-    async fn look(&self, classifier: Arc<Classifier>, bytes: Vec<u8>) -> Result<Content, Failure> {
-        let _core = self.cores.acquire().await.map_err(|_| Failure::Internal)?;
-        let look = move || classifier.classify(&bytes, &Options::default());
-        match tokio::task::spawn_blocking(look).await {
-            Ok(Ok(prediction)) => {
+    /// Classify the bytes on a thread that may block. The core is taken until that thread is done,
+    /// also when the invocation has given up the object meanwhile.
+    async fn classify_bytes(
+        &self,
+        classifier: Arc<Classifier>,
+        bytes: Vec<u8>,
+    ) -> Result<Content, Failure> {
+        let core = self.cores.clone().acquire_owned().await.map_err(|_| Failure::ShuttingDown)?;
+        let classified = tokio::task::spawn_blocking(move || {
+            let _core = core;
+            classifier.classify(&bytes, &Options::default())
+        });
+        match classified.await? {
+            Ok(prediction) => {
                 let timing = prediction.timing;
                 measure::prediction(timing.decode, timing.preprocess, timing.infer);
                 Ok(prediction.into())
             }
-            Ok(Err(error)) if error.is_bad_picture() => Ok(Content::refused(error.code(), &error)),
-            Ok(Err(error)) => {
-                tracing::error!(%error, source = ?std::error::Error::source(&error), "inference failed");
-                Err(Failure::Model)
-            }
-            Err(error) => {
-                tracing::error!(%error, "a classification did not end");
-                Err(Failure::Internal)
-            }
+            Err(error) if error.is_bad_picture() => Ok(Content::refused(error.code(), &error)),
+            Err(error) => Err(Failure::Model(error)),
         }
     }
 }
 
-/// How `object` is settled by the result that exists, if it is.
-fn settled(object: &Object, model: &Model, existing: Option<&Existing>) -> Option<Outcome> {
+/// Whether the existing result is that of `object`, or of a later version of it.
+fn already_processed(
+    object: &Object,
+    model: &Model,
+    existing: Option<&Existing>,
+) -> Option<Processed> {
     let head = existing?.head.as_ref()?;
     let (sequencer, theirs) = (object.sequencer.as_ref()?, head.source.sequencer()?);
     match theirs.cmp(sequencer) {
         Ordering::Less => None,
-        Ordering::Greater => Some(Outcome::Superseded),
+        Ordering::Greater => Some(Processed::Superseded),
         Ordering::Equal => match (&object.etag, &head.source.etag) {
             // A back-fill keeps the sequencer, and may have seen what a later event tells of.
-            (Some(ours), Some(theirs)) if ours != theirs => Some(Outcome::Superseded),
+            (Some(ours), Some(theirs)) if ours != theirs => Some(Processed::Superseded),
             // An object that says which content it is must have the result of that one.
             (Some(_), None) => None,
-            _ => (head.model == *model).then_some(Outcome::Unchanged),
+            _ => (head.model == *model).then_some(Processed::Unchanged),
         },
     }
 }
@@ -243,12 +202,12 @@ fn render(
         return Ok(None);
     }
     let sequencer = object.sequencer.clone().or(theirs);
-    let source = Source::of(&classified.found, sequencer.as_ref());
-    let record = Record::new(source, model.clone(), &classified.content);
-    let bytes = record.to_bytes().map_err(|_| Failure::Internal)?;
+    let source = SourceObject::of(&classified.found, sequencer.as_ref());
+    let document = ResultDocument::new(source, model.clone(), &classified.content);
+    let bytes = document.to_bytes()?;
     Ok(existing.is_none_or(|existing| existing.bytes != bytes).then_some(bytes))
 }
 
-fn outcome_of(content: &Content) -> Outcome {
-    content.code().map_or(Outcome::Labelled, Outcome::Refused)
+fn processed_as(content: &Content) -> Processed {
+    content.code().map_or(Processed::Labelled, Processed::Refused)
 }

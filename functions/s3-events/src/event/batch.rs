@@ -5,11 +5,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{EventError, given, typed};
+use super::error::{EventError, parse};
+use super::notice::non_empty;
 use crate::key::decode_key;
 use crate::object::Object;
 
-const SHAPE: &str = "tasks of S3 Batch Operations";
+const FORM: &str = "tasks of S3 Batch Operations";
 
 /// What one invocation is asked to do. The job's `userArguments` of schema 2.0 have no meaning here:
 /// the same object and model give the same result.
@@ -24,7 +25,7 @@ pub struct Job {
 /// One object of the manifest.
 #[derive(Debug)]
 pub struct Task {
-    /// By which the result is told.
+    /// Names the task in the answer.
     pub id: String,
     /// What it names.
     pub object: Result<Object, EventError>,
@@ -79,7 +80,7 @@ struct TaskResult<'a> {
 }
 
 pub(super) fn read(event: Value) -> Result<Job, EventError> {
-    let Invocation { invocation_schema_version, invocation_id, tasks } = typed(event, SHAPE)?;
+    let Invocation { invocation_schema_version, invocation_id, tasks } = parse(event, FORM)?;
     if !matches!(invocation_schema_version.as_str(), "1.0" | "2.0") {
         return Err(EventError::SchemaVersion);
     }
@@ -92,33 +93,34 @@ fn object(task: Given) -> Result<Object, EventError> {
     let of_arn = || task.s3_bucket_arn.as_deref()?.split_once(":s3:::").map(|(_, name)| name);
     let bucket = task.s3_bucket.as_deref().or_else(of_arn).filter(|name| !name.is_empty());
     Ok(Object {
-        bucket: bucket.ok_or(EventError::Malformed(SHAPE))?.to_owned(),
+        bucket: bucket.ok_or(EventError::Malformed(FORM))?.to_owned(),
         key: decode_key(&task.s3_key)?,
-        version_id: given(task.s3_version_id),
+        version_id: non_empty(task.s3_version_id),
         etag: None,
         sequencer: None,
     })
 }
 
 impl Job {
-    /// The answer for results in the order of the tasks.
+    /// The answer for these results of tasks, by their ids.
     ///
     /// # Errors
     /// Never for these types; the serializer cannot know that.
-    pub fn answer(
-        &self,
-        results: impl IntoIterator<Item = (ResultCode, String)>,
+    pub fn answer<'a>(
+        &'a self,
+        results: impl IntoIterator<Item = (&'a str, ResultCode, String)>,
     ) -> Result<Value, serde_json::Error> {
-        let mut told = Vec::new();
-        for (task, (result_code, result_string)) in self.tasks.iter().zip(results) {
-            told.push(TaskResult { task_id: &task.id, result_code, result_string });
-        }
+        let result = |(task_id, result_code, result_string)| TaskResult {
+            task_id,
+            result_code,
+            result_string,
+        };
         serde_json::to_value(Answer {
             invocation_schema_version: &self.schema_version,
             // A task without a result was not worked on.
             treat_missing_keys_as: ResultCode::TemporaryFailure,
             invocation_id: &self.invocation_id,
-            results: told,
+            results: results.into_iter().map(result).collect(),
         })
     }
 }
@@ -150,7 +152,7 @@ mod tests {
     fn the_answer_repeats_the_ids() {
         let task = json!({"taskId": "t", "s3Key": "a", "s3VersionId": null, "s3Bucket": "b"});
         let job = read(job("2.0", &task)).unwrap();
-        let answer = job.answer([(ResultCode::Succeeded, "tabby".into())]).unwrap();
+        let answer = job.answer([("t", ResultCode::Succeeded, "tabby".into())]).unwrap();
         assert_eq!(
             answer,
             json!({"invocationSchemaVersion": "2.0", "treatMissingKeysAs": "TemporaryFailure",
@@ -163,7 +165,7 @@ mod tests {
     fn a_task_without_a_bucket_fails_alone_and_a_new_schema_is_refused() {
         let task = json!({"taskId": "t", "s3Key": "a", "s3BucketArn": "arn:aws:s3-outposts:x"});
         let job_read = read(job("1.0", &task)).unwrap();
-        assert_eq!(job_read.tasks[0].object, Err(EventError::Malformed(SHAPE)));
+        assert_eq!(job_read.tasks[0].object, Err(EventError::Malformed(FORM)));
         assert_eq!(read(job("3.0", &task)).err(), Some(EventError::SchemaVersion));
     }
 }

@@ -1,17 +1,18 @@
-//! What S3 itself sends, and what it sends through EventBridge.
+//! What S3 itself sends.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
-//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EventError, given, typed};
-use crate::key::{InvalidKey, decode_key};
-use crate::object::Object;
-use crate::sequencer::Sequencer;
+use super::error::{EventError, parse};
+use super::notice::{Notice, object};
+use crate::key::decode_key;
 
+const FORM: &str = "an S3 notification";
 const CREATED: &str = "ObjectCreated:";
+/// An archived object can be read from now on.
+const RESTORED: &str = "ObjectRestore:Completed";
 
 #[derive(Deserialize)]
 struct Notification {
@@ -23,11 +24,11 @@ struct Notification {
 #[serde(rename_all = "camelCase")]
 struct Record {
     event_name: String,
-    s3: Entity,
+    s3: Option<S3>,
 }
 
 #[derive(Deserialize)]
-struct Entity {
+struct S3 {
     bucket: Bucket,
     object: Created,
 }
@@ -37,77 +38,50 @@ struct Bucket {
     name: String,
 }
 
-/// The same members under S3's names and under EventBridge's.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Created {
     key: String,
-    #[serde(alias = "versionId", alias = "version-id")]
     version_id: Option<String>,
-    #[serde(alias = "eTag")]
-    etag: Option<String>,
+    e_tag: Option<String>,
     sequencer: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Bridged {
-    detail: Entity,
+/// Whether `event` is what S3 sends once to try a destination.
+pub(super) fn is_test(event: &Value) -> bool {
+    event["Event"] == "s3:TestEvent"
 }
 
-/// The objects that were created; other events, and the one by which S3 tries its way out, name none.
-///
-/// # Errors
-/// When it is no such event.
-pub fn read(event: Value) -> Result<Vec<Object>, EventError> {
-    if event["Event"] == "s3:TestEvent" {
-        return Ok(Vec::new());
+/// The objects that were created or restored.
+pub(super) fn read(event: Value) -> Result<Notice, EventError> {
+    if is_test(&event) {
+        return Ok(Notice::leave_out("s3:TestEvent"));
     }
-    if event["source"] == "aws.s3" {
-        return bridged(event);
-    }
-    if event.get("Records").is_none() {
-        return Err(EventError::Unknown);
-    }
-    let Notification { records } = typed(event, "an S3 notification")?;
-    let created = |record: &Record| {
-        let name = &record.event_name;
-        name.strip_prefix("s3:").unwrap_or(name).starts_with(CREATED)
-    };
-    let created = records.into_iter().filter(created);
-    created.map(|Record { s3, .. }| object(s3, decode_key)).collect()
+    let Notification { records } = parse(event, FORM)?;
+    records.into_iter().map(read_record).try_fold(Notice::default(), |all, one| Ok(all.and(one?)))
 }
 
-fn bridged(event: Value) -> Result<Vec<Object>, EventError> {
-    if event["detail-type"] != "Object Created" {
-        return Ok(Vec::new());
+fn read_record(record: Record) -> Result<Notice, EventError> {
+    let Record { event_name, s3 } = record;
+    let name = event_name.strip_prefix("s3:").unwrap_or(&event_name);
+    let restored = name == RESTORED;
+    if !restored && !name.starts_with(CREATED) {
+        return Ok(Notice::leave_out(name));
     }
-    let Bridged { detail } = typed(event, "an event of EventBridge")?;
-    // Here a key is written as it is.
-    let plain = |key: &str| match key.is_empty() {
-        true => Err(InvalidKey),
-        false => Ok(key.to_owned()),
-    };
-    Ok(vec![object(detail, plain)?])
-}
-
-fn object(
-    entity: Entity,
-    key: impl Fn(&str) -> Result<String, InvalidKey>,
-) -> Result<Object, EventError> {
-    let Entity { bucket, object } = entity;
-    let sequencer = given(object.sequencer).as_deref().map(Sequencer::parse).transpose()?;
-    Ok(Object {
-        bucket: bucket.name,
-        key: key(&object.key)?,
-        version_id: given(object.version_id),
-        etag: given(object.etag).map(|tag| tag.trim_matches('"').to_owned()),
-        sequencer,
-    })
+    let S3 { bucket, object: created } = s3.ok_or(EventError::Malformed(FORM))?;
+    let key = decode_key(&created.key)?;
+    // The sequencer orders creations and deletions alone.
+    let sequencer = created.sequencer.filter(|_| !restored);
+    object(bucket.name, key, created.version_id, created.e_tag, sequencer).map(Notice::of)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
+    use crate::object::Object;
+    use crate::sequencer::Sequencer;
 
     fn record(name: &str) -> Value {
         json!({"Records": [{"eventName": name, "s3": {
@@ -116,10 +90,10 @@ mod tests {
         }}]})
     }
 
-    fn expected(key: &str) -> Object {
+    fn expected() -> Object {
         Object {
             bucket: "pictures".into(),
-            key: key.into(),
+            key: "a b+.jpg".into(),
             version_id: Some("v1".into()),
             etag: Some("0123".into()),
             sequencer: Some(Sequencer::parse("00A1").unwrap()),
@@ -127,33 +101,39 @@ mod tests {
     }
 
     #[test]
-    fn s3_encodes_keys_and_eventbridge_does_not() {
+    fn created_objects_are_named_and_their_keys_decoded() {
         for name in ["ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"] {
-            assert_eq!(read(record(name)), Ok(vec![expected("a b+.jpg")]));
+            assert_eq!(read(record(name)), Ok(Notice::of(expected())));
         }
-        let event = json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {
-            "bucket": {"name": "pictures"},
-            "object": {"key": "a+b%2B.jpg", "etag": "0123", "version-id": "v1", "sequencer": "00A1"}
-        }});
-        assert_eq!(read(event), Ok(vec![expected("a+b%2B.jpg")]));
     }
 
     #[test]
-    fn other_events_name_no_objects() {
-        assert_eq!(read(json!({"Service": "Amazon S3", "Event": "s3:TestEvent"})), Ok(vec![]));
-        assert_eq!(read(record("ObjectRemoved:Delete")), Ok(vec![]));
-        let deleted = json!({"source": "aws.s3", "detail-type": "Object Deleted", "detail": {}});
-        assert_eq!(read(deleted), Ok(vec![]));
-        assert_eq!(read(json!({"Records": []})), Ok(vec![]));
+    fn a_restored_object_is_named_without_a_sequencer() {
+        let restored = Object { sequencer: None, ..expected() };
+        assert_eq!(read(record("ObjectRestore:Completed")), Ok(Notice::of(restored)));
+    }
+
+    #[test]
+    fn other_events_are_left_out_by_name() {
+        for name in ["ObjectRemoved:Delete", "ObjectRestore:Post", "ObjectTagging:Put"] {
+            assert_eq!(read(record(name)), Ok(Notice::leave_out(name)));
+        }
+        // Names that nobody documents are not repeated.
+        assert_eq!(read(record("<b>\n")), Ok(Notice::leave_out("unknown")));
+        let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent"});
+        assert_eq!(read(test), Ok(Notice::leave_out("s3:TestEvent")));
+        assert_eq!(read(json!({"Records": []})), Ok(Notice::default()));
+        // An event about a bucket's settings names no object.
+        let other = json!({"Records": [{"eventName": "LifecycleTransition"}]});
+        assert_eq!(read(other), Ok(Notice::leave_out("LifecycleTransition")));
     }
 
     #[test]
     fn what_is_not_as_documented_is_refused() {
-        assert_eq!(read(json!({})), Err(EventError::Unknown));
-        assert_eq!(read(json!([1])), Err(EventError::Unknown));
-        let malformed = Err(EventError::Malformed("an S3 notification"));
+        let malformed = Err(EventError::Malformed(FORM));
         assert_eq!(read(json!({"Records": [{}]})), malformed);
         assert_eq!(read(json!({"Records": "no"})), malformed);
+        assert_eq!(read(json!({"Records": [{"eventName": "ObjectCreated:Put"}]})), malformed);
         let mut sequencer = record("ObjectCreated:Put");
         sequencer["Records"][0]["s3"]["object"]["sequencer"] = json!("later");
         assert!(matches!(read(sequencer), Err(EventError::Sequencer(_))));

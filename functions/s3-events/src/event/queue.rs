@@ -1,18 +1,19 @@
-//! SQS messages that hold notifications, from S3 itself or through EventBridge.
+//! Messages of SQS, each of which holds a notification.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{EventError, notification, typed};
-use crate::object::Object;
+use super::error::{EventError, parse};
+use super::message;
+use super::notice::Notice;
 
 /// A message, and what it says.
 #[derive(Debug)]
 pub struct Message {
-    /// By which SQS is told that it failed.
+    /// Names the message in the answer.
     pub id: String,
-    /// The objects that it names.
-    pub objects: Result<Vec<Object>, EventError>,
+    /// What it reports.
+    pub notice: Result<Notice, EventError>,
 }
 
 #[derive(Deserialize)]
@@ -30,13 +31,9 @@ struct Sent {
 }
 
 pub(super) fn read(event: Value) -> Result<Vec<Message>, EventError> {
-    let Received { records } = typed(event, "messages of SQS")?;
-    let message = |sent: Sent| Message { id: sent.message_id, objects: objects(&sent.body) };
+    let Received { records } = parse(event, "messages of SQS")?;
+    let message = |sent: Sent| Message { id: sent.message_id, notice: message::read(&sent.body) };
     Ok(records.into_iter().map(message).collect())
-}
-
-fn objects(body: &str) -> Result<Vec<Object>, EventError> {
-    notification::read(serde_json::from_str(body).map_err(|_| EventError::NotJson)?)
 }
 
 /// The answer by which SQS keeps the messages with these ids, and deletes the others.
@@ -61,9 +58,9 @@ mod tests {
             |(n, body)| json!({"messageId": n.to_string(), "eventSource": "aws:sqs", "body": body}),
         );
         let messages = read(json!({ "Records": records.collect::<Vec<_>>() })).unwrap();
-        assert_eq!(messages[0].objects.as_ref().unwrap()[0].key, "a.jpg");
-        assert_eq!(messages[1].objects, Err(EventError::NotJson));
-        assert_eq!(messages[2].objects, Err(EventError::Unknown));
-        assert_eq!(messages[3].objects, Err(EventError::Unknown));
+        assert_eq!(messages[0].notice.as_ref().unwrap().objects[0].key, "a.jpg");
+        assert_eq!(messages[1].notice, Err(EventError::NotJson));
+        assert_eq!(messages[2].notice, Err(EventError::Unsupported));
+        assert_eq!(messages[3].notice, Err(EventError::Unsupported));
     }
 }

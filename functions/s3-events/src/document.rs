@@ -1,4 +1,4 @@
-//! The result object: what came of one object and one model, and nothing that differs the next time.
+//! The result document. Deterministic: the same object and model give the same bytes.
 
 use glimpse_classifier::{Manifest, Prediction, Ranked};
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use crate::sequencer::Sequencer;
 /// The version of the form; `docs/s3-events.md` documents it.
 const SCHEMA_VERSION: u32 = 1;
 
-/// A result object's content.
+/// The content of a result object.
 #[derive(Debug, Serialize)]
-pub(crate) struct Record<'a> {
+pub(crate) struct ResultDocument<'a> {
     schema_version: u32,
-    source: Source,
+    source: SourceObject,
     model: Model,
     #[serde(flatten)]
     content: &'a Content,
@@ -21,7 +21,7 @@ pub(crate) struct Record<'a> {
 
 /// The object that was classified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Source {
+pub(crate) struct SourceObject {
     pub(crate) bucket: String,
     pub(crate) key: String,
     pub(crate) etag: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Model {
     pub(crate) version: String,
 }
 
-/// What came of it.
+/// Labels, or why there are none.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Content {
@@ -57,14 +57,14 @@ pub(crate) struct Refusal {
     pub(crate) detail: String,
 }
 
-/// What an existing result says of itself.
+/// What an existing result is the result of.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Head {
-    pub(crate) source: Source,
+    pub(crate) source: SourceObject,
     pub(crate) model: Model,
 }
 
-impl Record<'_> {
+impl ResultDocument<'_> {
     /// The bytes of the result object; the same for the same object, model and sequencer.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec(self)?;
@@ -73,13 +73,13 @@ impl Record<'_> {
     }
 }
 
-impl<'a> Record<'a> {
-    pub(crate) fn new(source: Source, model: Model, content: &'a Content) -> Self {
+impl<'a> ResultDocument<'a> {
+    pub(crate) fn new(source: SourceObject, model: Model, content: &'a Content) -> Self {
         Self { schema_version: SCHEMA_VERSION, source, model, content }
     }
 }
 
-impl Source {
+impl SourceObject {
     /// `object` as it was found: with the tag and version of what was read.
     pub(crate) fn of(object: &Object, sequencer: Option<&Sequencer>) -> Self {
         Self {
