@@ -37,6 +37,7 @@ KEY = "cats + dogs/Chelsea (\u732b) 100%.jpg"
 SEQUENCER = "0055AED6DCD90281E5"
 BATCH_JOB = "f3cc4f60-61f6-4a2b-8a21-d07600c373ce"
 TIME = "2026-11-01T12:00:00.000Z"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:glimpse-uploads"
 
 
 def main() -> int:
@@ -197,12 +198,16 @@ def alb(body: str) -> Event:
 
 
 def s3_events(jpeg: bytes) -> dict[str, Event]:
-    """Each event that tells of the picture in S3, under its file's name."""
+    """Each event that names the picture in S3, under its file's name."""
     notification = s3_notification(jpeg)
     return {
         "s3-notification.json": notification,
         "s3-in-sqs.json": in_sqs(notification),
+        "s3-through-sns.json": through_sns(notification),
+        "s3-in-sns-in-sqs.json": in_sqs(sns_envelope(notification)),
+        "s3-restored.json": restored(notification),
         "s3-through-eventbridge.json": through_eventbridge(jpeg),
+        "s3-through-cloudtrail.json": through_cloudtrail(jpeg),
         "s3-batch-1.0.json": batch_1_0(),
         "s3-batch-2.0.json": batch_2_0(),
     }
@@ -266,6 +271,96 @@ def in_sqs(notification: Event) -> Event:
                 "awsRegion": REGION,
             }
         ]
+    }
+
+
+def through_sns(notification: Event) -> Event:
+    """The same as SNS hands it to a function that subscribes to a topic."""
+    envelope = sns_envelope(notification)
+    envelope |= {"MessageAttributes": {}, "Subject": "Amazon S3 Notification"}
+    # An event for a function spells these otherwise than a message for a queue.
+    envelope["SigningCertUrl"] = envelope.pop("SigningCertURL")
+    envelope["UnsubscribeUrl"] = envelope.pop("UnsubscribeURL")
+    return {
+        "Records": [
+            {
+                "EventSource": "aws:sns",
+                "EventVersion": "1.0",
+                "EventSubscriptionArn": f"{TOPIC}:21be56ed-a058-49f5-8c98-aedd2564c486",
+                "Sns": envelope,
+            }
+        ]
+    }
+
+
+def sns_envelope(notification: Event) -> Event:
+    """What SNS puts around a message, unless raw delivery is switched on."""
+    return {
+        "Type": "Notification",
+        "MessageId": "95df01b4-ee98-5cb9-9903-4c221d41eb5e",
+        "TopicArn": TOPIC,
+        "Subject": "Amazon S3 Notification",
+        "Message": json.dumps(notification),
+        "Timestamp": TIME,
+        "SignatureVersion": "1",
+        "Signature": "EXAMPLEpH+DcEwjAPg8O9mY8dReBSwksfg2S7WKQcikcNKWLQjwu6A4VbeS0QHVCkhRS7fUQ",
+        "SigningCertURL": f"https://sns.{REGION}.amazonaws.com/SimpleNotificationService.pem",
+        "UnsubscribeURL": f"https://sns.{REGION}.amazonaws.com/?Action=Unsubscribe",
+    }
+
+
+def restored(notification: Event) -> Event:
+    """S3's notification that an archived object can be read again."""
+    (record,) = notification["Records"]
+    restore = {
+        "restoreEventData": {
+            "lifecycleRestorationExpiryTime": "2026-11-08T00:00:00.000Z",
+            "lifecycleRestoreStorageClass": "GLACIER",
+        }
+    }
+    return {
+        "Records": [
+            record | {"eventName": "ObjectRestore:Completed", "glacierEventData": restore},
+        ]
+    }
+
+
+def through_cloudtrail(jpeg: bytes) -> Event:
+    """EventBridge's copy of CloudTrail's line for the call that put the picture."""
+    return {
+        "version": "0",
+        "id": "c4a8b1d2-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.s3",
+        "account": ACCOUNT,
+        "time": "2026-11-01T12:00:00Z",
+        "region": REGION,
+        "resources": [],
+        "detail": {
+            "eventVersion": "1.11",
+            "userIdentity": {"type": "IAMUser", "accountId": ACCOUNT, "userName": "example"},
+            "eventTime": "2026-11-01T12:00:00Z",
+            "eventSource": "s3.amazonaws.com",
+            "eventName": "PutObject",
+            "awsRegion": REGION,
+            "sourceIPAddress": CLIENT,
+            "userAgent": AGENT,
+            "requestParameters": {
+                "bucketName": BUCKET,
+                "Host": f"{BUCKET}.s3.{REGION}.amazonaws.com",
+                "key": KEY,
+            },
+            "responseElements": {"x-amz-server-side-encryption": "AES256"},
+            "additionalEventData": {"bytesTransferredIn": len(jpeg), "bytesTransferredOut": 0},
+            "requestID": "C3D13FE58DE4C810",
+            "eventID": "ff6f8e8f-1c3a-4f8a-9d3f-6f6f7b1f6f4e",
+            "readOnly": False,
+            "resources": [{"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::{BUCKET}/{KEY}"}],
+            "eventType": "AwsApiCall",
+            "managementEvent": False,
+            "recipientAccountId": ACCOUNT,
+            "eventCategory": "Data",
+        },
     }
 
 

@@ -1,13 +1,17 @@
-//! The Lambda function: settings in, parts built, the Router handed to the runtime.
+//! The Lambda function: settings in, parts built, events handed to the Router.
 
-mod event;
+mod function;
+mod path;
+mod request;
 
 use std::process::ExitCode;
 
-use glimpse_api::{ApiConfig, ApiState, router};
+use glimpse_api::{ApiConfig, ApiState};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
-use lambda_http::tower::ServiceBuilder;
+use lambda_http::service_fn;
+
+use function::Function;
 
 // Pictures are worked on by threads that may block; what is left for this one is waiting, and a
 // second thread would only pass requests back and forth.
@@ -21,7 +25,11 @@ async fn serve(
     objects: Objects,
     config: ApiConfig,
 ) -> Result<(), lambda_http::Error> {
-    let router = router(ApiState::new(store, objects, config).one_request_at_a_time());
-    let service = ServiceBuilder::new().map_request(event::without_stage).service(router);
-    lambda_http::run(service).await
+    let state = ApiState::new(store.clone(), objects, config).one_request_at_a_time();
+    let function = Function::new(store, state);
+    lambda_runtime::run(service_fn(move |event| {
+        let function = function.clone();
+        async move { function.answer(event).await }
+    }))
+    .await
 }

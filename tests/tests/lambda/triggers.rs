@@ -111,6 +111,33 @@ fn variations() -> Vec<Variation> {
             event["requestContext"]["path"] = json!("/predict");
             event["requestContext"]["domainName"] = json!("images.example.com");
         }),
+        ("REST API on a custom domain with a base path", "rest-api-v1.json", |event| {
+            event["path"] = json!("/glimpse/predict");
+            event["requestContext"]["path"] = json!("/glimpse/predict");
+            event["requestContext"]["domainName"] = json!("images.example.com");
+        }),
+        (
+            "REST API on a custom domain, base path named like a route",
+            "rest-api-v1.json",
+            |event| {
+                event["path"] = json!("/v2/predict");
+                event["requestContext"]["path"] = json!("/v2/predict");
+                event["requestContext"]["domainName"] = json!("images.example.com");
+            },
+        ),
+        ("HTTP API on a custom domain with a base path", "http-api-v2.json", |event| {
+            event["rawPath"] = json!("/apis/glimpse/predict");
+            event["requestContext"]["http"]["path"] = json!("/apis/glimpse/predict");
+            event["requestContext"]["domainName"] = json!("images.example.com");
+        }),
+        ("HTTP API with a route, base path named like one", "http-api-v2.json", |event| {
+            event["routeKey"] = json!("ANY /{proxy+}");
+            event["pathParameters"] = json!({ "proxy": "predict" });
+            event["rawPath"] = json!("/v1/predict");
+            event["requestContext"]["routeKey"] = json!("ANY /{proxy+}");
+            event["requestContext"]["http"]["path"] = json!("/v1/predict");
+            event["requestContext"]["domainName"] = json!("images.example.com");
+        }),
         ("REST API without single-value members", "rest-api-v1.json", |event| {
             event["headers"] = Value::Null;
             event["queryStringParameters"] = Value::Null;
@@ -172,4 +199,42 @@ fn an_event_without_a_path_or_body_is_answered() {
         404,
         "not_found",
     );
+}
+
+#[test]
+fn events_that_keep_the_function_warm_load_the_model_and_are_not_errors() {
+    let stack = Stack::new();
+    for event in [
+        json!({ "version": "0", "detail-type": "Scheduled Event", "source": "aws.events",
+                "resources": [], "detail": {} }),
+        json!({ "source": "serverless-plugin-warmup" }),
+        json!({ "key1": "value1", "key2": "value2", "key3": "value3" }),
+        json!({ "key1": "value1" }),
+        json!({}),
+    ] {
+        let function = stack.start();
+        let answer = function.invoke(&event);
+        assert_eq!(answer["model_ready"], true, "{event}: {answer}");
+        assert!(answer.get("errorType").is_none(), "{event}: {answer}");
+        let _ = function.log_with("the model is loaded", 1);
+    }
+    let function = stack.start();
+    let other = function.invoke(&json!({ "hello": "world" }));
+    assert!(other["errorMessage"].as_str().is_some_and(|text| text.contains("API Gateway")));
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_refused_and_does_not_end_the_invocation() {
+    let stack = Stack::new();
+    let function = stack.start();
+    for name in samples() {
+        let mut event = sample(&name);
+        event["isBase64Encoded"] = json!(true);
+        event["body"] = json!("{\"image_data\": \"x\"}");
+        problem(&function.invoke(&event), 400, "invalid_base64");
+    }
+    let mut host = sample("alb.json");
+    host["headers"]["host"] = json!("not a host");
+    problem(&function.invoke(&host), 400, "invalid_parameter");
+    assert_eq!(without_timing(ok(&function.invoke(&sample("alb.json")))), expected(&cat(), 3));
 }

@@ -15,8 +15,17 @@ fn anything() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<String>().prop_map(Value::from),
-        prop_oneof![Just("aws:sqs"), Just("aws:s3"), Just("aws.s3"), Just("s3:TestEvent")]
-            .prop_map(Value::from),
+        prop_oneof![
+            Just("aws:sqs"),
+            Just("aws:s3"),
+            Just("aws.s3"),
+            Just("s3:TestEvent"),
+            Just("aws:sns"),
+            Just("Notification"),
+            Just("AWS API Call via CloudTrail"),
+            Just("PutObject")
+        ]
+        .prop_map(Value::from),
     ];
     let names = prop::sample::select(vec![
         "Records",
@@ -42,6 +51,14 @@ fn anything() -> impl Strategy<Value = Value> {
         "s3Key",
         "s3Bucket",
         "Event",
+        "EventSource",
+        "Sns",
+        "Message",
+        "Type",
+        "TopicArn",
+        "eventName",
+        "requestParameters",
+        "bucketName",
     ]);
     leaf.prop_recursive(5, 40, 5, move |inner| {
         prop_oneof![
@@ -88,20 +105,20 @@ proptest! {
         prop_assert_eq!(decode_key(&encoded(&key)), Ok(key.clone()));
         let created =
             Created { bucket: "b".into(), key: key.clone(), etag: "e".into(), sequencer };
-        let Ok(Event::Notification(objects)) = Event::read(created.notification()) else {
+        let Ok(Event::Notification(notice)) = Event::read(created.notification()) else {
             return Err(TestCaseError::fail("no notification"));
         };
-        prop_assert_eq!(&objects[0].key, &key);
+        prop_assert_eq!(&notice.objects[0].key, &key);
         let Ok(Event::Batch(job)) = Event::read(task("b", &key)) else {
             return Err(TestCaseError::fail("no tasks"));
         };
         prop_assert_eq!(&job.tasks[0].object.as_ref().unwrap().key, &key);
         let bridged = json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": {
             "bucket": { "name": "b" }, "object": { "key": key, "etag": "e" } } });
-        let Ok(Event::Notification(objects)) = Event::read(bridged) else {
+        let Ok(Event::Notification(notice)) = Event::read(bridged) else {
             return Err(TestCaseError::fail("no event"));
         };
-        prop_assert_eq!(&objects[0].key, &key);
+        prop_assert_eq!(&notice.objects[0].key, &key);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod common;
 
 mod event;
 mod flood;
+mod forms;
 mod function;
 mod hostile;
 mod metrics;

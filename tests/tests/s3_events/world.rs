@@ -78,6 +78,11 @@ impl World {
         ModelStore::new(store_config(bundle), self.objects())
     }
 
+    /// Where the toy model is.
+    pub fn bundle_path(&self) -> std::path::PathBuf {
+        self.bundle.as_ref().unwrap().path().to_owned()
+    }
+
     pub fn client(&self) -> &Client {
         &self.client
     }
