@@ -46,6 +46,7 @@ fn problem(error: &ObjectError, limit: usize) -> Problem {
         ObjectError::InvalidName { .. } => {
             Problem::InvalidParameter("s3.key is not the key of an object".to_owned())
         }
+        ObjectError::DirectoryBucket => Problem::InvalidParameter(format!("s3.bucket: {error}")),
         ObjectError::TooLarge { .. } => Problem::ObjectTooLarge { limit },
         error => {
             tracing::warn!(%error, "an object cannot be read from S3");

@@ -31,6 +31,14 @@ pub enum LoadError {
         /// What the file system said.
         source: Cause,
     },
+    /// No bundle can be read from such a place.
+    #[error("cannot read {what}: {source}")]
+    Unsupported {
+        /// The `s3://` URI.
+        what: String,
+        /// Why not.
+        source: Cause,
+    },
     /// Network, permissions, throttling, a disk.
     #[error("cannot read {what}: {source}")]
     Unreachable {
@@ -134,7 +142,8 @@ impl LoadError {
             Self::Changed { .. } | Self::Checksum { .. } | Self::Size { .. } => {
                 FailureKind::Integrity
             }
-            Self::TooLarge { .. }
+            Self::Unsupported { .. }
+            | Self::TooLarge { .. }
             | Self::Bundle(_)
             | Self::Model(_)
             | Self::Trial(_)

@@ -47,6 +47,9 @@ impl EventsConfig {
         if matches!(model, ModelSource::S3 { bucket: model, .. } if *model == bucket) {
             return Err(refuse("another bucket than that of GLIMPSE_MODEL_URI"));
         }
+        if glimpse_objects::is_directory_bucket(&bucket) {
+            return Err(refuse("a general purpose bucket, not a directory bucket"));
+        }
         Ok(Self {
             max_object_bytes: MAX_OBJECT_BYTES.read(environment)?,
             max_in_flight: MAX_IN_FLIGHT.read(environment)?,

@@ -125,6 +125,7 @@ fn load_error(location: &Location, error: ObjectError) -> LoadError {
             LoadError::Missing { what, source: Arc::new(error) }
         }
         ObjectError::Changed { .. } => LoadError::Changed { what, source: Arc::new(error) },
+        ObjectError::DirectoryBucket => LoadError::Unsupported { what, source: Arc::new(error) },
         ObjectError::TooLarge { bytes, limit, .. } => LoadError::TooLarge { what, bytes, limit },
         error => LoadError::Unreachable { what, source: Arc::new(error) },
     }
