@@ -1,7 +1,7 @@
 //! The HTTP API: one [`router`] behind API Gateway, a function URL, a load balancer or a socket.
 //!
 //! A protocol is one small module: it parses a request into pictures and options, calls
-//! [`inference`], and renders the answer. only [`problem`] knows which status an error gets; the
+//! `inference`, and renders the answer. Only `problem` knows which status an error gets; the
 //! router of each protocol knows how an error is written.
 
 mod config;
