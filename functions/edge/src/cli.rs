@@ -16,6 +16,7 @@ pub struct Cli {
 
 /// The verbs, each a module.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant)] // There is one, made once.
 pub enum Verb {
     /// Classify files, folders, globs, standard input or objects in S3.
     #[command(after_help = crate::classify::AFTER_HELP)]

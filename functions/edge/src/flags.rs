@@ -11,17 +11,17 @@ use tracing_subscriber::filter::Targets;
 pub fn number<T: Whole + Send + Sync + 'static>(
     number: &'static Number<T>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
-    move |text| number.parse(text).map_err(expected)
+    move |text| number.parse(text).map_err(|error| expected(&error))
 }
 
 /// `s3://bucket/prefix` or a folder.
 pub fn model_source(text: &str) -> Result<ModelSource, String> {
-    ModelSource::from_str(text).map_err(expected)
+    ModelSource::from_str(text).map_err(|error| expected(&error))
 }
 
 /// A level, or levels by module.
 pub fn log_filter(text: &str) -> Result<Targets, String> {
-    logs::filter(text).map_err(expected)
+    logs::filter(text).map_err(|error| expected(&error))
 }
 
 /// A score as the API takes it.
@@ -31,6 +31,6 @@ pub fn score(text: &str) -> Result<f32, String> {
 }
 
 /// The rest of clap's message, which has named the flag and the value.
-fn expected(error: SettingError) -> String {
+fn expected(error: &SettingError) -> String {
     format!("expected {} ({})", error.expected(), error.variable())
 }

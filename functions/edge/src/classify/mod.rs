@@ -154,7 +154,7 @@ fn all(
 /// Count beside the work what there is to do: the pictures themselves are named one at a time.
 fn count(paths: Vec<OsString>, bucket: Bucket, counter: impl Fn() + Send + 'static) {
     std::thread::spawn(move || {
-        expand(&paths, &bucket, &LeftOut::default()).for_each(|_| counter())
+        expand(&paths, &bucket, &LeftOut::default()).for_each(|_| counter());
     });
 }
 

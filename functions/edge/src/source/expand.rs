@@ -65,7 +65,10 @@ fn matching<'a>(pattern: &str, left_out: &'a LeftOut) -> Items<'a> {
             match path {
                 Ok(path) if path.is_dir() => walk(&path, left_out),
                 Ok(path) => Box::new(once(Ok(Source::File(path)))),
-                Err(error) => Box::new(once(Err(unreadable(&error.path().to_owned(), error)))),
+                Err(error) => {
+                    let path = error.path().to_owned();
+                    Box::new(once(Err(unreadable(&path, error))))
+                }
             }
         })),
         Err(error) => {
