@@ -214,9 +214,9 @@ impl Codec {
         let (held, time) = match self {
             // 4 a sample and as much for a copy of a plane while a filter runs, and 1 that says whether it
             // was decoded; 23 a block of 4 × 4; the data with and without length fields and escapes.
-            Self::Hevc => ([9 * samples, 2 * pixels, 3 * data], [30 * samples, 130 * data]),
+            Self::Hevc => ([9 * samples, 2 * pixels, 3 * data], [40 * samples, 180 * data]),
             // Two frames; blocks and filters; one copy of the data.
-            Self::Av1 => ([2 * deep * samples, 4 * pixels, data], [25 * samples, 130 * data]),
+            Self::Av1 => ([2 * deep * samples, 4 * pixels, data], [45 * samples, 800 * data]),
         };
         (held.iter().sum(), time.iter().sum())
     }
