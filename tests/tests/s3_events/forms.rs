@@ -5,7 +5,7 @@ use glimpse_tests::s3::Fault;
 use serde_json::{Value, json};
 
 use crate::common::api::block_on;
-use crate::event::{self, Created, messages, task};
+use crate::event::{Created, messages, task};
 use crate::world::{PICTURES, RED, World, colour, send};
 
 const ALWAYS: usize = 10_000;
@@ -132,7 +132,7 @@ fn a_bucket_that_cannot_be_read_is_a_failure_that_names_it_and_not_a_record() {
             let string = result["resultString"].as_str().unwrap();
             assert!(string.starts_with(code), "{string}");
             assert!(string.contains(text) && string.contains(bucket), "{string}");
-            let queued = event::messages([("m", created.notification().to_string())]);
+            let queued = messages([("m", created.notification().to_string())]);
             assert_eq!(failed(&send(&handler, queued).await.unwrap()), ["m"]);
             let error = send(&handler, created.notification()).await.unwrap_err();
             assert!(error.to_string().contains(bucket), "{error}");

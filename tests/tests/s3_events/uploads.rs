@@ -20,7 +20,7 @@ fn api(world: &World) -> Api {
         uploads: Some(uploads),
         ..ApiConfig::default()
     };
-    Api::new(world.store.clone(), config)
+    Api::with_objects(world.store.clone(), world.objects(), config)
 }
 
 fn ticket(api: &Api, content_type: &str, length: usize) -> Value {

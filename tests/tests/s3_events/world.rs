@@ -69,7 +69,8 @@ impl World {
         Handler::new(Worker::new(store, self.objects(), config))
     }
 
-    fn objects(&self) -> Objects {
+    /// Its S3.
+    pub fn objects(&self) -> Objects {
         Objects::with_client(self.client.clone())
     }
 
