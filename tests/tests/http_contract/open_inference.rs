@@ -47,7 +47,10 @@ fn server_and_model_describe_themselves() {
     for path in ["/v2/models/other".to_owned(), format!("/v2/models/{name}/versions/0")] {
         for path in [format!("{path}/ready"), path] {
             let message = API.get(&path).error(404);
-            assert!(message.contains(&format!("there is {name}, version {version}")), "{message}");
+            assert!(
+                message.contains(&format!("this server has {name}, version {version}")),
+                "{message}"
+            );
         }
     }
 }

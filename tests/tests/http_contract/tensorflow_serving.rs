@@ -96,7 +96,7 @@ fn another_model_or_version_is_not_found_and_the_error_says_what_there_is() {
         API.get(&path("/versions/0/metadata")),
     ] {
         let message = answer.error(404);
-        let there = format!("there is {}, version {}", manifest.name, manifest.version);
+        let there = format!("this server has {}, version {}", manifest.name, manifest.version);
         assert!(message.contains(&there), "{message}");
     }
 }
