@@ -33,13 +33,14 @@ pub use state::ApiState;
 use problem::{as_error_message, as_problem_details};
 
 /// Every route of the API.
+#[allow(clippy::needless_pass_by_value)] // A router owns its state.
 pub fn router(state: ApiState) -> Router {
-    guarded_router(state, Router::new(), |routes| routes)
+    guarded_router(&state, Router::new(), |routes| routes)
 }
 
 /// The API with a server's `own` routes beside it. `guard` puts layers before all of them; a
 /// [`Problem`] that such a layer returns is written in the form of the protocol that was asked.
-pub fn guarded_router(state: ApiState, own: Router, guard: impl Fn(Router) -> Router) -> Router {
+pub fn guarded_router(state: &ApiState, own: Router, guard: impl Fn(Router) -> Router) -> Router {
     let ready = |routes: Router<ApiState>| {
         routes.method_not_allowed_fallback(other_method).with_state(state.clone())
     };

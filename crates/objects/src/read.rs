@@ -26,7 +26,7 @@ impl Objects {
     /// Read the object, of at most `limit` bytes, if it is this `version`.
     ///
     /// # Errors
-    /// [`ObjectError::Changed`] where it has another ETag than `version`; [`ObjectError::TooLarge`],
+    /// [`ObjectError::Changed`] where it has another `ETag` than `version`; [`ObjectError::TooLarge`],
     /// without reading it, where S3 announces more than `limit` bytes.
     pub async fn get(
         &self,

@@ -9,7 +9,7 @@ use crate::location::{Location, quoted};
 pub enum Condition<'a> {
     /// There is no object (`If-None-Match: *`).
     Absent,
-    /// The object has this ETag, without quotes (`If-Match`).
+    /// The object has this `ETag`, without quotes (`If-Match`).
     Etag(&'a str),
 }
 

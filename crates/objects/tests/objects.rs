@@ -72,7 +72,7 @@ async fn another_version_than_asked_for_has_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_over_the_limit_is_refused_with_its_size_and_version() {
     let scene = Scene::new();
-    let location = scene.put("long", &vec![0; 100]);
+    let location = scene.put("long", &[0; 100]);
     let version = scene.objects.head(&location).await.unwrap();
     assert_eq!(
         scene.objects.get(&location, &Version::default(), 100).await.unwrap().bytes.len(),

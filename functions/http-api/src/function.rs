@@ -35,7 +35,7 @@ pub enum Answer<R> {
 }
 
 impl Function {
-    pub fn new(store: ModelStore, state: ApiState) -> Self {
+    pub fn new(store: ModelStore, state: &ApiState) -> Self {
         let refuse = |routes: Router| routes.layer(from_fn(request::refuse_unreadable));
         Self { store, router: guarded_router(state, Router::new(), refuse) }
     }

@@ -26,7 +26,7 @@ async fn serve(
     config: ApiConfig,
 ) -> Result<(), lambda_http::Error> {
     let state = ApiState::new(store.clone(), objects, config).one_request_at_a_time();
-    let function = Function::new(store, state);
+    let function = Function::new(store, &state);
     lambda_runtime::run(service_fn(move |event| {
         let function = function.clone();
         async move { function.answer(event).await }

@@ -38,7 +38,7 @@ pub enum Failure {
     /// The results bucket cannot be read or written.
     #[error("the results bucket cannot be read or written: {0}")]
     ResultsUnavailable(#[source] ObjectError),
-    /// S3 gave a result without an ETag, so nothing can be written over it.
+    /// S3 gave a result without an `ETag`, so nothing can be written over it.
     #[error("the results bucket gives no ETags")]
     ResultWithoutEtag,
     /// Others wrote the same result again and again.

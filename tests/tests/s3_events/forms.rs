@@ -1,4 +1,4 @@
-//! Forms of events beside S3's own: SNS, CloudTrail, restored objects, and events without work.
+//! Forms of events beside S3's own: SNS, `CloudTrail`, restored objects, and events without work.
 
 use glimpse_s3_events::HandlerError;
 use glimpse_tests::s3::Fault;

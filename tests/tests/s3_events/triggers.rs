@@ -21,7 +21,7 @@ fn every_trigger_leaves_the_engines_answer_in_the_results_bucket() {
         let answer = function.invoke(&sample(name));
         match name.as_str() {
             queue if queue.contains("in-sqs") => {
-                assert_eq!(answer, json!({ "batchItemFailures": [] }))
+                assert_eq!(answer, json!({ "batchItemFailures": [] }));
             }
             batch if batch.starts_with("s3-batch-") => {
                 assert_eq!(answer["results"][0]["resultCode"], "Succeeded", "{answer}");

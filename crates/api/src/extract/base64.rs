@@ -49,16 +49,16 @@ fn decode_text(text: &str) -> Result<Vec<u8>, Problem> {
     }
     let compact: String = text.chars().filter(|c| !matches!(c, '\r' | '\n' | '\t')).collect();
     let engine = if compact.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-    engine.decode(&compact).map_err(|error| Problem::InvalidBase64(why(&compact, error)))
+    engine.decode(&compact).map_err(|error| Problem::InvalidBase64(why(&compact, &error)))
 }
 
 /// What is wrong with `text`, and what may have happened to it.
-fn why(text: &str, error: DecodeError) -> String {
+fn why(text: &str, error: &DecodeError) -> String {
     if text.starts_with("b'") || text.starts_with("b\"") {
         return "it is how Python prints a bytes object (b'…'); call .decode() on the base64"
             .into();
     }
-    let DecodeError::InvalidByte(position, _) = error else { return error.to_string() };
+    let DecodeError::InvalidByte(position, _) = *error else { return error.to_string() };
     match text.get(position..).and_then(|rest| rest.chars().next()) {
         Some(' ') => {
             format!("a space at position {position}; in a form or a query, percent-encode + as %2B")

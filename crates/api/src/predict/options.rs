@@ -37,7 +37,7 @@ pub(crate) struct QueryParameters {
     /// Where the model looked
     #[param(inline)]
     explain: Option<ExplainParameter>,
-    /// A label or class index to explain, of the top_k best; may be repeated
+    /// A label or class index to explain, of the `top_k` best; may be repeated
     #[param(max_items = 10)]
     explain_label: Option<Vec<String>>,
     /// Give the pooled features

@@ -138,7 +138,7 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     let gate = middleware::from_fn_with_state(Arc::new(gate), gate::pass);
     let state = load.batching(ApiState::new(store.clone(), objects, api));
     let own = if arguments.metrics_listen.is_none() { metrics.routes() } else { Router::new() };
-    let mut app = guarded_router(state, own, |routes| routes.layer(gate.clone()));
+    let mut app = guarded_router(&state, own, |routes| routes.layer(gate.clone()));
     if let Some(origins) = &arguments.cors_origins {
         // Before the gate: browsers send no token with a preflight request.
         app = app.layer(origins.layer());

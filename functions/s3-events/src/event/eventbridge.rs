@@ -1,4 +1,4 @@
-//! What S3 and CloudTrail send through EventBridge.
+//! What S3 and `CloudTrail` send through EventBridge.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html>
@@ -87,7 +87,7 @@ pub(super) fn read(event: Value) -> Result<Notice, EventError> {
     object(bucket.name, key, created.version_id, created.etag, sequencer).map(Notice::of)
 }
 
-/// The object that the call wrote. CloudTrail gives neither its tag nor a sequencer.
+/// The object that the call wrote. `CloudTrail` gives neither its tag nor a sequencer.
 fn read_call(event: Value) -> Result<Notice, EventError> {
     let Event::<Call> { detail } = parse(event, CALL_FORM)?;
     let written = WRITES.contains(&detail.event_name.as_str()) && detail.error_code.is_none();

@@ -135,7 +135,7 @@ impl Conversion {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped.
 fn to_byte(fixed: i32) -> u8 {
     ((fixed + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS).clamp(0, 255) as u8
 }

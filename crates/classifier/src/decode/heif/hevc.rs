@@ -22,11 +22,12 @@ pub(super) fn shape(tile: &Tile<'_>) -> Result<Shape, Fault> {
 pub(super) fn decode(tile: &Tile<'_>) -> Result<Frame, Fault> {
     let hevc_config = configuration(tile.configuration)?;
     let image = ResolvedImage { hevc_config, data: tile.data.to_vec() };
-    let (parameters, picture) = decode_one_image(&image).map_err(fault)?;
+    let (parameters, picture) = decode_one_image(&image).map_err(|error| fault(&error))?;
     let shape = shape_of(&parameters)?;
     let [left, _, top, _] = parameters.conformance_window;
     let widths = [picture.y.width, picture.cb.width, picture.cr.width];
-    let planes = [picture.y, picture.cb, picture.cr].map(|plane| plane.into_samples());
+    let planes =
+        [picture.y, picture.cb, picture.cr].map(heic_decoder::hevc::ctu::Plane::into_samples);
     Ok(Frame {
         shape,
         samples: Box::new(Planes { planes, widths, left, top, chroma: shape.chroma }),
@@ -77,10 +78,10 @@ fn configuration(content: &[u8]) -> Result<HevcDecoderConfig, Fault> {
 /// The parameters that [`decode_one_image`] takes: those of the first set of the base layer.
 fn sequence_parameters(configuration: &HevcDecoderConfig) -> Result<Sps, Fault> {
     for unit in configuration.nalus_of_type(NAL_SPS) {
-        let (header, payload) = parse_nal_header(unit).map_err(fault)?;
+        let (header, payload) = parse_nal_header(unit).map_err(|error| fault(&error))?;
         if header.nal_unit_type == NAL_SPS && header.nuh_layer_id == 0 {
             let payload = heic_decoder::bitreader::strip_emulation_prevention(payload);
-            return parse_sps(&payload).map_err(fault);
+            return parse_sps(&payload).map_err(|error| fault(&error));
         }
     }
     Err(Fault::Corrupt)
@@ -113,7 +114,7 @@ fn shape_of(parameters: &Sps) -> Result<Shape, Fault> {
     })
 }
 
-fn fault(error: HeifError) -> Fault {
+fn fault(error: &HeifError) -> Fault {
     match error {
         HeifError::Unsupported(reason) => Fault::Unsupported(variant(reason)),
         _ => Fault::Corrupt,

@@ -59,7 +59,7 @@ impl<'a> Layout<'a> {
                 let frames = sequence.ok().flatten().map_or(1, |sample| sample.count);
                 Self::of_items(&items, frames.max(1))
             }
-            None => Self::of_sample(sequence?.ok_or(Fault::Corrupt)?),
+            None => Self::of_sample(&sequence?.ok_or(Fault::Corrupt)?),
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> Layout<'a> {
         Ok(layout)
     }
 
-    fn of_sample(sample: Sample<'a>) -> Result<Self, Fault> {
+    fn of_sample(sample: &Sample<'a>) -> Result<Self, Fault> {
         let codec = codec(sample.code)?;
         let (width, height) = sample.size;
         let configuration = sample.entry.boxes().need(codec.configuration())?.rest();
