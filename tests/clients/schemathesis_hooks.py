@@ -81,8 +81,10 @@ def complete_form(case):
     if isinstance(case.body, dict):
         # Of the fields that the schema does not name, only the names of pictures count.
         named = {name: case.body[name] for name in ("top_k",) if case.body.get(name) is not None}
-        picture = "image" if case.media_type == "multipart/form-data" else "image_data"
-        case.body = {picture: base64.b64encode(PIXEL).decode(), **named}
+        if case.media_type == "multipart/form-data":
+            case.body = {"image": PIXEL, **named}
+        else:
+            case.body = {"image_data": base64.b64encode(PIXEL).decode(), **named}
 
 
 def complete_prediction(case):

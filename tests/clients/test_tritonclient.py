@@ -66,7 +66,7 @@ def test_mistakes_raise_with_the_servers_message(client, model, picture):
         tensor.set_data_from_numpy(np.array(data, dtype=np.object_))
         return client.infer(options.pop("name", model["name"]), [tensor], **options)
 
-    with pytest.raises(InferenceServerException, match="there is no such model"):
+    with pytest.raises(InferenceServerException, match="no such model; this server has"):
         infer([1], "BYTES", [picture], name="other")
     with pytest.raises(InferenceServerException, match="the limit is 16"):
         infer([17], "BYTES", 17 * [picture])

@@ -58,8 +58,17 @@ fn a_changed_folder_is_served_without_a_request_that_fails() {
     }
     done.store(true, Ordering::Relaxed);
     assert!(client.join().unwrap() > 0);
-    let metrics = String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
-    assert!(metrics.contains("glimpse_model_info{name=\"toy\",version=\"3\"} 1\n"), "{metrics}");
+    // The metric follows the swap.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let new = "glimpse_model_info{name=\"toy\",version=\"3\"} 1\n";
+    let metrics = loop {
+        let metrics = String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
+        if metrics.contains(new) {
+            break metrics;
+        }
+        assert!(Instant::now() < deadline, "{metrics}");
+        thread::sleep(Duration::from_millis(10));
+    };
     assert!(metrics.contains("glimpse_model_info{name=\"toy\",version=\"2\"} 0\n"), "{metrics}");
 }
 

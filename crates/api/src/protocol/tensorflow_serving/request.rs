@@ -175,6 +175,8 @@ pub(crate) fn constrain_schemas(schemas: &mut Value) {
         json!({ "type": "object", "additionalProperties": false, "required": [name],
                 "properties": { name: value, "key": key } })
     };
+    schemas["TensorFlowAnswerRow"]["allOf"][1]["properties"]["key"]["type"] =
+        json!(["string", "number", "null"]);
     let text = json!({ "$ref": "#/components/schemas/Base64Picture" });
     schemas["TensorFlowRow"] = json!({
         "description": "One picture: by itself, by the input's name, or as Vertex AI writes it",
