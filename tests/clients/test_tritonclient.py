@@ -75,8 +75,15 @@ def test_mistakes_raise_with_the_servers_message(client, model, picture):
     with pytest.raises(InferenceServerException, match="top_k"):
         outputs = [triton.InferRequestedOutput("label", class_count=2)]
         infer([1], "BYTES", [picture], outputs=outputs)
-    with pytest.raises(InferenceServerException, match="gzip"):
-        infer([1], "BYTES", [picture], request_compression_algorithm="gzip")
+
+
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_compressed_requests_get_the_same_label(client, model, picture, algorithm):
+    tensor = triton.InferInput("image", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([picture], dtype=np.object_))
+    plain = client.infer(model["name"], [tensor])
+    small = client.infer(model["name"], [tensor], request_compression_algorithm=algorithm)
+    assert plain.as_numpy("index").tolist() == small.as_numpy("index").tolist()
 
 
 def test_what_perf_analyzer_asks_for(client, model, picture):
