@@ -23,7 +23,7 @@ pub(crate) struct FileForm {
     #[schema(format = Binary, value_type = String)]
     image: String,
     /// How many predictions; 5 unless given. The other options are fields too
-    #[schema(minimum = 1, maximum = 1000)]
+    #[schema(minimum = 1, maximum = 1000, nullable = false)]
     top_k: Option<u32>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct TextForm {
     #[schema(format = "base64-picture")]
     image_data: String,
     /// How many predictions; 5 unless given. The other options are fields too
-    #[schema(minimum = 1, maximum = 1000)]
+    #[schema(minimum = 1, maximum = 1000, nullable = false)]
     top_k: Option<u32>,
 }
 
