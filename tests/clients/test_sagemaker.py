@@ -59,8 +59,14 @@ def runtime(server):
 
 @pytest.mark.parametrize(
     "content_type",
-    [None, "application/x-image", "Application/X-Image", "application/x-image; charset=binary",
-     "application/octet-stream", "image/jpeg"],
+    [
+        None,
+        "application/x-image",
+        "Application/X-Image",
+        "application/x-image; charset=binary",
+        "application/octet-stream",
+        "image/jpeg",
+    ],
 )
 def test_the_sdks_runtime_client(runtime, picture, expected, content_type):
     options = {} if content_type is None else {"ContentType": content_type}
