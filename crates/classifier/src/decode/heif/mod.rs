@@ -182,6 +182,7 @@ impl Codec {
         }
     }
 
+    #[cfg_attr(not(any(feature = "heic", feature = "avif")), allow(unused_variables))]
     fn shape(self, tile: &Tile<'_>) -> Result<Shape, Fault> {
         match self {
             #[cfg(feature = "heic")]
@@ -193,6 +194,7 @@ impl Codec {
         }
     }
 
+    #[cfg_attr(not(any(feature = "heic", feature = "avif")), allow(unused_variables))]
     fn decode(self, tile: &Tile<'_>) -> Result<Frame, Fault> {
         match self {
             #[cfg(feature = "heic")]
