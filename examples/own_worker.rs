@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `holidays/cat.jpg` gets `holidays/cat.jpg.label.txt`. It may be run twice, and by two machines at
-//! the same time: a label is written only where there is none.
+//! the same time: a label that exists is never overwritten.
 
 use std::error::Error;
 

@@ -36,7 +36,7 @@ pub(crate) struct Model {
     pub(crate) version: String,
 }
 
-/// Labels, or why there are none.
+/// Labels, or the reason that the picture has no label.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Content {

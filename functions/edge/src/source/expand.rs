@@ -49,7 +49,7 @@ fn one<'a>(argument: &'a OsStr, s3: &'a Bucket, left_out: &'a LeftOut) -> Items<
     }
 }
 
-/// The items, or an error where there are none.
+/// The items; an empty list is an error.
 fn some<'a>(argument: &OsStr, items: impl Iterator<Item = Item> + Send + 'a) -> Items<'a> {
     let name = Path::new(argument).into();
     let mut items = items.peekable();
