@@ -11,13 +11,15 @@ import numpy as np
 import onnx
 import pytest
 from conftest import glimpse, ok, refused
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from glimpse_models.data.dataset import open_data
+from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
-from glimpse_models.graph.quantize import Quantizer
-from glimpse_models.measure.classifiers import Classifier, open_classifier
+from glimpse_models.graph.quantize import Method, Quantizer
+from glimpse_models.graph.wrap import wrap
+from glimpse_models.measure.classifiers import Classifier, batches_of, open_classifier
 from glimpse_models.pipeline import quantize
 from glimpse_models.pipeline.quantize import Check
 
@@ -200,3 +202,65 @@ def test_too_few_pictures_to_check_on_are_reported(
     assert "a folder with more" in said
     said = refused(*base, "--out", tmp_path / "x.onnx", "--check", "0", "--sensitivity")
     assert "--check above 0" in said
+
+
+def test_the_mean_error_of_rounded_weights_is_in_the_biases(tmp_path: Path) -> None:
+    """A depthwise layer, whose few weights all round in one direction, keeps its mean."""
+    side, chance = 16, np.random.default_rng(3)
+    weights = np.full((3, 1, 3, 3), 0.0234, np.float32)
+    weights[:, :, 0, 0] = 1.0
+    constants = {
+        "weights": weights,
+        "head": chance.normal(size=(4, 3)).astype(np.float32),
+        "offsets": np.zeros(4, np.float32),
+    }
+    nodes = [
+        helper.make_node(
+            "Conv", ["pictures", "weights"], ["wide"], group=3, pads=[1] * 4, name="depthwise"
+        ),
+        helper.make_node("Clip", ["wide", "", "six"], ["flat"], name="relu6"),
+        helper.make_node("GlobalAveragePool", ["flat"], ["pooled"], name="pool"),
+        helper.make_node("Flatten", ["pooled"], ["vector"], name="flatten"),
+        helper.make_node(
+            "Gemm", ["vector", "head", "offsets"], ["scores"], transB=1, name="classifier"
+        ),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["N", 3, side, side])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 4])],
+        [
+            *(numpy_helper.from_array(value, name) for name, value in constants.items()),
+            numpy_helper.from_array(np.array(6, np.float32), "six"),
+        ],
+    )
+    plain = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(wrap(plain, 4, NORMALIZATIONS["unit"]), tmp_path / "float.onnx")
+    pictures = [chance.integers(0, 256, (16, side, side, 3), dtype=np.uint8) for _ in range(2)]
+    quantizer = Quantizer.calibrated(tmp_path / "float.onnx", tmp_path, Method(), pictures)
+    assert set(quantizer.shifts) == {"net/depthwise", "net/classifier"}
+    quantizer.write(tmp_path / "corrected.onnx", [])
+    replace(quantizer, shifts={}).write(tmp_path / "plain.onnx", [])
+    exact = open_classifier(tmp_path / "float.onnx").logits(pictures[0])
+    corrected, rounded = (
+        np.abs(open_classifier(tmp_path / name).logits(pictures[0]) - exact).mean()
+        for name in ("corrected.onnx", "plain.onnx")
+    )
+    assert corrected < 0.5 * rounded
+    operators = {node.op_type for node in onnx.load(tmp_path / "corrected.onnx").graph.node}
+    assert "Clip" not in operators, "its bounds are those of the rounding"
+
+
+def test_nodes_in_float_keep_their_biases(float_model: Path, tiny: Path, tmp_path: Path) -> None:
+    files = open_data(tiny).train.files[:8]
+    batches = list(batches_of(files, open_classifier(float_model).spec))
+    quantizer = Quantizer.calibrated(float_model, tmp_path, Method(), batches)
+    kept = quantizer.nodes()
+    quantizer.write(tmp_path / "kept.onnx", kept)
+    same = [
+        open_classifier(path).logits(batches[0]) for path in (float_model, tmp_path / "kept.onnx")
+    ]
+    assert np.abs(same[0] - same[1]).max() < 0.2 * np.abs(same[0]).max()
+    names = {tensor.name for tensor in onnx.load(tmp_path / "kept.onnx").graph.initializer}
+    assert not any("corrected_bias" in name for name in names)
