@@ -30,6 +30,12 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 MAX_BATCH = 16
 
 
+def name_first_page(options):
+    """The pictures have one page."""
+    if isinstance(options, dict) and options.get("page") is not None:
+        options["page"] = 0
+
+
 @schemathesis.hook
 def before_call(_context, case, _kwargs):
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
@@ -65,11 +71,13 @@ def complete_inference(case):
     outputs = case.body.get("outputs") or []
     case.body["outputs"] = list({output["name"]: output for output in outputs}.values())
     parameters = case.body.get("parameters") or {}
+    name_first_page(parameters)
     if (parameters.get("top_k") or 1) > 3:
         parameters["top_k"] = 3
 
 
 def complete_rows_and_columns(body):
+    name_first_page(body.get("parameters"))
     for form in ("instances", "inputs"):
         match body.get(form):
             case list(pictures):
@@ -86,6 +94,7 @@ def is_form(case):
 def complete_form(case):
     for option in ("explain", "explain_label", "embedding"):
         case.query.pop(option, None)
+    name_first_page(case.query)
     if isinstance(case.body, dict):
         # Of the fields that the schema does not name, only the names of pictures count.
         named = {name: case.body[name] for name in ("top_k",) if case.body.get(name) is not None}
@@ -99,8 +108,10 @@ def complete_prediction(case):
     # Which labels are among the best, only the model knows; and not every model gives these.
     for option in ("explain", "explain_label", "embedding"):
         case.query.pop(option, None)
+    name_first_page(case.query)
     if not isinstance(case.body, dict):
         return
+    name_first_page(case.body)
     for option in ("explain", "embedding"):
         case.body.pop(option, None)
     if case.body.pop("s3", None) is not None:

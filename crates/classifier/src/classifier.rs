@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::bundle::Manifest;
-use crate::decode::{Header, Limits, Request, Source};
+use crate::decode::{Header, Limits, PictureCounts, Request, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
 use crate::explain::{self, Explanations};
@@ -48,6 +48,14 @@ pub struct Prediction {
     pub header: Option<Header>,
     /// Where the time went.
     pub timing: Timing,
+}
+
+impl Prediction {
+    /// How many pictures the file holds, where it holds several.
+    #[must_use]
+    pub fn counts(&self) -> PictureCounts {
+        self.header.as_ref().map(Header::counts).unwrap_or_default()
+    }
 }
 
 /// Wall-clock time of the stages. In a batch, `infer` is the picture's share of its run.
@@ -138,7 +146,7 @@ impl Classifier {
     /// explained is not among the best, or inference fails.
     pub fn classify(&self, encoded: &[u8], options: &Options) -> Result<Prediction, ClassifyError> {
         self.check(options)?;
-        self.infer(&self.prepare(encoded)?, options)
+        self.infer(&self.prepare_page(encoded, Request::of(options))?, options)
     }
 
     /// Classify many encoded pictures: one result each, in order; a bad picture does not affect the others.
@@ -149,14 +157,17 @@ impl Classifier {
     ) -> Vec<Result<Prediction, ClassifyError>> {
         let mut results = Vec::with_capacity(encoded.len());
         for chunk in encoded.chunks(RUN_SIZE) {
-            let fit = |bytes: &B| self.check(options).and_then(|()| self.prepare(bytes.as_ref()));
+            let request = Request::of(options);
+            let prepare = |bytes: &B| self.prepare_page(bytes.as_ref(), request);
+            let fit = |bytes| self.check(options).and_then(|()| prepare(bytes));
             let fitted = chunk.par_iter().map(fit).collect();
             results.extend(self.classify_each(fitted, options));
         }
         results
     }
 
-    /// Classify pictures that are already at the input size: uint8 RGB `[n, height, width, 3]`.
+    /// Classify pictures that are already at the input size: uint8 RGB `[n, height, width, 3]`. They
+    /// have no pages.
     ///
     /// # Errors
     /// When `pixels` is not `n` such pictures, or as [`Classifier::classify`] for any of them.
@@ -167,6 +178,9 @@ impl Classifier {
         options: &Options,
     ) -> Result<Vec<Prediction>, ClassifyError> {
         self.check(options)?;
+        if options.page > 0 {
+            return Err(ClassifyError::NoSuchPage { page: options.page, pages: 1 });
+        }
         let (outputs, infer) = timed(|| self.run(pixels, n, options));
         let timing = Timing { infer: share(infer, n), ..Timing::default() };
         let each = pixels.chunks_exact(self.manifest.input.bytes());

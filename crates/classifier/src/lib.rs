@@ -60,7 +60,8 @@ pub use bundle::{
 };
 pub use classifier::{Classifier, Prediction, Prepared, RUN_SIZE, Timing};
 pub use decode::{
-    Cost, Format, FormatSet, Header, Limits, Picture, Request, Scale, Source, UnknownFormat, decode,
+    Cost, Format, FormatSet, Header, Limits, Picture, PictureCounts, Request, Scale, Source,
+    UnknownFormat, decode,
 };
 pub use error::{BundleError, ClassifyError, LoadError, OpenError};
 pub use explain::{Explanation, Explanations};

@@ -3,6 +3,8 @@
 /// How one classification is ranked, and what it gives besides labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
+    /// The page of a TIFF, from 0; files of other formats have page 0 alone.
+    pub page: u32,
     /// How many predictions to give, best first.
     pub top_k: usize,
     /// Predictions with a lower softmax probability are left out.
@@ -19,9 +21,10 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// The five best, however unlikely, and nothing else.
+    /// The five best labels of the first page, however unlikely, and nothing else.
     fn default() -> Self {
         Self {
+            page: 0,
             top_k: 5,
             min_score: 0.0,
             abstain_below: 0.0,

@@ -1,6 +1,6 @@
 //! A picture's result or error as a line of NDJSON.
 
-use glimpse_classifier::{Manifest, Prediction, Ranked};
+use glimpse_classifier::{Manifest, PictureCounts, Prediction, Ranked};
 use serde::Serialize;
 
 use crate::name::Name;
@@ -35,6 +35,9 @@ pub enum Outcome<'a> {
         top: &'a Ranked,
         /// The best ones, best first.
         predictions: &'a [Ranked],
+        /// How many pictures the file holds, where it holds several.
+        #[serde(flatten)]
+        counts: PictureCounts,
     },
     /// Why it has none.
     Failure {
@@ -63,7 +66,10 @@ impl<'a> Outcome<'a> {
     /// Of a result.
     pub fn of(result: Result<&'a Prediction, &'a Failure>) -> Self {
         match result {
-            Ok(Prediction { top, predictions, .. }) => Self::Labels { top, predictions },
+            Ok(prediction) => {
+                let Prediction { top, predictions, .. } = prediction;
+                Self::Labels { top, predictions, counts: prediction.counts() }
+            }
             Err(failure) => Self::Failure {
                 error: Reason { code: failure.code(), detail: failure.to_string() },
             },

@@ -1,6 +1,6 @@
 //! The result document. Deterministic: the same object and model give the same bytes.
 
-use glimpse_classifier::{Manifest, Prediction, Ranked};
+use glimpse_classifier::{Manifest, PictureCounts, Prediction, Ranked};
 use serde::{Deserialize, Serialize};
 
 use crate::object::Object;
@@ -44,6 +44,8 @@ pub(crate) enum Content {
         #[serde(flatten)]
         top: Ranked,
         predictions: Vec<Ranked>,
+        #[serde(flatten)]
+        counts: PictureCounts,
     },
     Error {
         error: Refusal,
@@ -104,8 +106,9 @@ impl From<&Manifest> for Model {
 
 impl From<Prediction> for Content {
     fn from(prediction: Prediction) -> Self {
+        let counts = prediction.counts();
         let Prediction { top, predictions, .. } = prediction;
-        Self::Labels { top, predictions }
+        Self::Labels { top, predictions, counts }
     }
 }
 

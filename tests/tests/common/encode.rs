@@ -5,7 +5,8 @@ use std::io::Cursor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use glimpse_tests::jpeg;
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use image::codecs::gif::GifEncoder;
+use image::{DynamicImage, Frame, ImageFormat, Rgb, RgbImage};
 use tiff::encoder::TiffEncoder;
 use tiff::encoder::colortype::{Gray16, RGB8, RGB16, RGBA16};
 
@@ -51,6 +52,27 @@ fn tiff(picture: &DynamicImage) -> Vec<u8> {
     }
     .unwrap();
     file.into_inner()
+}
+
+/// A TIFF with a page of each colour, as a fax has pages.
+pub fn pages(colours: &[[u8; 3]]) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    for &colour in colours {
+        let page = RgbImage::from_pixel(9, 8, Rgb(colour));
+        encoder.write_image::<RGB8>(9, 8, &page).unwrap();
+    }
+    file.into_inner()
+}
+
+/// An animated GIF with a frame of each colour.
+pub fn animation(colours: &[[u8; 3]]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = GifEncoder::new(&mut file);
+    let frames = colours.iter().map(|&colour| Frame::new(plain(9, 8, colour).to_rgba8()));
+    encoder.encode_frames(frames).unwrap();
+    drop(encoder);
+    file
 }
 
 pub fn plain(width: u32, height: u32, colour: [u8; 3]) -> DynamicImage {

@@ -9,7 +9,7 @@ use image::ImageFormat;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::common::encode::{encode, plain};
+use super::common::encode::{animation, encode, pages, plain};
 use super::common::toy::{self, Graph};
 
 /// A folder of pictures whose label is their colour, beside files that are none.
@@ -198,4 +198,32 @@ fn the_help_says_what_there_is() {
             text(&output.stdout)
         );
     }
+}
+
+#[test]
+fn another_page_is_classified_and_pages_and_frames_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (red, green) = ([200, 0, 0], [0, 200, 0]);
+    fs::write(folder.path().join("scan.tif"), pages(&[red, green])).unwrap();
+    fs::write(folder.path().join("turning.gif"), animation(&[green, red, green])).unwrap();
+    let first = run(folder.path(), &["--json", "."]);
+    assert!(first.status.success());
+    let [scan, turning] = &lines(&first.stdout)[..] else { panic!("two lines") };
+    assert_eq!(
+        (&scan["label"], &scan["pages"], scan.get("frames")),
+        (&"red".into(), &2.into(), None)
+    );
+    assert_eq!(
+        (&turning["label"], &turning["frames"], turning.get("pages")),
+        (&"green".into(), &3.into(), None)
+    );
+    let second = run(folder.path(), &["--json", "--page", "1", "."]);
+    assert_eq!(second.status.code(), Some(1));
+    let [scan, turning] = &lines(&second.stdout)[..] else { panic!("two lines") };
+    assert_eq!(scan["label"], "green");
+    assert_eq!(turning["error"]["code"], "invalid_parameter");
+    assert_eq!(
+        turning["error"]["detail"],
+        "page 1 does not exist; the image has 1, counted from 0"
+    );
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::classify::lines;
-use super::common::encode::{encode, plain};
+use super::common::encode::{encode, pages, plain};
 use super::common::toy::{self, Graph};
 
 /// A watched folder, its output, and a model.
@@ -109,6 +109,16 @@ fn what_is_there_and_what_comes_is_classified_and_other_files_are_not() {
     let broken = lines.iter().find(|line| line["file"] == "broken.png").unwrap();
     assert_eq!(broken["error"]["code"], "corrupt_image");
     assert!(lines.iter().all(|line| line["model"]["name"] == "toy"));
+    stop(running);
+}
+
+#[test]
+fn a_line_counts_the_pages_and_is_that_of_the_first() {
+    let scene = Scene::new();
+    fs::write(scene.folder.path().join("scan.tif"), pages(&[[200, 0, 0], [0, 0, 200]])).unwrap();
+    let running = Running::start(&mut scene.command());
+    assert_eq!(scene.labels(1), labels([("scan.tif", "red")]));
+    assert_eq!(scene.lines()[0]["pages"], 2);
     stop(running);
 }
 

@@ -67,7 +67,7 @@ fn rows() -> Vec<Row> {
         row("not an object", json_body(&json!("picture")), invalid_parameter),
         row(
             "members in a list",
-            json_body(&json!([text, null, null, null, 1, 0, 0, false, false, false])),
+            json_body(&json!([text, null, null, null, 0, 1, 0, 0, false, false, false])),
             invalid_parameter,
         ),
         row("unknown member", json_body(&json!({ "picture": text })), invalid_parameter),

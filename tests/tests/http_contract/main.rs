@@ -22,6 +22,7 @@ mod open_inference;
 mod open_inference_binary;
 mod openapi;
 mod options;
+mod page;
 mod pages;
 mod sagemaker;
 mod scene;

@@ -6,9 +6,10 @@ use glimpse_tests::s3::Fault;
 use serde_json::{Value, json};
 
 use crate::common::api::{Api, block_on, cat};
+use crate::common::encode::{animation, pages};
 use crate::common::toy::Graph;
 use crate::event::{self, Created};
-use crate::world::{MAX_OBJECT_BYTES, PICTURES, RED, RESULTS, World, colour, send};
+use crate::world::{GREEN, MAX_OBJECT_BYTES, PICTURES, RED, RESULTS, World, colour, send};
 
 const ALWAYS: usize = 10_000;
 
@@ -44,6 +45,25 @@ fn a_picture_gets_the_documented_result() {
                     "label": "red", "index": 0, "score": null, "predictions": null
                 })
             );
+        });
+    }
+}
+
+#[test]
+fn a_result_counts_pages_and_frames_and_is_that_of_the_first() {
+    let world = World::toy();
+    let files =
+        [("scan.tif", pages(&[RED, GREEN]), "pages"), ("gif", animation(&[RED, GREEN]), "frames")];
+    for (key, content, member) in files {
+        let created = world.put(key, content, 1);
+        block_on(async {
+            send(&world.handler(), created.notification()).await.unwrap();
+            let result = world.result_json(key).await;
+            assert_eq!(result["label"], "red");
+            let counts = ["pages", "frames"].map(|name| (name, result.get(name).cloned()));
+            for (name, count) in counts {
+                assert_eq!(count, (name == member).then(|| json!(2)), "{key} {name}");
+            }
         });
     }
 }

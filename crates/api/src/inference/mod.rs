@@ -5,7 +5,7 @@ mod statistics;
 
 use std::sync::Arc;
 
-use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction};
+use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction, Request};
 use glimpse_telemetry::measure;
 
 use crate::problem::{Mangled, Problem};
@@ -34,7 +34,9 @@ pub(crate) async fn one(
         None => on_a_core(state, model, move |model| model.classify(&picture, &options)).await?,
         Some(batcher) => {
             model.check(&options)?;
-            let prepared = on_a_core(state, model, move |model| model.prepare(&picture)).await?;
+            let request = Request::of(&options);
+            let prepare = move |model: &Classifier| model.prepare_page(&picture, request);
+            let prepared = on_a_core(state, model, prepare).await?;
             match prepared {
                 Ok(prepared) => batcher.classify(model, prepared, options).await?,
                 Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! The answers of `POST /predict`.
 
-use glimpse_classifier::{Explanations, Manifest, Prediction, Ranked, Timing};
+use glimpse_classifier::{Explanations, Manifest, PictureCounts, Prediction, Ranked, Timing};
 use glimpse_telemetry::ms;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,6 +31,8 @@ pub(crate) struct Answer {
     /// `−log Σ exp(logit)`, where `ood` asks for it; lower is more like the training pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     energy: Option<f32>,
+    #[serde(flatten)]
+    counts: PictureCounts,
     model: Model,
     timing_ms: TimingMs,
 }
@@ -74,6 +76,7 @@ enum Element {
 
 impl Answer {
     pub(super) fn new(prediction: Prediction, manifest: &Manifest) -> Self {
+        let counts = prediction.counts();
         let Ranked { label, index, score } = prediction.top;
         let certain = !prediction.abstained;
         let (explanation, explanations) = match prediction.explanations {
@@ -92,6 +95,7 @@ impl Answer {
             explanations,
             embedding: prediction.embedding,
             energy: prediction.energy,
+            counts,
             model: Model { name: manifest.name.clone(), version: manifest.version.clone() },
             timing_ms: prediction.timing.into(),
         }

@@ -22,6 +22,9 @@ pub(crate) struct FileForm {
     /// A file, or its base64. Files may have any name; several are a batch
     #[schema(format = Binary, value_type = String)]
     image: String,
+    /// The page of a TIFF, from 0
+    #[schema(minimum = 0, nullable = false)]
+    page: Option<u32>,
     /// How many predictions; 5 unless given. The other options are fields too
     #[schema(minimum = 1, maximum = 1000, nullable = false)]
     top_k: Option<u32>,
@@ -35,6 +38,9 @@ pub(crate) struct TextForm {
     /// Base64 of an encoded picture; `image` means the same, and `images`, repeated, are a batch
     #[schema(format = "base64-picture")]
     image_data: String,
+    /// The page of a TIFF, from 0
+    #[schema(minimum = 0, nullable = false)]
+    page: Option<u32>,
     /// How many predictions; 5 unless given. The other options are fields too
     #[schema(minimum = 1, maximum = 1000, nullable = false)]
     top_k: Option<u32>,

@@ -4,6 +4,7 @@ use glimpse_classifier::Options;
 use utoipa::{IntoParams, ToSchema};
 
 use super::explain::{Explained, MAX_LABELS, Named};
+use crate::extract::uint::page;
 use crate::problem::Problem;
 
 /// Maximum for `top_k`.
@@ -12,6 +13,7 @@ const MAX_TOP_K: u64 = 1000;
 /// Options as given, not validated yet.
 #[derive(Debug, Default)]
 pub(super) struct Query {
+    pub(super) page: Option<u64>,
     pub(super) top_k: Option<u64>,
     pub(super) min_score: Option<f64>,
     pub(super) abstain_below: Option<f64>,
@@ -25,6 +27,9 @@ pub(super) struct Query {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code)]
 pub(crate) struct QueryParameters {
+    /// The page of a TIFF, from 0
+    #[param(minimum = 0, default = 0)]
+    page: Option<u32>,
     /// How many predictions
     #[param(minimum = 1, maximum = 1000, default = 5)]
     top_k: Option<u32>,
@@ -82,9 +87,11 @@ impl Query {
                 let number: f64 = value.parse().map_err(|_| unusable("a number from 0 to 1"))?;
                 share(name, Some(number)).map(|_| number)
             };
+            let number = || value.parse().map_err(|_| unusable("a whole number"));
             match name {
+                "page" => options.page = Some(number()?),
                 "top_k" => {
-                    let number = value.parse().map_err(|_| unusable("a whole number"))?;
+                    let number = number()?;
                     top_k(number)?;
                     options.top_k = Some(number);
                 }
@@ -106,6 +113,7 @@ impl Query {
     /// These options, or `other`'s where there is none.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
+            page: self.page.or(other.page),
             top_k: self.top_k.or(other.top_k),
             min_score: self.min_score.or(other.min_score),
             abstain_below: self.abstain_below.or(other.abstain_below),
@@ -119,6 +127,7 @@ impl Query {
     pub(super) fn validate(self) -> Result<Options, Problem> {
         let default = Options::default();
         Ok(Options {
+            page: page(self.page),
             top_k: self.top_k.map_or(Ok(default.top_k), top_k)?,
             min_score: share("min_score", self.min_score)?,
             abstain_below: share("abstain_below", self.abstain_below)?,
@@ -156,6 +165,10 @@ mod tests {
     fn values_out_of_range_are_refused_by_name() {
         let many_labels = "explain_label=1&".repeat(11);
         for query in [
+            "page=-1",
+            "page=first",
+            "page=1.0",
+            "page=",
             "top_k=0",
             "top_k=1001",
             "top_k=-1",

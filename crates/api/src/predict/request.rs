@@ -31,6 +31,9 @@ pub(crate) struct Body<'a> {
     /// An object of a bucket that the service may read.
     #[schema(value_type = Option<Location>)]
     s3: Option<StrictObject<Location>>,
+    /// The page of a TIFF, from 0; the first one unless given.
+    #[schema(value_type = Option<u32>, minimum = 0)]
+    page: Option<UInt>,
     /// How many predictions; 5 unless given.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1000)]
     top_k: Option<UInt>,
@@ -59,6 +62,7 @@ pub(super) enum Pictures {
 pub(super) fn parse(body: &[u8], max_batch: usize) -> Result<(Pictures, Query), Problem> {
     let body: Body<'_> = body::json(body)?;
     let options = Query {
+        page: body.page.map(|number| number.0),
         top_k: body.top_k.map(|number| number.0),
         min_score: body.min_score,
         abstain_below: body.abstain_below,

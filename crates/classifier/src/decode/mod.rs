@@ -27,7 +27,7 @@ use image::RgbImage;
 pub use cost::Cost;
 pub use format::{Format, FormatSet, UnknownFormat};
 pub use limits::Limits;
-pub use picture::{Header, Picture, Request, Scale};
+pub use picture::{Header, Picture, PictureCounts, Request, Scale};
 
 use crate::error::ClassifyError;
 

@@ -2,8 +2,10 @@
 
 use image::RgbImage;
 use image::metadata::Orientation;
+use serde::Serialize;
 
 use super::format::Format;
+use crate::options::Options;
 
 /// What a file's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,13 @@ impl Header {
         Self { format, width, height, orientation, frames: 1, pages: 1 }
     }
 
+    /// How many pictures the file holds, where it holds several.
+    #[must_use]
+    pub fn counts(&self) -> PictureCounts {
+        let several = |count: u32| (count > 1).then_some(count);
+        PictureCounts { pages: several(self.pages), frames: several(self.frames) }
+    }
+
     /// Width × height.
     #[must_use]
     pub fn pixels(&self) -> u64 {
@@ -37,11 +46,33 @@ impl Header {
     }
 }
 
+/// How many pictures a file holds. A count of 1 is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PictureCounts {
+    /// Pages of a TIFF, of which the one asked for counts; absent where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 2, nullable = false))]
+    pub pages: Option<u32>,
+    /// Frames of an animation or a sequence, of which the first counts; absent where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 2, nullable = false))]
+    pub frames: Option<u32>,
+}
+
 /// Which picture of a file is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Request {
     /// The page of a TIFF, from 0. Files of other formats have page 0 alone.
     pub page: u32,
+}
+
+impl Request {
+    /// What `options` choose.
+    #[must_use]
+    pub fn of(options: &Options) -> Self {
+        Self { page: options.page }
+    }
 }
 
 /// How large a picture is wanted.

@@ -50,6 +50,10 @@ pub struct Arguments {
     /// A table; what is printed on a terminal
     #[arg(long, group = "form")]
     table: bool,
+    /// The page of TIFFs, from 0; other files have page 0 alone
+    #[arg(long, env = "GLIMPSE_PAGE", hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = 0)]
+    page: u32,
     /// Labels of a picture, best first [default: 5 in JSON, else 1]
     #[arg(short = 'k', long, env = "GLIMPSE_TOP_K", hide_env_values = true, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
@@ -174,6 +178,7 @@ impl Arguments {
         let explain =
             self.explain.is_some().then(|| Explain { overlay: true, ..Explain::default() });
         Options {
+            page: self.page,
             top_k: self.top_k.map_or(usual, usize::from),
             min_score: self.min_score,
             explain,

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE};
+use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE, Request};
 
 use crate::name::Name;
 use crate::signals::Stop;
@@ -116,18 +116,20 @@ impl Pipeline<'_> {
     /// Have the picture read, decoded and fitted, and the result sent to `ready`.
     fn prepare(&self, source: Source, pool: &rayon::ThreadPool, ready: SyncSender<Ready>) {
         let (model, limit) = (self.model.clone(), self.limit);
+        let request = Request::of(&self.options);
         match source {
             Source::File(path) => pool.spawn_fifo(move || {
                 let bytes = read_file(&path, limit).map(|seen| seen.bytes);
-                send(&ready, decode(&model, bytes));
+                send(&ready, decode(&model, request, bytes));
             }),
             // Its writer may be slow, so it has a thread that is not joined at the end.
             Source::Stdin => {
-                let read = move || send(&ready, decode(&model, read(stdin().lock(), limit)));
+                let read =
+                    move || send(&ready, decode(&model, request, read(stdin().lock(), limit)));
                 thread::spawn(read);
             }
             Source::Object { bucket, key } => self.bucket.fetch(bucket, key, limit, move |bytes| {
-                send(&ready, decode(&model, bytes));
+                send(&ready, decode(&model, request, bytes));
             }),
         }
     }
@@ -138,12 +140,12 @@ impl Pipeline<'_> {
     }
 }
 
-fn decode(model: &Classifier, bytes: Result<Vec<u8>, Failure>) -> Ready {
+fn decode(model: &Classifier, request: Request, bytes: Result<Vec<u8>, Failure>) -> Ready {
     let bytes = bytes?;
     if bytes.is_empty() {
         return Err(Failure::Empty);
     }
-    Ok(model.prepare(&bytes)?)
+    Ok(model.prepare_page(&bytes, request)?)
 }
 
 fn send(ready: &SyncSender<Ready>, prepared: Ready) {

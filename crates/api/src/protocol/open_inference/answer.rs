@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use glimpse_classifier::{Manifest, Prediction, Ranked};
+use glimpse_classifier::{Manifest, Prediction};
 use http::header;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::HEADER_LENGTH;
 use super::binary;
-use super::request::{Output, Wanted};
+use super::outputs::{Output, Wanted};
 use crate::problem::Problem;
 
 /// `GET /v2`.
@@ -58,7 +58,7 @@ pub(super) struct ModelMetadata {
     #[schema(value_type = Vec<TensorMetadata>)]
     inputs: [TensorMetadata; 2],
     #[schema(value_type = Vec<TensorMetadata>)]
-    outputs: [TensorMetadata; 3],
+    outputs: [TensorMetadata; 5],
 }
 
 /// A dimension of -1 may have any size.
@@ -75,8 +75,8 @@ impl ModelMetadata {
         let input = manifest.input;
         let output = |output: Output| TensorMetadata {
             name: output.name(),
-            datatype: datatype(output),
-            shape: vec![-1, -1],
+            datatype: output.datatype(),
+            shape: vec![-1, output.width()],
         };
         Self {
             name: manifest.name.clone(),
@@ -111,11 +111,11 @@ pub(super) struct BinaryAnswer(#[allow(dead_code)] Vec<u8>);
 #[derive(Serialize, ToSchema)]
 #[schema(as = InferenceOutput)]
 struct Tensor<'a> {
-    /// label, index or score.
+    /// label, index, score, pages or frames.
     name: &'static str,
     /// BYTES, INT64 or FP32.
     datatype: &'static str,
-    /// Pictures, and predictions per picture.
+    /// Pictures, and values per picture.
     #[schema(value_type = Vec<usize>)]
     shape: [usize; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +139,7 @@ enum Data<'a> {
     Label(Vec<&'a str>),
     Index(Vec<usize>),
     Score(Vec<f32>),
+    Count(Vec<u32>),
 }
 
 /// The answer for `all` pictures with `k` predictions each.
@@ -149,20 +150,20 @@ pub(super) fn render(
     all: &[Prediction],
     k: usize,
 ) -> Response {
-    let ranked: Vec<&Ranked> = all.iter().flat_map(|one| &one.predictions).collect();
     let mut behind = Vec::new();
     let mut tensor = |&Wanted { output, binary }: &Wanted| {
         let before = behind.len();
+        let data = Data::of(output, all);
+        let shape = [all.len(), if output.width() == 1 { 1 } else { k }];
         let data = if binary {
-            append(&mut behind, output, &ranked);
+            data.append_to(&mut behind);
             None
         } else {
-            Some(data(output, &ranked))
+            Some(data)
         };
         let parameters =
             binary.then(|| TensorParameters { binary_data_size: behind.len() - before });
-        let (name, datatype) = (output.name(), datatype(output));
-        Tensor { name, datatype, shape: [all.len(), k], parameters, data }
+        Tensor { name: output.name(), datatype: output.datatype(), shape, parameters, data }
     };
     let outputs = outputs.iter().map(&mut tensor).collect();
     let (model_name, model_version) = (&*manifest.name, &*manifest.version);
@@ -181,29 +182,37 @@ pub(super) fn render(
     (headers, body).into_response()
 }
 
-fn datatype(output: Output) -> &'static str {
-    match output {
-        Output::Label => "BYTES",
-        Output::Index => "INT64",
-        Output::Score => "FP32",
-    }
-}
-
-fn data<'a>(output: Output, ranked: &[&'a Ranked]) -> Data<'a> {
-    match output {
-        Output::Label => Data::Label(ranked.iter().map(|ranked| &*ranked.label).collect()),
-        Output::Index => Data::Index(ranked.iter().map(|ranked| ranked.index).collect()),
-        Output::Score => Data::Score(ranked.iter().map(|ranked| ranked.score).collect()),
-    }
-}
-
-/// Append an output's values, little-endian.
-fn append(behind: &mut Vec<u8>, output: Output, ranked: &[&Ranked]) {
-    for ranked in ranked {
+impl<'a> Data<'a> {
+    /// Of all pictures.
+    fn of(output: Output, all: &'a [Prediction]) -> Self {
+        let ranked = || all.iter().flat_map(|one| &one.predictions);
+        let counts = || all.iter().map(Prediction::counts);
         match output {
-            Output::Label => binary::push_element(behind, ranked.label.as_bytes()),
-            Output::Index => behind.extend_from_slice(&(ranked.index as u64).to_le_bytes()),
-            Output::Score => behind.extend_from_slice(&ranked.score.to_le_bytes()),
+            Output::Label => Self::Label(ranked().map(|ranked| &*ranked.label).collect()),
+            Output::Index => Self::Index(ranked().map(|ranked| ranked.index).collect()),
+            Output::Score => Self::Score(ranked().map(|ranked| ranked.score).collect()),
+            Output::Pages => Self::Count(counts().map(|file| file.pages.unwrap_or(1)).collect()),
+            Output::Frames => Self::Count(counts().map(|file| file.frames.unwrap_or(1)).collect()),
+        }
+    }
+
+    /// Append the values, little-endian.
+    fn append_to(self, behind: &mut Vec<u8>) {
+        match self {
+            Self::Label(labels) => {
+                for label in labels {
+                    binary::push_element(behind, label.as_bytes());
+                }
+            }
+            Self::Index(numbers) => {
+                behind.extend(numbers.iter().flat_map(|&number| (number as u64).to_le_bytes()));
+            }
+            Self::Score(scores) => {
+                behind.extend(scores.iter().flat_map(|score| score.to_le_bytes()));
+            }
+            Self::Count(numbers) => {
+                behind.extend(numbers.iter().flat_map(|&number| u64::from(number).to_le_bytes()));
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::TAG;
-use super::request::Output;
+use super::outputs::Output;
 use crate::extract::segment::Segment;
 use crate::inference::{self, Statistics};
 use crate::openapi::{DescriptionErrors, ModelErrors};
@@ -29,7 +29,7 @@ pub(super) struct ModelConfig {
     #[schema(value_type = Vec<ConfigTensor>)]
     input: [ConfigTensor; 1],
     #[schema(value_type = Vec<ConfigTensor>)]
-    output: [ConfigTensor; 3],
+    output: [ConfigTensor; 5],
 }
 
 /// Without the batch's dimension.
@@ -50,7 +50,8 @@ impl ModelConfig {
             backend: "onnxruntime",
             max_batch_size,
             input: [tensor("image", "TYPE_STRING", 1)],
-            output: Output::ALL.map(|output| tensor(output.name(), output.config_type(), -1)),
+            output: Output::ALL
+                .map(|output| tensor(output.name(), output.config_type(), output.width())),
         }
     }
 }

@@ -4,12 +4,14 @@
 //! <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
 //! Input `image`: BYTES `[N]` of encoded pictures (base64 in JSON) or UINT8 `[N, H, W, 3]` at the
 //! input size. Outputs, `[N, k]` with k from the parameter `top_k` (default 1), best first: `label`
-//! BYTES, `index` INT64, `score` FP32.
+//! BYTES, `index` INT64, `score` FP32; and, where they are asked for by name, `pages` and `frames`
+//! INT64 `[N, 1]`.
 
 mod answer;
 mod binary;
 pub(crate) mod extensions;
 mod json_data;
+mod outputs;
 mod request;
 
 use axum::extract::State;
@@ -182,7 +184,7 @@ async fn version_ready(
     responses(
         (
             status = 200,
-            description = "The outputs label, index and score, each [N, top_k]",
+            description = "The outputs label, index and score, each [N, top_k]; pages and frames, each [N, 1], where they are asked for",
             content(
                 (Inferred<'static> = "application/json"),
                 (inline(BinaryAnswer) = "application/octet-stream")
@@ -220,7 +222,7 @@ async fn infer(
     responses(
         (
             status = 200,
-            description = "The outputs label, index and score, each [N, top_k]",
+            description = "The outputs label, index and score, each [N, top_k]; pages and frames, each [N, 1], where they are asked for",
             content(
                 (Inferred<'static> = "application/json"),
                 (inline(BinaryAnswer) = "application/octet-stream")
@@ -273,9 +275,9 @@ async fn classify(
         max_batch: state.config.max_batch,
     };
     let header_length = headers.get(&HEADER_LENGTH).map(http::HeaderValue::as_bytes);
-    let Inference { id, top_k, pictures, outputs } =
+    let Inference { id, top_k, page, pictures, outputs } =
         request::parse(body, header_length, &expected)?;
-    let options = Options { top_k, ..Options::default() };
+    let options = Options { top_k, page, ..Options::default() };
     let predictions = match pictures {
         Pictures::Encoded(pictures) => {
             let results = inference::many(state, &model, pictures, options).await?;

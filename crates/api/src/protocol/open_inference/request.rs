@@ -12,11 +12,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::binary;
 use super::json_data;
+use super::outputs::{Output, RequestedOutput, SHARED_MEMORY, Wanted, invalid, wanted};
 use crate::extract::base64;
 use crate::extract::body;
 use crate::extract::bounded::Bounded;
 use crate::extract::strict_object::StrictObject;
-use crate::extract::uint::UInt;
+use crate::extract::uint::{UInt, page};
 use crate::problem::Problem;
 
 /// What the model and the server can take.
@@ -30,6 +31,7 @@ pub(super) struct Expected {
 pub(super) struct Inference {
     pub(super) id: Option<String>,
     pub(super) top_k: usize,
+    pub(super) page: u32,
     pub(super) pictures: Pictures,
     pub(super) outputs: Vec<Wanted>,
 }
@@ -42,41 +44,6 @@ pub(super) enum Pictures {
         bytes: Vec<u8>,
         n: usize,
     },
-}
-
-/// An output, and whether its tensor goes behind the JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) output: Output,
-    pub(super) binary: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
-    Label,
-    Index,
-    Score,
-}
-
-impl Output {
-    pub(super) const ALL: [Self; 3] = [Self::Label, Self::Index, Self::Score];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Label => "label",
-            Self::Index => "index",
-            Self::Score => "score",
-        }
-    }
-
-    /// Its data type in a model's configuration.
-    pub(super) fn config_type(self) -> &'static str {
-        match self {
-            Self::Label => "TYPE_STRING",
-            Self::Index => "TYPE_INT64",
-            Self::Score => "TYPE_FP32",
-        }
-    }
 }
 
 /// The JSON of a request.
@@ -92,7 +59,7 @@ pub(super) struct Body<'a> {
     #[serde(borrow)]
     #[schema(value_type = Vec<Tensor>)]
     inputs: Bounded<StrictObject<Tensor<'a>>>,
-    /// Those that are wanted, each once at most; all of them where the list is absent or empty.
+    /// Each once at most; label, index and score where the list is absent or empty.
     #[schema(value_type = Option<Vec<RequestedOutput>>)]
     outputs: Option<Bounded<StrictObject<RequestedOutput>>>,
 }
@@ -104,6 +71,9 @@ struct RequestParameters {
     /// Predictions per picture, at most as many as there are classes; 1 unless given.
     #[schema(value_type = Option<u64>, minimum = 1)]
     top_k: Option<UInt>,
+    /// The page of a TIFF, from 0; the first one unless given.
+    #[schema(value_type = Option<u32>, minimum = 0)]
+    page: Option<UInt>,
     /// Whether outputs go behind the JSON unless they say otherwise.
     binary_data_output: Option<bool>,
 }
@@ -129,28 +99,6 @@ struct Tensor<'a> {
 #[schema(as = InferenceInputParameters)]
 struct TensorParameters {
     binary_data_size: Option<u64>,
-    #[schema(ignore)]
-    shared_memory_region: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(expecting = "an object with name")]
-#[schema(as = InferenceRequestedOutput)]
-struct RequestedOutput {
-    /// label, index or score.
-    name: String,
-    #[schema(value_type = Option<OutputParameters>)]
-    parameters: Option<StrictObject<OutputParameters>>,
-}
-
-#[derive(Deserialize, Default, ToSchema)]
-#[serde(expecting = "an object")]
-#[schema(as = InferenceRequestedOutputParameters)]
-struct OutputParameters {
-    /// Whether this output goes behind the JSON.
-    binary_data: Option<bool>,
-    #[schema(ignore)]
-    classification: Option<IgnoredAny>,
     #[schema(ignore)]
     shared_memory_region: Option<IgnoredAny>,
 }
@@ -191,6 +139,7 @@ pub(super) fn parse(
     let request: Body<'_> = body::json(json)?;
     let parameters = request.parameters.map(|StrictObject(given)| given).unwrap_or_default();
     let top_k = top_k(parameters.top_k.map(|number| number.0), expected.classes)?;
+    let page = page(parameters.page.map(|number| number.0));
     let outputs = wanted(request.outputs, parameters.binary_data_output.unwrap_or(false))?;
     let image = request.inputs.exactly_one().map(|StrictObject(tensor)| tensor);
     let image = image.filter(|tensor| tensor.name == "image");
@@ -206,7 +155,7 @@ pub(super) fn parse(
         "UINT8" => pixels(&image.shape, data, n, expected.input)?,
         _ => return Err(invalid("inputs[0].datatype: expected BYTES or UINT8")),
     };
-    Ok(Inference { id: request.id, top_k, pictures, outputs })
+    Ok(Inference { id: request.id, top_k, page, pictures, outputs })
 }
 
 /// The extension's raw form: the bytes of one picture.
@@ -215,7 +164,7 @@ fn raw(picture: &[u8]) -> Result<Inference, Problem> {
         return Err(Problem::MissingImage);
     }
     let pictures = Pictures::Encoded(vec![picture.to_vec()]);
-    Ok(Inference { id: None, top_k: 1, pictures, outputs: wanted(None, false)? })
+    Ok(Inference { id: None, top_k: 1, page: 0, pictures, outputs: wanted(None, false)? })
 }
 
 fn top_k(asked: Option<u64>, classes: usize) -> Result<usize, Problem> {
@@ -223,42 +172,6 @@ fn top_k(asked: Option<u64>, classes: usize) -> Result<usize, Problem> {
     let fits = usize::try_from(asked).ok().filter(|k| (1..=classes).contains(k));
     fits.ok_or_else(|| invalid(&format!("parameters.top_k is {asked}; expected 1 to {classes}")))
 }
-
-/// The outputs that are asked for, in that order, or all of them.
-fn wanted(
-    asked: Option<Bounded<StrictObject<RequestedOutput>>>,
-    binary_by_default: bool,
-) -> Result<Vec<Wanted>, Problem> {
-    let all = |output| Wanted { output, binary: binary_by_default };
-    let asked = asked.map_or(Some(Vec::new()), |asked| asked.at_most(Output::ALL.len()));
-    let asked = asked.ok_or_else(|| invalid(OUTPUTS))?;
-    if asked.is_empty() {
-        return Ok(Output::ALL.map(all).to_vec());
-    }
-    let mut outputs: Vec<Wanted> = Vec::new();
-    for StrictObject(asked) in asked {
-        let named = Output::ALL.into_iter().find(|output| output.name() == asked.name);
-        let output = named.ok_or_else(|| invalid(OUTPUTS))?;
-        if outputs.iter().any(|wanted| wanted.output == output) {
-            return Err(invalid(OUTPUTS));
-        }
-        let parameters = asked.parameters.map(|StrictObject(given)| given).unwrap_or_default();
-        if parameters.classification.is_some() {
-            return Err(invalid(
-                "outputs: classification is not offered; the outputs are ranked, and parameters.top_k says how many",
-            ));
-        }
-        if parameters.shared_memory_region.is_some() {
-            return Err(invalid(SHARED_MEMORY));
-        }
-        outputs
-            .push(Wanted { output, binary: parameters.binary_data.unwrap_or(binary_by_default) });
-    }
-    Ok(outputs)
-}
-
-const OUTPUTS: &str = "outputs: expected label, index and score, each once at most";
-const SHARED_MEMORY: &str = "shared memory is not offered; send the tensor with the request";
 
 /// The first dimension, if a batch may be so large.
 fn batch(shape: &[u64], limit: usize) -> Result<usize, Problem> {
@@ -327,10 +240,6 @@ fn pixels(shape: &[u64], data: Data<'_>, n: usize, input: InputSpec) -> Result<P
     Ok(Pictures::Pixels { bytes, n })
 }
 
-fn invalid(message: &str) -> Problem {
-    Problem::InvalidParameter(message.to_owned())
-}
-
 /// What the derived schemas cannot say: a data type goes with a shape; how many tensors there are.
 pub(crate) fn constrain_schemas(schemas: &mut Value) {
     let data = |description: &str, items: Value| json!({ "type": "array", "minItems": 1, "description": description, "items": items });
@@ -360,5 +269,5 @@ pub(crate) fn constrain_schemas(schemas: &mut Value) {
     let request = &mut schemas["InferenceRequest"]["properties"];
     request["inputs"]["minItems"] = json!(1);
     request["inputs"]["maxItems"] = json!(1);
-    request["outputs"]["maxItems"] = json!(3);
+    request["outputs"]["maxItems"] = json!(Output::ALL.len());
 }

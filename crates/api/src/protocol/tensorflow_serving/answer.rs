@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use glimpse_classifier::{Manifest, Prediction, Ranked};
+use glimpse_classifier::{Manifest, PictureCounts, Prediction, Ranked};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -30,6 +30,8 @@ pub(super) struct Row {
     #[serde(flatten)]
     top: Ranked,
     predictions: Vec<Ranked>,
+    #[serde(flatten)]
+    counts: PictureCounts,
     /// As the instance had it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -44,17 +46,34 @@ pub(super) struct Columns {
     index: Vec<usize>,
     score: Vec<f32>,
     predictions: Vec<Vec<Ranked>>,
+    /// Pages of each TIFF, 1 of other pictures; absent where no picture has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pages: Option<Vec<u32>>,
+    /// Frames of each animation or sequence, 1 of other pictures; absent where none has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    frames: Option<Vec<u32>>,
 }
 
 impl Predicted {
     /// Each with the key of its instance.
     pub(super) fn rows(predictions: Vec<Prediction>, keys: Vec<Option<Box<RawValue>>>) -> Self {
-        let row = |(p, key): (Prediction, _)| Row { top: p.top, predictions: p.predictions, key };
+        let row = |(prediction, key): (Prediction, _)| {
+            let counts = prediction.counts();
+            let Prediction { top, predictions, .. } = prediction;
+            Row { top, predictions, counts, key }
+        };
         Self::Rows { predictions: predictions.into_iter().zip(keys).map(row).collect() }
     }
 
     pub(super) fn columns(predictions: Vec<Prediction>) -> Self {
-        let mut outputs = Columns::default();
+        let counts: Vec<_> = predictions.iter().map(Prediction::counts).collect();
+        let mut outputs = Columns {
+            pages: column(counts.iter().map(|counts| counts.pages)),
+            frames: column(counts.iter().map(|counts| counts.frames)),
+            ..Columns::default()
+        };
         for Prediction { top, predictions, .. } in predictions {
             outputs.label.push(top.label);
             outputs.index.push(top.index);
@@ -63,6 +82,12 @@ impl Predicted {
         }
         Self::Columns { outputs }
     }
+}
+
+/// Nothing where no picture has several.
+fn column(counts: impl Iterator<Item = Option<u32>> + Clone) -> Option<Vec<u32>> {
+    let any = counts.clone().any(|count| count.is_some());
+    any.then(|| counts.map(|count| count.unwrap_or(1)).collect())
 }
 
 /// `GetModelStatusResponse`.

@@ -235,10 +235,11 @@ async fn classify(
     body: &[u8],
 ) -> Result<Json<Predicted>, Problem> {
     let request: Body<'_> = body::json(body)?;
+    let options = Options { page: request.page(), ..Options::default() };
     let (format, sent) = request.pictures(state.config.max_batch)?;
     let pictures = sent.iter().map(|picture| base64::picture(&picture.text));
     let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
-    let results = inference::many(state, model, pictures, Options::default()).await?;
+    let results = inference::many(state, model, pictures, options).await?;
     let predictions = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(Json(match format {
         Format::Rows => {

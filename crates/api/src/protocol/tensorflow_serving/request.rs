@@ -14,6 +14,7 @@ use super::answer::Format;
 use crate::extract::base64::Text;
 use crate::extract::bounded::Bounded;
 use crate::extract::strict_object::StrictObject;
+use crate::extract::uint::{UInt, page};
 use crate::problem::Problem;
 
 /// The body of a prediction.
@@ -32,6 +33,19 @@ pub(super) struct Body<'a> {
     #[serde(rename = "signature_name")]
     #[schema(value_type = Option<String>)]
     _signature_name: Option<Cow<'a, str>>,
+    /// As Vertex AI writes options.
+    #[schema(value_type = Option<Parameters>)]
+    parameters: Option<StrictObject<Parameters>>,
+}
+
+/// Options for all pictures; others than these are not looked at.
+#[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
+#[schema(as = TensorFlowParameters)]
+struct Parameters {
+    /// The page of a TIFF, from 0; the first one unless given.
+    #[schema(value_type = Option<u32>, minimum = 0)]
+    page: Option<UInt>,
 }
 
 /// `{"b64": …}` or, by the input's name, `{"image": {"b64": …}}`.
@@ -76,6 +90,12 @@ struct Base64<'a> {
 struct Column<'a>(Bounded<StrictObject<Base64<'a>>>);
 
 impl<'a> Body<'a> {
+    /// The page of a TIFF.
+    pub(super) fn page(&self) -> u32 {
+        let parameters = self.parameters.as_ref().map(|StrictObject(given)| given);
+        page(parameters.and_then(|given| given.page).map(|number| number.0))
+    }
+
     /// One picture at least and `limit` at most.
     pub(super) fn pictures(self, limit: usize) -> Result<(Format, Vec<Picture<'a>>), Problem> {
         match (self.instances, self.inputs) {
@@ -223,6 +243,9 @@ mod tests {
             r#"{"inputs": {"mask": [{"b64": "A"}]}}"#,
             r#"{"inputs": {"image": {"b64": "A"}}}"#,
             r#"{"inputs": [["A"]]}"#,
+            r#"{"instances": [{"b64": "A"}], "parameters": {"page": -1}}"#,
+            r#"{"instances": [{"b64": "A"}], "parameters": {"page": "1"}}"#,
+            r#"{"instances": [{"b64": "A"}], "parameters": [1]}"#,
             r#"{"instances": [["A"]]}"#,
             r#"{"instances": [{"image": ["A"]}]}"#,
         ] {
