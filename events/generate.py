@@ -3,7 +3,7 @@
     python3 events/generate.py
 
 The shapes are those that AWS documents for each trigger; account, API and address are its
-documentation's examples. The picture is `chelsea.jpg` beside this file, or the JPEG that
+documentation's examples. The picture is `coffee.jpg` beside this file, or the JPEG that
 `--picture` names. Needs Python 3.11 and nothing else.
 """
 
@@ -33,7 +33,7 @@ REQUEST_ID = "JKJaXmPLvHcESHA="
 REGION = "eu-west-1"
 BUCKET = "glimpse-pictures"
 # What a key may well hold, and what must come through every way of encoding it.
-KEY = "cats + dogs/Chelsea (\u732b) 100%.jpg"
+KEY = "drinks + food/Espresso (\u5496\u5561) 100%.jpg"
 SEQUENCER = "0055AED6DCD90281E5"
 BATCH_JOB = "f3cc4f60-61f6-4a2b-8a21-d07600c373ce"
 TIME = "2026-11-01T12:00:00.000Z"
@@ -43,12 +43,12 @@ TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:glimpse-uploads"
 def main() -> int:
     """Write every event and print its name."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--picture", type=Path, default=HERE / "chelsea.jpg", help="a JPEG file")
+    parser.add_argument("--picture", type=Path, default=HERE / "coffee.jpg", help="a JPEG file")
     parser.add_argument("--out", type=Path, default=HERE, help="the folder to write into")
     arguments = parser.parse_args()
     jpeg = arguments.picture.read_bytes()
     if not jpeg.startswith(b"\xff\xd8\xff"):
-        print(f"{arguments.picture} is no JPEG file", file=sys.stderr)
+        print(f"{arguments.picture} is not a JPEG file", file=sys.stderr)
         return 1
     encoded = base64.b64encode(jpeg).decode()
     for name, event in (events(encoded, len(jpeg)) | s3_events(jpeg)).items():

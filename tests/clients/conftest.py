@@ -13,7 +13,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "models/default"
-PICTURE = ROOT / "events/chelsea.jpg"
+PICTURE = ROOT / "events/coffee.jpg"
 ENVIRONMENT = {
     "GLIMPSE_MODEL_URI": str(BUNDLE),
     "GLIMPSE_ORT_LIBRARY": str(

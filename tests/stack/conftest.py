@@ -20,7 +20,7 @@ from deployment import SAM, Deployment, binaries  # noqa: E402
 from emulator import Emulator  # noqa: E402
 
 FOLDER = ROOT / "target" / "stack"
-CAT = ROOT / "events" / "chelsea.jpg"
+PICTURE = ROOT / "events" / "coffee.jpg"
 # Put into a stack of 0.1.0, before it is updated; under no prefix that classifies it.
 OLD_KEY = "kept-from-0.1.0"
 OLD_BUCKETS = ("ModelBucketName", "ResultsBucketName")
@@ -91,7 +91,7 @@ def before_the_model(deployment: Deployment) -> Before:
     """An upload that cannot be classified, until the queue has given up on it."""
     key = "first.jpg"
     deployment.s3.put_object(
-        Bucket=deployment.outputs["UploadsBucketName"], Key=key, Body=CAT.read_bytes()
+        Bucket=deployment.outputs["UploadsBucketName"], Key=key, Body=PICTURE.read_bytes()
     )
     http = deployment.invoke(ROOT / "events" / "http-api-v2.json")
     dead = eventually(lambda: deployment.waiting("DeadLetterQueue") or None)

@@ -21,7 +21,7 @@ from typing import Any
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from conftest import CAT, OLD_BUCKETS, OLD_KEY, ROOT, Before, eventually
+from conftest import OLD_BUCKETS, OLD_KEY, PICTURE, ROOT, Before, eventually
 from deployment import MAX_RECEIVE_COUNT, STACK, Deployment
 from emulator import REGION
 from template import load, of_type
@@ -112,7 +112,7 @@ def test_the_function_answers_as_the_alias(stack: Deployment) -> None:
 
 def test_the_api_answers_those_who_may_ask(stack: Deployment) -> None:
     predict = f"{stack.outputs['Endpoint']}/predict"
-    picture = CAT.read_bytes()
+    picture = PICTURE.read_bytes()
     status, _ = call(stack, "POST", predict, picture, signed=False, content_type="image/jpeg")
     assert status == 403
     status, body = call(stack, "POST", predict, picture, content_type="image/jpeg")
@@ -121,7 +121,7 @@ def test_the_api_answers_those_who_may_ask(stack: Deployment) -> None:
 
 
 def test_an_upload_gets_the_label_that_the_api_gives(stack: Deployment, upload: Upload) -> None:
-    result = upload("cat.jpg", CAT.read_bytes())
+    result = upload("cat.jpg", PICTURE.read_bytes())
     assert result["label"] == json.loads(stack.invoke(EVENT)["body"])["label"]
     assert result["source"]["bucket"] == stack.outputs["UploadsBucketName"]
     assert result["source"]["version_id"]
@@ -129,13 +129,13 @@ def test_an_upload_gets_the_label_that_the_api_gives(stack: Deployment, upload: 
 
 def test_a_key_may_be_anything(upload: Upload) -> None:
     key = "summer 2026/a+b & 100%/猫.jpg"
-    assert upload(key, CAT.read_bytes())["source"]["key"] == key
+    assert upload(key, PICTURE.read_bytes())["source"]["key"] == key
 
 
 def test_a_file_that_is_not_a_picture_gets_an_error_record_and_no_retry(
     stack: Deployment, upload: Upload
 ) -> None:
-    picture = CAT.read_bytes()
+    picture = PICTURE.read_bytes()
     assert upload("cut.jpg", picture[: len(picture) // 2])["error"]["code"] == "corrupt_image"
     assert upload("notes.txt", b"no picture")["error"]["code"] == "unsupported_image_format"
     assert eventually(lambda: stack.waiting("UploadsQueue") == 0 or None)
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_a_picture_gets_an_error_record_and_no_retry(
 
 def test_an_event_that_comes_twice_changes_nothing(stack: Deployment, upload: Upload) -> None:
     key = "twice.jpg"
-    source = upload(key, CAT.read_bytes())["source"]
+    source = upload(key, PICTURE.read_bytes())["source"]
     first = versions(stack, key)
     for _ in range(2):
         notify(stack, key, source["etag"], source["sequencer"], source["version_id"])
@@ -188,7 +188,7 @@ def versions(stack: Deployment, key: str) -> list[tuple[str, str]]:
 def test_a_task_of_a_back_fill_finds_its_result(stack: Deployment, upload: Upload) -> None:
     """The output that docs/backfill.md names is the function that S3 Batch Operations calls."""
     key = "filled.jpg"
-    upload(key, CAT.read_bytes())
+    upload(key, PICTURE.read_bytes())
     first = versions(stack, key)
     bucket = f"arn:aws:s3:::{stack.outputs['UploadsBucketName']}"
     task = {"taskId": "t", "s3Key": key, "s3VersionId": None, "s3BucketArn": bucket}
@@ -208,7 +208,7 @@ def test_a_task_of_a_back_fill_finds_its_result(stack: Deployment, upload: Uploa
 
 def test_nothing_is_lost_of_many_uploads(stack: Deployment) -> None:
     """Pictures, broken ones and no pictures, all at once: a result for each, and empty queues."""
-    picture = CAT.read_bytes()
+    picture = PICTURE.read_bytes()
     kinds = [picture, picture + b"trailing", picture[:4000], b"", b"text"]
     keys = {f"many/{number:02}": kinds[number % len(kinds)] for number in range(30)}
     for key, body in keys.items():
@@ -221,7 +221,7 @@ def test_nothing_is_lost_of_many_uploads(stack: Deployment) -> None:
 
 
 def test_a_client_uploads_by_the_address_that_it_is_given(stack: Deployment) -> None:
-    picture = CAT.read_bytes()
+    picture = PICTURE.read_bytes()
     announcement = json.dumps({"content_type": "image/jpeg", "content_length": len(picture)})
     endpoint = stack.outputs["Endpoint"]
     status, answer = call(stack, "POST", f"{endpoint}/uploads", announcement.encode())

@@ -121,6 +121,11 @@ pub fn store_config(folder: &Path) -> StoreConfig {
 }
 
 /// The picture that all sample events hold.
+pub fn coffee() -> Vec<u8> {
+    std::fs::read(workspace::root().join("events/coffee.jpg")).unwrap()
+}
+
+/// *Chelsea the cat* by Stéfan van der Walt, CC0, 192 × 192 pixels, of which no label is certain.
 pub fn cat() -> Vec<u8> {
-    std::fs::read(workspace::root().join("events/chelsea.jpg")).unwrap()
+    std::fs::read(workspace::root().join("tests/tests/common/cat.jpg")).unwrap()
 }

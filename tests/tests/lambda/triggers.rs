@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::answer::without_timing;
-use crate::common::api::{cat, expected};
+use crate::common::api::{coffee, expected};
 use crate::common::encode::base64;
 use crate::function::{Stack, ok, problem, read, sample, samples};
 
@@ -31,7 +31,7 @@ fn ask(event: &mut Value, method: &str, path: &str) {
 fn every_trigger_gives_the_engines_answer_and_every_page_as_text() {
     let stack = Stack::new();
     let function = stack.start();
-    let expected = expected(&cat(), 3);
+    let expected = expected(&coffee(), 3);
     let names = samples();
     assert!(names.len() >= 5, "{names:?}");
     let mut ids = Vec::new();
@@ -156,7 +156,7 @@ fn variations() -> Vec<Variation> {
         }),
         ("load balancer, raw picture", "alb.json", |event| {
             event["headers"]["content-type"] = json!("image/jpeg");
-            event["body"] = json!(base64(&cat()));
+            event["body"] = json!(base64(&coffee()));
             event["isBase64Encoded"] = json!(true);
         }),
     ]
@@ -166,7 +166,7 @@ fn variations() -> Vec<Variation> {
 fn variations_of_the_events_give_the_same_answer() {
     let stack = Stack::new();
     let function = stack.start();
-    let expected = expected(&cat(), 3);
+    let expected = expected(&coffee(), 3);
     for (variation, name, change) in variations() {
         println!("{variation}");
         let mut event = sample(name);
@@ -236,5 +236,5 @@ fn an_event_that_cannot_be_read_is_refused_and_does_not_end_the_invocation() {
     let mut host = sample("alb.json");
     host["headers"]["host"] = json!("not a host");
     problem(&function.invoke(&host), 400, "invalid_parameter");
-    assert_eq!(without_timing(ok(&function.invoke(&sample("alb.json")))), expected(&cat(), 3));
+    assert_eq!(without_timing(ok(&function.invoke(&sample("alb.json")))), expected(&coffee(), 3));
 }

@@ -8,7 +8,7 @@ use glimpse_tests::workspace;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::api::cat;
+use crate::common::api::coffee;
 
 const MODELS: &str = "models";
 const PREFIX: &str = "resnet50/1";
@@ -25,7 +25,7 @@ impl Stack {
         let (bucket, key) = place(&sample("s3-notification.json"));
         let server = S3Server::start(&[MODELS, RESULTS, &bucket]);
         server.publish(&workspace::default_bundle(), MODELS, PREFIX);
-        server.put(&bucket, &key, cat());
+        server.put(&bucket, &key, coffee());
         Self { server, cache: tempfile::tempdir().unwrap() }
     }
 

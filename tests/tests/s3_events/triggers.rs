@@ -4,7 +4,7 @@ use glimpse_tests::s3::Fault;
 use glimpse_tests::workspace;
 use serde_json::{Value, json};
 
-use crate::common::api::{cat, expected};
+use crate::common::api::{coffee, expected};
 use crate::function::{Stack, sample, samples};
 use crate::runtime;
 
@@ -12,7 +12,7 @@ use crate::runtime;
 fn every_trigger_leaves_the_engines_answer_in_the_results_bucket() {
     let stack = Stack::new();
     let function = stack.start();
-    let mut engine = expected(&cat(), 5);
+    let mut engine = expected(&coffee(), 5);
     engine.as_object_mut().unwrap().remove("model");
     let names = samples();
     assert_eq!(names.len(), 9, "{names:?}");
@@ -65,7 +65,7 @@ fn a_failure_is_reported_so_lambda_resends_the_event() {
     assert!(stack.result().is_some());
     // Keys may be private: whatever happened, no line holds one.
     let log = function.log_with("is to be tried again", 2);
-    assert!(!log.iter().any(|line| line.contains("Chelsea")), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("Espresso")), "{log:?}");
 }
 
 #[test]
