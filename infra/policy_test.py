@@ -191,6 +191,14 @@ class Template(unittest.TestCase):
             with self.subTest(name):
                 self.assertIs(queue["SqsManagedSseEnabled"], True)
 
+    def test_an_upload_address_takes_one_object(self) -> None:
+        """The bucket refuses a PUT below uploads/ that does not say `if-none-match`."""
+        policy = self.resources["UploadsBucketPolicy"]["Properties"]["PolicyDocument"]
+        (statement,) = [one for one in policy["Statement"] if one["Sid"] == "OnlyOnce"]
+        self.assertEqual((statement["Effect"], statement["Principal"]), ("Deny", "*"))
+        self.assertEqual(text(statement["Resource"]), "${UploadsBucket.Arn}/uploads/*")
+        self.assertEqual(statement["Condition"], {"Null": {"s3:if-none-match": "true"}})
+
     def test_bucket_queue_and_topic_refuse_what_comes_in_plain(self) -> None:
         policies = [
             policy

@@ -150,8 +150,11 @@ class Template(unittest.TestCase):
 
     def test_a_versions_description_fits(self) -> None:
         """Lambda takes 256 characters."""
-        longest = {"ModelSha256": 64, "PictureBucket": 63, "ModelPrefix": 80, "MaxObjectBytes": 10}
+        longest = {"ModelSha256": 64, "PictureBucket": 63, "ModelPrefix": 80}
         self.assertEqual(self.parameters["ModelPrefix"]["MaxLength"], longest["ModelPrefix"])
+        for name, parameter in self.parameters.items():
+            if "MaxValue" in parameter:
+                longest[name] = len(str(parameter["MaxValue"]))
         for name in FUNCTIONS:
             text = self.resources[name]["Properties"]["VersionDescription"]["Fn::Sub"]
             size = len(re.sub(r"\$\{([A-Za-z0-9]+)\}", lambda m: "x" * longest.get(m[1], 6), text))

@@ -245,7 +245,7 @@ def test_alarms_and_dashboard_ask_for_what_the_functions_tell(stack: Deployment)
     template = load()
     told = {name: metrics(stack.log_lines(name)) for name in ("http", "events")}
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    asked = {name: alarm for name, alarm in alarms.items() if alarm["Namespace"] == "Glimpse"}
+    asked = {name: alarm for name, alarm in alarms.items() if alarm.get("Namespace") == "Glimpse"}
     assert len(asked) == 2
     for name, alarm in asked.items():
         dimensions = frozenset(dimension["Name"] for dimension in alarm["Dimensions"])

@@ -30,6 +30,9 @@ pub mod settings {
     pub const UPLOADS_BUCKET: &str = "GLIMPSE_UPLOADS_BUCKET";
     /// Where the results of uploads are.
     pub const RESULTS_BUCKET: &str = "GLIMPSE_RESULTS_BUCKET";
+    /// Largest picture that is given an address.
+    pub const MAX_UPLOAD_BYTES: Number<usize> =
+        Number::new("GLIMPSE_MAX_UPLOAD_BYTES", 20 << 20, 1..=1 << 30);
     /// How long an address for an upload can be used; up to a day.
     pub const UPLOAD_EXPIRY_SECONDS: Number<u64> =
         Number::new("GLIMPSE_UPLOAD_EXPIRY_SECONDS", 300, 1..=86_400);
@@ -61,6 +64,8 @@ pub struct UploadsConfig {
     pub results_bucket: String,
     /// How long an address for an upload can be used.
     pub expiry: Duration,
+    /// Largest upload in bytes.
+    pub max_bytes: usize,
 }
 
 impl Default for ApiConfig {
@@ -80,13 +85,14 @@ impl ApiConfig {
     /// Read `GLIMPSE_MAX_BODY_BYTES` (default 10 MiB), `GLIMPSE_MAX_BATCH` (16),
     /// `GLIMPSE_S3_BUCKETS` (comma-separated, none) and `GLIMPSE_MAX_OBJECT_BYTES` (20 MiB),
     /// and `GLIMPSE_BODY_TIMEOUT_MS` (30,000). Where both are set, `GLIMPSE_UPLOADS_BUCKET` and
-    /// `GLIMPSE_RESULTS_BUCKET` open `POST /uploads`, with addresses that expire after
-    /// `GLIMPSE_UPLOAD_EXPIRY_SECONDS` (300).
+    /// `GLIMPSE_RESULTS_BUCKET` open `POST /uploads`, for pictures of up to `GLIMPSE_MAX_UPLOAD_BYTES`
+    /// (20 MiB), with addresses that expire after `GLIMPSE_UPLOAD_EXPIRY_SECONDS` (300).
     ///
     /// # Errors
     /// Names the variable whose value cannot be used.
     pub fn read(environment: &impl Strings) -> Result<Self, SettingError> {
         let expiry = settings::UPLOAD_EXPIRY_SECONDS.read_seconds(environment)?;
+        let max_upload = settings::MAX_UPLOAD_BYTES.read(environment)?;
         let uploads = environment.text(settings::UPLOADS_BUCKET)?;
         let results = environment.text(settings::RESULTS_BUCKET)?;
         Ok(Self {
@@ -95,7 +101,7 @@ impl ApiConfig {
             s3_buckets: environment.list(settings::S3_BUCKETS)?,
             max_object_bytes: settings::MAX_OBJECT_BYTES.read(environment)?,
             body_timeout: settings::BODY_TIMEOUT_MS.read_millis(environment)?,
-            uploads: UploadsConfig::new(uploads, results, expiry)?,
+            uploads: UploadsConfig::new(uploads, results, expiry, max_upload)?,
         })
     }
 }
@@ -109,13 +115,14 @@ impl UploadsConfig {
         bucket: Option<String>,
         results_bucket: Option<String>,
         expiry: Duration,
+        max_bytes: usize,
     ) -> Result<Option<Self>, SettingError> {
         let Some((bucket, results_bucket)) = bucket.zip(results_bucket) else { return Ok(None) };
         if bucket == results_bucket {
             let expected = "another bucket than GLIMPSE_UPLOADS_BUCKET";
             return Err(SettingError::invalid(settings::RESULTS_BUCKET, bucket, expected));
         }
-        Ok(Some(Self { bucket, results_bucket, expiry }))
+        Ok(Some(Self { bucket, results_bucket, expiry, max_bytes }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One log line, one request id and the metrics of each request.
 //!
-//! Neither headers nor any part of a body are logged: pictures are private.
+//! Neither headers nor any part of a body are logged: pictures are private. Nor is the id of an
+//! upload, which is all that it takes to read its result.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,6 +12,7 @@ use axum::response::Response;
 use glimpse_telemetry::{emf, measure, ms};
 use http::{HeaderName, HeaderValue};
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use crate::problem::Code;
 use crate::request_id::RequestId;
@@ -23,7 +25,7 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::generate);
     request.extensions_mut().insert(id.clone());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), logged_path(request.uri().path()));
     let trace_id = trace_id(&request);
     let request_id = id.as_str();
     emf::name_request(request_id);
@@ -57,8 +59,27 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     response
 }
 
+/// The path without ids.
+fn logged_path(path: &str) -> String {
+    let hidden = |part| if Uuid::try_parse(part).is_ok() { "{id}" } else { part };
+    path.split('/').map(hidden).collect::<Vec<_>>().join("/")
+}
+
 /// X-Ray's trace that the request belongs to; the AWS SDK passes it on to S3 by itself.
 fn trace_id(request: &Request) -> Option<String> {
     let header = request.headers().get("x-amzn-trace-id")?.to_str().ok()?;
     Some(header.chars().take(200).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_id_is_not_logged() {
+        let id = "019a0000-0000-7abc-8def-0123456789ab";
+        assert_eq!(logged_path(&format!("/results/{id}")), "/results/{id}");
+        assert_eq!(logged_path(&format!("/prod/results/{id}/")), "/prod/results/{id}/");
+        assert_eq!(logged_path("/v1/models/resnet50:predict"), "/v1/models/resnet50:predict");
+    }
 }

@@ -9,7 +9,7 @@ use crate::Objects;
 use crate::error::{Cause, ObjectError};
 use crate::location::Location;
 
-/// A signed address for a PUT.
+/// A signed address for one PUT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresignedPut {
     /// Where the object goes.
@@ -20,6 +20,9 @@ pub struct PresignedPut {
 
 impl Objects {
     /// Sign an address that takes an object of exactly this type and length, for the time `valid`.
+    ///
+    /// The request must carry `if-none-match: *`, which is signed too: S3 refuses a second object
+    /// under the key (412), so that nobody can send one again and again.
     ///
     /// # Errors
     /// When there are no credentials, or `valid` is longer than S3 allows (a week).
@@ -43,6 +46,7 @@ impl Objects {
             .bucket(&location.bucket)
             .key(&location.key);
         let put = put.content_type(content_type).content_length(content_length);
+        let put = put.if_none_match("*");
         let signed = put.presigned(expiry).await?;
         Ok(PresignedPut { url: signed.uri().to_owned(), expires_at })
     }

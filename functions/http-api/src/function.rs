@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tower::ServiceExt as _;
 
-use crate::request;
+use crate::{answer, request};
 
 const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
@@ -36,7 +36,11 @@ pub enum Answer<R> {
 
 impl Function {
     pub fn new(store: ModelStore, state: &ApiState) -> Self {
-        let refuse = |routes: Router| routes.layer(from_fn(request::refuse_unreadable));
+        let refuse = |routes: Router| {
+            routes
+                .layer(from_fn(answer::refuse_too_large))
+                .layer(from_fn(request::refuse_unreadable))
+        };
         Self { store, router: guarded_router(state, Router::new(), refuse) }
     }
 

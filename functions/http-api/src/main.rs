@@ -1,5 +1,6 @@
 //! The Lambda function: settings in, parts built, events handed to the Router.
 
+mod answer;
 mod function;
 mod path;
 mod request;

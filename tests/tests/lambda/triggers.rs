@@ -238,3 +238,31 @@ fn an_event_that_cannot_be_read_is_refused_and_does_not_end_the_invocation() {
     problem(&function.invoke(&host), 400, "invalid_parameter");
     assert_eq!(without_timing(ok(&function.invoke(&sample("alb.json")))), expected(&coffee(), 3));
 }
+
+/// Lambda would make a 5xx of it, and a 5xx can send a deployment back.
+#[test]
+fn an_answer_that_lambda_would_not_take_is_refused() {
+    let stack = Stack::new();
+    let function = stack.start();
+    let mut model = sample("http-api-v2.json");
+    ask(&mut model, "GET", "/model");
+    let name = ok(&function.invoke(&model))["name"].as_str().unwrap().to_owned();
+    let infer = |id: String| {
+        let body = json!({
+            "id": id,
+            "inputs": [{ "name": "image", "datatype": "BYTES", "shape": [1], "data": [base64(&coffee())] }]
+        });
+        let mut event = sample("http-api-v2.json");
+        ask(&mut event, "POST", &format!("/v2/models/{name}/infer"));
+        event["body"] = json!(base64(body.to_string().as_bytes()));
+        event["isBase64Encoded"] = json!(true);
+        let (status, _, body) = read(&function.invoke(&event));
+        (status, serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    // A quote is two bytes of JSON, and four of JSON within a string.
+    let (status, answer) = infer("\"".repeat(1_600_000));
+    assert_eq!(status, 413);
+    assert!(answer["error"].as_str().unwrap().contains("the answer would be larger"), "{answer}");
+    let (status, answer) = infer("\"".repeat(1_000_000));
+    assert_eq!((status, answer["id"].as_str().unwrap().len()), (200, 1_000_000));
+}

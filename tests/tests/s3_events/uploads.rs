@@ -9,11 +9,15 @@ use crate::common::api::{Api, block_on};
 use crate::event::Created;
 use crate::world::{MAX_OBJECT_BYTES, PICTURES, RED, RESULTS, World, colour, send};
 
+/// Less than an object may have: an address has a limit of its own.
+const MAX_UPLOAD_BYTES: usize = MAX_OBJECT_BYTES / 2;
+
 fn api(world: &World) -> Api {
     let uploads = UploadsConfig {
         bucket: PICTURES.to_owned(),
         results_bucket: RESULTS.to_owned(),
         expiry: Duration::from_secs(300),
+        max_bytes: MAX_UPLOAD_BYTES,
     };
     let config = ApiConfig {
         max_object_bytes: MAX_OBJECT_BYTES,
@@ -34,7 +38,8 @@ fn ticket(api: &Api, content_type: &str, length: usize) -> Value {
 fn put(url: &str, content_type: &str, content: &[u8]) -> (u16, String) {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let answer = agent.put(url).header("content-type", content_type).send(content).unwrap();
+    let put = agent.put(url).header("content-type", content_type).header("if-none-match", "*");
+    let answer = put.send(content).unwrap();
     let etag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
     (answer.status().as_u16(), etag.unwrap_or_default().trim_matches('"').to_owned())
 }
@@ -50,7 +55,11 @@ fn an_upload_becomes_a_result() {
     assert_eq!(ticket["method"], "PUT");
     assert_eq!(
         ticket["headers"],
-        json!({ "content-type": "image/png", "content-length": picture.len().to_string() })
+        json!({
+            "content-type": "image/png",
+            "content-length": picture.len().to_string(),
+            "if-none-match": "*"
+        })
     );
     assert!(ticket["expires_at"].as_str().unwrap().ends_with('Z'));
 
@@ -99,7 +108,24 @@ fn an_address_takes_only_what_was_announced() {
     assert_eq!(put(url, "text/html", &picture).0, 403);
     let elsewhere = url.replace("uploads/", "uploads/x");
     assert_eq!(put(&elsewhere, "image/png", &picture).0, 403);
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let unconditional = agent.put(url).header("content-type", "image/png").send(&picture).unwrap();
+    assert_eq!(unconditional.status(), 403);
     assert_eq!(put(url, "image/png", &picture).0, 200);
+}
+
+#[test]
+fn an_address_takes_one_object() {
+    let world = World::toy();
+    let api = api(&world);
+    let picture = colour(RED);
+    let ticket = ticket(&api, "image/png", picture.len());
+    let url = ticket["url"].as_str().unwrap();
+    assert_eq!(put(url, "image/png", &picture).0, 200);
+    let other = vec![7; picture.len()];
+    assert_eq!(put(url, "image/png", &other).0, 412);
+    assert_eq!(put(url, "image/png", &picture).0, 412);
 }
 
 #[test]
@@ -117,7 +143,7 @@ fn what_is_not_an_upload_is_refused_before_it_is_signed() {
             "invalid_parameter",
         ),
         (
-            json!({ "content_type": "image/png", "content_length": MAX_OBJECT_BYTES + 1 }),
+            json!({ "content_type": "image/png", "content_length": MAX_UPLOAD_BYTES + 1 }),
             413,
             "payload_too_large",
         ),

@@ -153,6 +153,8 @@ mod tests {
             Problem::IncompleteBody,
             Problem::PayloadTooLarge { limit: 1 },
             Problem::ObjectTooLarge { limit: 1 },
+            Problem::UploadTooLarge { limit: 1 },
+            Problem::AnswerTooLarge { limit: 1 },
             Problem::from(ClassifyError::TooMuchMemory { limit: 1 }),
             Problem::BatchTooLarge { count: 2, limit: 1 },
             Problem::UnsupportedMediaType(text()),

@@ -46,6 +46,22 @@ pub enum Problem {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The announced upload is too long.
+    #[error(
+        "an upload may have {limit} bytes (GLIMPSE_MAX_UPLOAD_BYTES, GLIMPSE_MAX_OBJECT_BYTES)"
+    )]
+    UploadTooLarge {
+        /// The lower of both limits in bytes.
+        limit: usize,
+    },
+    /// The answer would be longer than the platform takes.
+    #[error(
+        "the answer would be larger than {limit} bytes; ask for fewer images, overlays or a shorter id"
+    )]
+    AnswerTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The picture cannot be decoded, or the model cannot do what the options ask for.
     #[error(transparent)]
     Refused(ClassifyError),
@@ -135,7 +151,10 @@ impl Problem {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_image_format", "Unsupported image format")
             }
             Self::IncompleteBody => (S::BAD_REQUEST, "incomplete_body", "Incomplete body"),
-            Self::PayloadTooLarge { .. } | Self::ObjectTooLarge { .. } => {
+            Self::PayloadTooLarge { .. }
+            | Self::ObjectTooLarge { .. }
+            | Self::UploadTooLarge { .. }
+            | Self::AnswerTooLarge { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
             }
             Self::BatchTooLarge { .. } => {

@@ -48,7 +48,7 @@ pub(crate) struct Ticket {
     url: String,
     /// The method to send it with: PUT.
     method: &'static str,
-    /// Both are part of the signature; browsers send the length by themselves.
+    /// To be sent as they are: they are part of the signature. Browsers send the length by themselves.
     headers: UploadHeaders,
     /// RFC 3339; after that the address is refused.
     expires_at: String,
@@ -61,6 +61,8 @@ pub(crate) struct Ticket {
 struct UploadHeaders {
     content_type: String,
     content_length: String,
+    /// S3 takes one object for an address.
+    if_none_match: &'static str,
 }
 
 /// Ask for an address to upload one picture to; 404 where the service takes no uploads
@@ -92,12 +94,12 @@ pub(super) async fn upload(
         let expected = format!("content_type: expected one of {}", CONTENT_TYPES.join(", "));
         return Err(Problem::InvalidParameter(expected));
     }
-    let limit = state.config.max_object_bytes;
+    let limit = uploads.max_bytes.min(state.config.max_object_bytes);
     if content_length == 0 {
         return Err(Problem::MissingImage);
     }
     let length = i64::try_from(content_length).ok().filter(|_| content_length <= limit as u64);
-    let length = length.ok_or(Problem::ObjectTooLarge { limit })?;
+    let length = length.ok_or(Problem::UploadTooLarge { limit })?;
     let id = UploadId::generate();
     let location = Location::new(&uploads.bucket, id.key());
     let signed = state.objects.presign_put(&location, &content_type, length, uploads.expiry).await;
@@ -110,7 +112,11 @@ pub(super) async fn upload(
         id: id.to_string(),
         url: signed.url,
         method: "PUT",
-        headers: UploadHeaders { content_type, content_length: content_length.to_string() },
+        headers: UploadHeaders {
+            content_type,
+            content_length: content_length.to_string(),
+            if_none_match: "*",
+        },
         expires_at: signed.expires_at,
     };
     Ok((StatusCode::CREATED, Json(ticket)))

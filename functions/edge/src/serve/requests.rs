@@ -47,6 +47,11 @@ pub struct RequestArguments {
     #[arg(value_name = "SECONDS", default_value_t = settings::UPLOAD_EXPIRY_SECONDS.default)]
     #[arg(value_parser = flags::number(&settings::UPLOAD_EXPIRY_SECONDS))]
     upload_expiry_seconds: u64,
+    /// Largest upload in bytes
+    #[arg(long, env = settings::MAX_UPLOAD_BYTES.variable, hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = settings::MAX_UPLOAD_BYTES.default)]
+    #[arg(value_parser = flags::number(&settings::MAX_UPLOAD_BYTES))]
+    max_upload_bytes: usize,
 }
 
 impl RequestArguments {
@@ -65,6 +70,7 @@ impl RequestArguments {
                 self.uploads_bucket.clone(),
                 self.results_bucket.clone(),
                 Duration::from_secs(self.upload_expiry_seconds),
+                self.max_upload_bytes,
             )?,
         })
     }
