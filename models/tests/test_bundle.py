@@ -21,6 +21,7 @@ from torchvision.models import resnet18, resnext50_32x4d
 
 from glimpse_models.bundle.provenance import open_recorded
 from glimpse_models.bundle.verify import verify
+from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import open_classifier
 from glimpse_models.pipeline import bundle as bundle_step
@@ -37,7 +38,7 @@ def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
         "model.onnx",
     ]
     manifest = json.loads((bundle / "bundle.json").read_text())
-    assert manifest["schema_version"] == 1
+    assert (manifest["schema_version"], manifest["task"]) == (2, "single-label")
     assert (manifest["name"], manifest["version"]) == ("colours", "1.0.0")
     for name, entry in manifest["files"].items():
         content = (bundle / name).read_bytes()
@@ -45,8 +46,9 @@ def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
     assert manifest["input"] == {
         "height": 48,
         "width": 48,
-        "resize_shorter_side": 48,
-        "interpolation": "bilinear-antialias",
+        "channels": 3,
+        "resize": {"mode": "shorter-side", "size": 48, "filter": "bilinear", "antialias": True},
+        "crop": "center",
     }
     assert sorted(manifest["metrics"]) == [
         "dataset",
@@ -278,7 +280,7 @@ def test_weights_become_a_bundle_in_one_step(trained: Path, tmp_path: Path) -> N
     )
     manifest = json.loads((out / "bundle.json").read_text())
     assert manifest["input"]["height"] == 64
-    assert manifest["input"]["resize_shorter_side"] == 72
+    assert manifest["input"]["resize"]["size"] == 72
     assert "metrics" not in manifest
     assert (out / "labels.txt").read_text().splitlines()[3] == "crimson"
 
@@ -341,7 +343,7 @@ def test_a_bundles_own_model_keeps_its_further_outputs(bundle: Path, tmp_path: P
         "[]",
         '{"name": "n"}',
         '"name version files input"',
-        '{"name": "n", "version": "1", "files": [], "input": {"height": 1, "resize_shorter_side": 1}}',
+        '{"name": "n", "version": "1", "schema_version": 1, "files": [], "input": {"height": 1, "resize_shorter_side": 1}}',
         '{"name": "n", "version": "1", "files": {}, "input": {}}',
     ],
 )
@@ -354,6 +356,48 @@ def test_a_malformed_description_is_refused(
     assert "does not describe a bundle" in refused("publish", *base, "--to", "s3://models/x")
     assert "does not describe a bundle" in refused("resize", *base, "--out", tmp_path / "out")
     assert "does not describe a bundle" in refused("evaluate", "--data", tiny, tmp_path / "bundle")
+
+
+def test_a_bundle_of_version_1_is_read_and_rewritten_as_version_2(
+    bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bundle, tmp_path / "old")
+    path = tmp_path / "old" / "bundle.json"
+    manifest = json.loads(path.read_text())
+    manifest |= {
+        "schema_version": 1,
+        "input": {
+            "height": 48,
+            "width": 48,
+            "resize_shorter_side": 48,
+            "interpolation": "bilinear-antialias",
+        },
+        "decision": {"accept": 0.9},
+        "profile": {"labels": [1]},
+        "of_tomorrow": 1,
+    }
+    path.write_text(json.dumps(manifest))
+    assert (read_classifier := open_classifier(tmp_path / "old")).spec == InputSpec(48, 48)
+    ok(
+        *("optimize", "--bundle", tmp_path / "old", "--version", "9.9", "--out", tmp_path / "new"),
+    )
+    written = json.loads((tmp_path / "new" / "bundle.json").read_text())
+    assert written["schema_version"] == 2
+    assert written["input"]["resize"]["mode"] == "shorter-side"
+    for kept in ("decision", "profile", "of_tomorrow"):
+        assert written[kept] == manifest[kept]
+    assert open_classifier(tmp_path / "new").spec == read_classifier.spec
+
+
+def test_a_bundle_has_the_geometry_that_it_was_given(bundle: Path, tmp_path: Path) -> None:
+    ok(
+        *("bundle", "--model", bundle / "model.onnx", "--labels", bundle / "labels.txt"),
+        *("--name", "n", "--version", "2", "--out", tmp_path / "out"),
+        *("--resize", "56", "--resize-mode", "letterbox", "--filter", "bicubic"),
+        *("--no-antialias", "--fill", "1", "2", "3"),
+    )
+    spec = InputSpec(48, 56, "letterbox", "bicubic", False, (1, 2, 3))
+    assert open_classifier(tmp_path / "out").spec == spec
 
 
 def test_resize_makes_the_same_model_for_another_side(bundle: Path, tmp_path: Path) -> None:
@@ -582,7 +626,7 @@ def test_imagenet_from_a_file_of_torchvisions_form(tmp_path: Path, folders: Path
     manifest = json.loads((out / "bundle.json").read_text())
     names = (out / "labels.txt").read_text().splitlines()
     assert (len(names), names[281]) == (1000, "tabby")
-    assert manifest["input"]["resize_shorter_side"] == 256, "as torchvision evaluates these"
+    assert manifest["input"]["resize"]["size"] == 256, "as torchvision evaluates these"
     assert manifest["provenance"]["weights"] == "ResNet18_Weights.IMAGENET1K_V1"
     assert 0 <= manifest["provenance"]["int8_agrees_with_fp32"]["share"] <= 1
     assert open_classifier(out).logits(PIXELS).shape == (2, 1000)

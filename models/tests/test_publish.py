@@ -195,8 +195,8 @@ def test_publish_refuses(s3: dict[str, str], versions: dict[str, Path], tmp_path
     for version in ("current", "a/b", ""):
         (folder / "bundle.json").write_text(json.dumps({**manifest, "version": version}))
         assert "cannot name a folder" in refused("publish", "--bundle", folder, "--to", PLACE, **s3)
-    (folder / "bundle.json").write_text(json.dumps({**manifest, "schema_version": 2}))
-    assert "schema version 2" in refused("publish", "--bundle", folder, "--to", PLACE, **s3)
+    (folder / "bundle.json").write_text(json.dumps({**manifest, "schema_version": 3}))
+    assert "schema version 3" in refused("publish", "--bundle", folder, "--to", PLACE, **s3)
     with (versions["1.1.0"] / "labels.txt").open("a") as file:
         file.write("one more\n")
     said = refused("publish", "--bundle", versions["1.1.0"], "--to", PLACE, **s3)

@@ -43,7 +43,7 @@ def preprocess(encoded: bytes) -> np.ndarray:
     """Shorter side resized with antialiased bilinear, centre cropped: `[1, H, W, 3]`."""
     with Image.open(io.BytesIO(encoded)) as opened:
         picture = ImageOps.exif_transpose(opened).convert("RGB")
-    shorter, width, height = SPEC["resize_shorter_side"], *picture.size
+    shorter, width, height = SPEC["resize"]["size"], *picture.size
     scale = shorter / min(width, height)
     picture = picture.resize((int(width * scale), int(height * scale)), Image.Resampling.BILINEAR)
     left = round((picture.width - SPEC["width"]) / 2)

@@ -5,6 +5,7 @@
 //! router of each protocol knows how an error is written.
 
 mod config;
+mod description;
 mod extract;
 mod inference;
 mod observe;

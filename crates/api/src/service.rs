@@ -3,10 +3,10 @@
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use glimpse_classifier::{Classifier, Manifest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::description::Description;
 use crate::inference;
 use crate::openapi::DescriptionProblems;
 use crate::problem::Problem;
@@ -27,28 +27,6 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) const OK: Self = Self { status: "ok" };
-}
-
-/// `bundle.json`, and what the model can do besides labels.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Model)]
-struct Description {
-    #[serde(flatten)]
-    manifest: Manifest,
-    /// Whether `explain` may be asked for.
-    explains: bool,
-    /// Length of the vector that `embedding` gives; null where it may not be asked for.
-    embedding_dimension: Option<usize>,
-}
-
-impl Description {
-    fn of(model: &Classifier) -> Self {
-        Self {
-            manifest: model.manifest().clone(),
-            explains: model.explains(),
-            embedding_dimension: model.embedding_dimension(),
-        }
-    }
 }
 
 /// The process answers

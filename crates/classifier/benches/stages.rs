@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use divan::{Bencher, black_box};
 use glimpse_classifier::{
-    Classifier, Explain, InputSpec, Interpolation, Labels, Limits, Manifest, Options, Picture,
-    Runtime, decode, fit, softmax,
+    Classifier, Explain, InputSpec, Labels, Limits, Manifest, Options, Picture, Runtime, decode,
+    fit, softmax,
 };
 use image::imageops::FilterType;
 use jpeg_encoder::{ColorType, Encoder};
@@ -37,12 +37,7 @@ fn picture(size: (u32, u32)) -> Picture {
     decode(&jpeg(size), &Limits::default()).unwrap()
 }
 
-const INPUT: InputSpec = InputSpec {
-    height: 224,
-    width: 224,
-    resize_shorter_side: 256,
-    interpolation: Interpolation::BilinearAntialias,
-};
+const INPUT: InputSpec = InputSpec::centre_of(224, 224, 256);
 
 /// The default bundle, whose input is smaller than 224 pixels; `make bench-lambda` measures that.
 static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use crate::bundle::Manifest;
+use crate::bundle::{Manifest, Task};
 use crate::decode::{Header, Limits, PictureCounts, Request, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
@@ -97,6 +97,7 @@ impl Classifier {
         model: impl AsRef<[u8]> + Send,
         limits: Limits,
     ) -> Result<Self, LoadError> {
+        manifest.check_labels(labels.len())?;
         let session = Session::streaming(runtime, model, manifest.input, labels.len())?;
         Ok(Self { manifest, labels, session, limits })
     }
@@ -300,7 +301,11 @@ impl Classifier {
         options: &Options,
         timing: Timing,
     ) -> Result<Prediction, ClassifyError> {
-        let scores = rank::softmax(row.logits, self.manifest.temperature());
+        let temperature = self.manifest.temperature();
+        let scores = match self.manifest.task {
+            Task::SingleLabel => rank::softmax(row.logits, temperature),
+            Task::MultiLabel => rank::sigmoid(row.logits, temperature),
+        };
         let mut predictions = rank::top_k(&scores, &self.labels, options.top_k);
         let Manifest { input, class_maps: cells, .. } = &self.manifest;
         let base = OverlayBase { pixels, input, cells: *cells };

@@ -34,12 +34,15 @@ pub enum BundleError {
     #[error("bundle.json is not of the documented form: {0}")]
     Json(#[from] serde_json::Error),
     /// Made for another version of the format.
-    #[error("bundle.json has schema_version {found}; this version reads {expected}")]
+    #[error(
+        "bundle.json has schema_version {found}; this version reads 1 to {newest}: {}",
+        if found > newest { "the bundle is newer, upgrade this program" } else { "make it anew" }
+    )]
     SchemaVersion {
         /// In the file.
         found: u32,
-        /// What this crate reads.
-        expected: u32,
+        /// The newest that this crate reads.
+        newest: u32,
     },
     /// One of the bundle's files is not listed.
     #[error("bundle.json lists no file {0}; a bundle has model.onnx and labels.txt")]
@@ -50,20 +53,19 @@ pub enum BundleError {
         /// The file it belongs to.
         file: String,
     },
-    /// The input's sides cannot be served.
-    #[error(
-        "bundle.json asks for {width}x{height} input from a shorter side of {shorter}: {reason}"
-    )]
+    /// `input` cannot be served, or contradicts itself.
+    #[error("bundle.json has input.{field} {found}; expected {reason}")]
     Input {
-        /// Input width, pixels.
-        width: u32,
-        /// Input height, pixels.
-        height: u32,
-        /// `resize_shorter_side`, pixels.
-        shorter: u32,
+        /// Below `input`.
+        field: &'static str,
+        /// In the file.
+        found: String,
         /// What was expected.
         reason: &'static str,
     },
+    /// `thresholds` contradict the task or the labels.
+    #[error("bundle.json has thresholds that cannot be used: they {0}")]
+    Thresholds(&'static str),
     /// The calibration's temperature cannot divide logits.
     #[error("bundle.json has the calibration temperature {found}; expected 0.01 to 100")]
     Temperature {
@@ -92,6 +94,9 @@ pub enum LoadError {
     /// ONNX Runtime refused the model.
     #[error("ONNX Runtime cannot load model.onnx: {0}")]
     Session(#[source] ort::Error),
+    /// `bundle.json` contradicts the labels.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The graph's input or output is not the contract's.
     #[error("model.onnx has {found}; a bundle needs {expected}")]
     Contract {

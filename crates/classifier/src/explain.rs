@@ -88,15 +88,10 @@ fn find<'a>(class: &Class, ranked: &'a [Ranked]) -> Result<&'a Ranked, ClassifyE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::{InputSpec, Interpolation};
+    use crate::bundle::InputSpec;
     use crate::outputs::MapRow;
 
-    const INPUT: InputSpec = InputSpec {
-        height: 4,
-        width: 4,
-        resize_shorter_side: 4,
-        interpolation: Interpolation::BilinearAntialias,
-    };
+    const INPUT: InputSpec = InputSpec::centre_of(4, 4, 4);
 
     fn ranked(label: &str, index: usize) -> Ranked {
         Ranked { label: label.to_owned(), index, score: 0.5 }

@@ -56,7 +56,8 @@ mod stream;
 
 pub use activation_map::ClassActivationMap;
 pub use bundle::{
-    Calibration, Cells, FileEntry, InputSpec, Interpolation, Manifest, Metrics, SCHEMA_VERSION,
+    Calibration, Cells, Crop, FileEntry, Filter, InputSpec, Manifest, Metrics, Resize, ResizeMode,
+    SCHEMA_VERSION, Size, Task,
 };
 pub use classifier::{Classifier, Prediction, Prepared, RUN_SIZE, Timing};
 pub use decode::{

@@ -117,7 +117,6 @@ fn half(a: u8, b: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::Interpolation;
 
     #[test]
     fn the_ramp_begins_and_ends_with_its_stops() {
@@ -126,12 +125,7 @@ mod tests {
         assert!(colour(127)[1].abs_diff(RAMP[2][1]) <= 1);
     }
 
-    const INPUT: InputSpec = InputSpec {
-        height: 8,
-        width: 12,
-        resize_shorter_side: 12,
-        interpolation: Interpolation::BilinearAntialias,
-    };
+    const INPUT: InputSpec = InputSpec::centre_of(8, 12, 12);
 
     #[test]
     fn the_picture_shows_through_and_the_hottest_position_is_the_brightest() {

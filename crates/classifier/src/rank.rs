@@ -14,7 +14,7 @@ pub struct Ranked {
     pub label: String,
     /// Class index.
     pub index: usize,
-    /// Softmax probability, 0…1.
+    /// Softmax probability, or each class's own probability in a multi-label model; 0…1.
     pub score: f32,
 }
 
@@ -31,6 +31,12 @@ pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
         *score /= sum;
     }
     scores
+}
+
+/// The sigmoid of each of `logits / temperature`, `[C]`: the scores of classes that do not exclude
+/// one another.
+pub(crate) fn sigmoid(logits: &[f32], temperature: f32) -> Vec<f32> {
+    logits.iter().map(|logit| 1.0 / (1.0 + (-logit / temperature).exp())).collect()
 }
 
 /// The energy score `E(x) = −T · log Σ exp(logit / T)` over logits `[C]`, with T = 1.
@@ -85,6 +91,11 @@ mod tests {
         }
         let scores = softmax(&[1000.0, 999.0, -1000.0], 1.0);
         assert!((scores[0] / scores[1] - std::f32::consts::E).abs() < 1e-5);
+    }
+
+    #[test]
+    fn scores_of_several_labels_are_independent() {
+        assert_eq!(sigmoid(&[0.0, 2.0, -1000.0, 1000.0], 2.0)[..], [0.5, 0.731_058_6, 0.0, 1.0]);
     }
 
     #[test]

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glimpse_models.bundle.manifest import spec_of
 from glimpse_models.bundle.provenance import of_runs
 from glimpse_models.bundle.verify import verify
+from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.errors import UserError
 from glimpse_models.train.record import Record, read_runs
 
@@ -80,12 +82,23 @@ def _about(manifest: dict[str, Any], records: list[Record], data: str) -> str:
     shape, about = manifest["input"], records[-1]["data"]
     lines = [
         f"A {records[-1]['recipe']['backbone']} for {about['classes']} classes, int8, input {shape['width']} × {shape['height']} pixels "
-        f"(shorter side resized to {shape['resize_shorter_side']}, centre cropped).",
+        f"({geometry(spec_of(manifest))}).",
         f"- Data: {about['name']}, {about['train']:,} pictures for training and calibration, {about['validation']:,} for validation. {data}".rstrip(),
         f"- Weights: {of_runs(records)['weights']}.",
         f"- Licence: {manifest['license']}.",
     ]
     return "\n\n".join((lines[0], "\n".join(lines[1:])))
+
+
+def geometry(spec: InputSpec) -> str:
+    """How a picture becomes the input, in a phrase."""
+    kind = f"{'antialiased ' if spec.antialias and spec.filter != 'nearest' else ''}{spec.filter}"
+    how = {
+        "shorter-side": f"shorter side resized to {spec.resize}",
+        "squash": f"resized to {spec.resize} × {spec.resize}",
+        "letterbox": f"fitted into {spec.resize} × {spec.resize}, filled with {spec.fill}",
+    }[spec.mode]
+    return f"{how}, {kind}{', centre cropped' if spec.crop == 'center' else ''}"
 
 
 def _figures(report: list[dict[str, Any]]) -> str:

@@ -16,7 +16,8 @@ from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""What is written; version 1 is read too."""
 
 Manifest = dict[str, Any]
 
@@ -28,9 +29,13 @@ ORDER = (
     "created_at",
     "files",
     "input",
+    "task",
     "class_maps",
     "metrics",
     "calibration",
+    "thresholds",
+    "decision",
+    "profile",
     "provenance",
     "license",
 )
@@ -67,6 +72,7 @@ def write_bundle(out: Path, content: Content, about: Manifest) -> str:
     check_version(about["version"])
     files = content.files()
     manifest = {
+        "task": "single-label",
         **about,
         "schema_version": SCHEMA_VERSION,
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -113,9 +119,16 @@ def read_description(bundle: Path) -> bytes:
 
 
 def parse_manifest(path: Path, stored: bytes) -> Manifest:
-    """The content of `path`, if it is a bundle's description."""
+    """The content of `path`, if it is a bundle's description; one of version 1 is converted."""
     try:
         manifest = json.loads(stored.decode("utf-8"))
+        version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise UserError(
+                f"{path} has schema version {version}; this code knows 1 to {SCHEMA_VERSION}: upgrade it"
+            )
+        if version == 1:
+            manifest = _from_1(manifest)
         if not _is_description(manifest):
             raise ValueError("it lacks name, version, files or input, or one has another form")
     except ValueError as error:
@@ -126,14 +139,24 @@ def parse_manifest(path: Path, stored: bytes) -> Manifest:
     return found
 
 
+def _from_1(manifest: Manifest) -> Manifest:
+    """In the form of version 2: torchvision's evaluation transform was the only one."""
+    match manifest.get("input"):
+        case {"height": int(side), "resize_shorter_side": int(resize)}:
+            entry = input_entry(InputSpec(side, resize))
+            return {**manifest, "schema_version": SCHEMA_VERSION, "input": entry}
+    return manifest
+
+
 def _is_description(manifest: Any) -> bool:
     """Whether it has what the steps read of every bundle."""
     match manifest:
         case {
+            "schema_version": int(),
             "name": str(),
             "version": str(),
             "files": dict(),
-            "input": {"height": int(), "resize_shorter_side": int()},
+            "input": {"height": int(), "resize": {"mode": str(), "size": int() | list()}},
         }:
             return True
     return False
@@ -141,15 +164,37 @@ def _is_description(manifest: Any) -> bool:
 
 def input_entry(spec: InputSpec) -> Manifest:
     """The entry `input` of a bundle."""
+    resize: Manifest = {
+        "mode": spec.mode,
+        "size": spec.resize,
+        "filter": spec.filter,
+        "antialias": spec.antialias,
+    }
+    if spec.mode == "letterbox":
+        resize["fill"] = list(spec.fill)
     return {
         "height": spec.side,
         "width": spec.side,
-        "resize_shorter_side": spec.resize,
-        "interpolation": "bilinear-antialias",
+        "channels": 3,
+        "resize": resize,
+        "crop": spec.crop,
     }
 
 
 def spec_of(manifest: Manifest) -> InputSpec:
     """What the bundle's input expects."""
     described = manifest["input"]
-    return InputSpec(described["height"], described["resize_shorter_side"])
+    resize, side = described["resize"], described["height"]
+    sizes = {*resize["size"]} if isinstance(resize["size"], list) else {resize["size"]}
+    if len(sizes) != 1 or described.get("width", side) != side:
+        raise UserError("these steps know square inputs alone, and this bundle's is not square")
+    red, green, blue = resize.get("fill") or (0, 0, 0)
+    return InputSpec(
+        side,
+        sizes.pop(),
+        mode=resize["mode"],
+        filter=resize.get("filter", "bilinear"),
+        antialias=resize.get("antialias", True),
+        fill=(red, green, blue),
+        crop=described.get("crop", "center"),
+    )

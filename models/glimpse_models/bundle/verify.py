@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from glimpse_models.bundle.manifest import (
-    SCHEMA_VERSION,
     Content,
     Manifest,
     entry_of,
@@ -59,10 +58,6 @@ def verify(folder: Path) -> VerifiedBundle:
     path = folder / "bundle.json"
     description = read_description(folder)
     manifest = parse_manifest(path, description)
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        raise UserError(
-            f"{path} has schema version {manifest.get('schema_version')}; this code knows {SCHEMA_VERSION}"
-        )
     found = {name: _verified_file(folder, name, manifest) for name in ("model.onnx", "labels.txt")}
     content = Content(found["model.onnx"], found["labels.txt"])
     check_model(content.model, len(parse_labels(folder / "labels.txt", content.labels)))

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from glimpse_models.cli.export import add_normalise
-from glimpse_models.cli.options import read_options
+from glimpse_models.cli.options import add_geometry, geometry_of, read_options
 from glimpse_models.data.dataset import HELD_OUT
 from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.pipeline.bundle import BundleOptions, bundle
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="shorter side before the crop (default: as the weights or the last --run at this side, else the side)",
     )
     add_normalise(parser)
+    add_geometry(parser)
     parser.add_argument(
         "--no-class-maps",
         dest="class_maps",
@@ -79,4 +80,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, _words: list[str]) -> None:
     """Bundle."""
     normalization = NORMALIZATIONS[arguments.normalise]
-    bundle(read_options(BundleOptions, arguments, normalization=normalization))
+    geometry = geometry_of(arguments)
+    bundle(read_options(BundleOptions, arguments, normalization=normalization, geometry=geometry))

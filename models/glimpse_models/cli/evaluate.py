@@ -8,7 +8,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import add_data, add_split, read_options
+from glimpse_models.cli.options import (
+    add_data,
+    add_geometry,
+    add_split,
+    geometry_of,
+    read_options,
+)
 from glimpse_models.measure.evaluate import EvaluateOptions, evaluate
 
 
@@ -20,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resize", type=int, help="shorter side before the crop, for files that do not say it"
     )
+    add_geometry(parser)
     parser.add_argument(
         "--side",
         type=int,
@@ -35,4 +42,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, _words: list[str]) -> None:
     """Evaluate."""
-    evaluate(read_options(EvaluateOptions, arguments))
+    evaluate(read_options(EvaluateOptions, arguments, geometry=geometry_of(arguments)))

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.data.dataset import HELD_OUT
+from glimpse_models.data.preprocess import CROPS, FILTERS, MODES, Geometry
 
 Options = TypeVar("Options")
 
@@ -72,6 +73,44 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
     """What `add_run` added."""
     given = vars(arguments)
     return RunOptions(given.get("run"), given.get("held_out"), given.get("seed"))
+
+
+def add_geometry(parser: argparse.ArgumentParser) -> None:
+    """How a picture becomes the input, where a file does not say it."""
+    group = parser.add_argument_group("how pictures are resized, as the model was validated")
+    default = Geometry()
+    group.add_argument(
+        "--resize-mode",
+        choices=MODES,
+        help=f"what --resize is: the shorter side, or the square that a picture is squashed to or fitted into (default: {default.mode})",
+    )
+    group.add_argument("--filter", choices=FILTERS, help=f"(default: {default.filter})")
+    group.add_argument(
+        "--no-antialias",
+        action="store_true",
+        help="interpolate as PyTorch and TensorFlow do by default, not as Pillow",
+    )
+    group.add_argument(
+        "--fill",
+        type=int,
+        nargs=3,
+        metavar=("R", "G", "B"),
+        help="beside a picture that is letterboxed, 0 to 255 (default: black)",
+    )
+    group.add_argument("--crop", choices=CROPS, help=f"(default: {default.crop})")
+
+
+def geometry_of(arguments: argparse.Namespace) -> Geometry:
+    """What `add_geometry` added."""
+    given, default = vars(arguments), Geometry()
+    red, green, blue = given.get("fill") or default.fill
+    return Geometry(
+        given.get("resize_mode") or default.mode,
+        given.get("filter") or default.filter,
+        not given.get("no_antialias", False),
+        (red, green, blue),
+        given.get("crop") or default.crop,
+    )
 
 
 def add_endpoint(parser: argparse.ArgumentParser) -> None:

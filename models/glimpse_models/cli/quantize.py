@@ -9,7 +9,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import add_run, read_options, run_options
+from glimpse_models.cli.options import (
+    add_geometry,
+    add_run,
+    geometry_of,
+    read_options,
+    run_options,
+)
 from glimpse_models.graph.quantize import METHODS, Method
 from glimpse_models.pipeline.quantize import QuantizeOptions, quantize
 
@@ -57,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sensitivity", action="store_true", help="list the nodes by what quantizing each costs"
     )
+    add_geometry(parser)
     add_run(parser)
 
 
@@ -68,4 +75,5 @@ def run(arguments: argparse.Namespace, _words: list[str]) -> None:
         given.get("percentile", Method.percentile),
         given.get("full_range", Method.full_range),
     )
-    quantize(read_options(QuantizeOptions, arguments, method=method, run=run_options(arguments)))
+    more = {"method": method, "run": run_options(arguments), "geometry": geometry_of(arguments)}
+    quantize(read_options(QuantizeOptions, arguments, **more))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from glimpse_models.bundle.manifest import read_manifest, spec_of
 from glimpse_models.data.decode import open_picture
 from glimpse_models.data.labels import read_labels
-from glimpse_models.data.preprocess import InputSpec, fit
+from glimpse_models.data.preprocess import EVALUATION, Geometry, InputSpec, fit
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx, open_session
 from glimpse_models.graph.wrap import is_quantized
@@ -42,21 +42,30 @@ class Classifier:
 
 
 def open_classifier(
-    path: Path, resize: int | None = None, threads: int = 0, side: int | None = None
+    path: Path,
+    resize: int | None = None,
+    threads: int = 0,
+    side: int | None = None,
+    geometry: Geometry = EVALUATION,
 ) -> Classifier:
     """A bundle's folder, an ONNX file with the serving input, or PyTorch weights.
 
     `side` is another input side than the one trained for, which only weights can take.
     """
     if path.suffix in (".pt", ".pth"):
-        return _weights(path, resize, side)
+        return _weights(path, resize, side, geometry)
     if side is not None:
         raise UserError(f"{path} has its input side in its graph; give weights (.pt) with --side")
     if path.is_dir():
         return _bundle(path, threads)
     if path.suffix == ".onnx":
-        return _onnx(path, path.name, resize, threads)
+        return _onnx(path, path.name, resize, threads, geometry)
     raise UserError(f"{path} is not a bundle folder, an .onnx file or a .pt file of weights")
+
+
+def open_as(path: Path, spec: InputSpec) -> Classifier:
+    """An ONNX file with the serving input, whose pictures are made as `spec` says."""
+    return open_classifier(path, spec.resize, geometry=spec.geometry)
 
 
 def batches_of(files: tuple[Path, ...] | list[Path], spec: InputSpec) -> Iterator[Pixels]:
@@ -82,7 +91,7 @@ def served(
 def _bundle(path: Path, threads: int) -> Classifier:
     manifest = read_manifest(path)
     name = f"{manifest['name']} {manifest['version']}"
-    found = _onnx(path / "model.onnx", name, spec_of(manifest).resize, threads)
+    found = _onnx(path / "model.onnx", name, spec_of(manifest).resize, threads, EVALUATION)
     return replace(
         found,
         kind=f"bundle, {found.kind}",
@@ -92,7 +101,9 @@ def _bundle(path: Path, threads: int) -> Classifier:
     )
 
 
-def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier:
+def _onnx(
+    path: Path, name: str, resize: int | None, threads: int, geometry: Geometry
+) -> Classifier:
     quantized = is_quantized(load_onnx(path))
     session = open_session(path, threads)
     image = session.get_inputs()[0]
@@ -102,7 +113,7 @@ def _onnx(path: Path, name: str, resize: int | None, threads: int) -> Classifier
         )
     side = image.shape[1]
     kind = "int8" if quantized else "float ONNX"
-    spec = InputSpec(side, resize or side)
+    spec = geometry.at(side, resize)
     return Classifier(name, kind, spec, _logits_of(session), quantized=quantized)
 
 
@@ -114,7 +125,7 @@ def _logits_of(session: Any) -> Callable[[Pixels], Logits]:
     return logits
 
 
-def _weights(path: Path, resize: int | None, asked: int | None) -> Classifier:
+def _weights(path: Path, resize: int | None, asked: int | None, geometry: Geometry) -> Classifier:
     import torch
 
     from glimpse_models.train import network
@@ -128,5 +139,5 @@ def _weights(path: Path, resize: int | None, asked: int | None) -> Classifier:
             found: Logits = model(network.serving_input(pixels)).numpy()
         return found
 
-    spec = InputSpec(side, resize or (None if asked else trained.resize) or side)
+    spec = geometry.at(side, resize or (None if asked else trained.resize))
     return Classifier(path.name, "float PyTorch", spec, logits, labels=trained.labels)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from glimpse_models.data.dataset import HELD_OUT, open_data
 from glimpse_models.data.labels import refuse_other_order
+from glimpse_models.data.preprocess import Geometry
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import Classifier, Logits, batches_of, open_classifier
@@ -49,6 +50,7 @@ class EvaluateOptions:
     seed: int = 1
     limit: int | None = None
     resize: int | None = None
+    geometry: Geometry = field(default_factory=Geometry)
     side: int | None = None
     out: Path | None = None
 
@@ -60,7 +62,8 @@ def evaluate(options: EvaluateOptions) -> None:
     if options.limit:
         split = split.sample(options.limit, options.seed)
     classifiers = [
-        open_classifier(path, options.resize, side=options.side) for path in options.models
+        open_classifier(path, options.resize, side=options.side, geometry=options.geometry)
+        for path in options.models
     ]
     rows = [evaluate_one(classifier, split, data.labels) for classifier in classifiers]
     print(f"{data.name}, {len(split)} validation pictures")

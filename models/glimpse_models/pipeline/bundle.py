@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from glimpse_models.bundle.provenance import (
 from glimpse_models.bundle.verify import check_model
 from glimpse_models.data.labels import check_labels, read_labels
 from glimpse_models.data.normalization import IMAGENET, Normalization
-from glimpse_models.data.preprocess import InputSpec
+from glimpse_models.data.preprocess import EVALUATION, Geometry, InputSpec
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.graph import class_maps, outputs, wrap
@@ -65,6 +65,7 @@ class BundleOptions:
     report: Path | None = None
     side: int | None = None
     resize: int | None = None
+    geometry: Geometry = field(default_factory=Geometry)
     normalization: Normalization = IMAGENET
     class_maps: bool = True
     runs: tuple[Path, ...] = ()
@@ -100,7 +101,7 @@ def bundle(options: BundleOptions) -> None:
         "license": options.license or license_of(trained_on),
     }
     resize = options.resize or trained_resize(model, source, records)
-    ready = ready_to_serve(model, labels, resize)
+    ready = ready_to_serve(model, labels, resize, options.geometry)
     measured: Manifest = {}
     if data is not None:
         name = f"{options.name} {options.version}"
@@ -131,13 +132,16 @@ class Ready:
 
 
 def ready_to_serve(
-    model: onnx.ModelProto, labels: tuple[str, ...], resize: int | None = None
+    model: onnx.ModelProto,
+    labels: tuple[str, ...],
+    resize: int | None = None,
+    geometry: Geometry = EVALUATION,
 ) -> Ready:
     """Run the model as the service would."""
     check_labels(labels)
     content = Content.of(model.SerializeToString(), labels)
     side = check_model(content.model, len(labels))
-    spec = InputSpec(side, resize or side)
+    spec = geometry.at(side, resize)
     described = {"input": input_entry(spec), **cells_of_maps(model)}
     return Ready(content, labels, spec, described, wrap.is_quantized(model))
 
@@ -264,7 +268,8 @@ def _warn_of_chance(top1: float, data: DataSet) -> None:
 def _before_quantization(float_model: Path, served: Classifier) -> Classifier:
     weights = float_model.suffix in (".pt", ".pth")
     side = served.spec.side if weights else None
-    before = open_classifier(float_model, served.spec.resize, side=side)
+    spec = served.spec
+    before = open_classifier(float_model, spec.resize, side=side, geometry=spec.geometry)
     if before.quantized:
         raise UserError(
             f"{float_model} is quantized, so that its accuracy is not that before quantization; "

@@ -16,13 +16,13 @@ from tqdm import tqdm
 
 from glimpse_models.bundle.provenance import RunOptions, RunRead, resize_at
 from glimpse_models.data.dataset import training_pictures
-from glimpse_models.data.preprocess import InputSpec
+from glimpse_models.data.preprocess import Geometry, InputSpec
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import input_side, load_onnx
 from glimpse_models.graph.quantize import Method, Quantizer
 from glimpse_models.graph.wrap import is_quantized, is_wrapped
-from glimpse_models.measure.classifiers import Classifier, batches_of, open_classifier, read_input
+from glimpse_models.measure.classifiers import Classifier, batches_of, open_as, read_input
 from glimpse_models.train.record import Record
 
 MOST_KEPT = 8  # nodes in float, beyond which int8 would not be worth having
@@ -44,6 +44,7 @@ class QuantizeOptions:
     check: int = 1000
     method: Method = field(default_factory=Method)
     resize: int | None = None
+    geometry: Geometry = field(default_factory=Geometry)
     keep_float: tuple[str, ...] = ()
     max_drop: float = 0.003
     sensitivity: bool = False
@@ -52,7 +53,7 @@ class QuantizeOptions:
 def quantize(options: QuantizeOptions) -> None:
     """Calibrate once, quantize, measure; keep sensitive nodes in float until the drop is small."""
     run = options.run.read()
-    spec = _input_of(options.model, options.resize, run.records)
+    spec = _input_of(options, run.records)
     pictures = _training_pictures(options.data, run)
     calibration, check = divide(pictures, options, run.seed)
     if options.sensitivity and not options.check:
@@ -70,7 +71,7 @@ def quantize(options: QuantizeOptions) -> None:
         kept = list(options.keep_float)
         quantizer.write(options.out, kept)
         if len(check):
-            model = open_classifier(options.model, spec.resize)
+            model = open_as(options.model, spec)
             exact = Check(model, check, len(set(pictures.targets)))
             kept = _within(options, quantizer, exact, kept)
     size = options.out.stat().st_size / 1e6
@@ -104,7 +105,7 @@ def _within(
     options: QuantizeOptions, quantizer: Quantizer, exact: Check, kept: list[str]
 ) -> list[str]:
     """Keep the 1, 2, 4 and 8 most sensitive nodes in float until the drop is within `max_drop`."""
-    drop = exact.drop(open_classifier(options.out, exact.spec.resize))
+    drop = exact.drop(open_as(options.out, exact.spec))
     print(f"drop of top-1 on {len(exact.split)} training pictures: {100 * drop:.2f} points")
     if drop <= options.max_drop and not options.sensitivity:
         return kept
@@ -115,7 +116,7 @@ def _within(
     while drop > options.max_drop and count <= min(MOST_KEPT, len(ranking)):
         kept = [*options.keep_float, *(name for name, _ in ranking[:count])]
         quantizer.write(options.out, kept)
-        drop = exact.drop(open_classifier(options.out, exact.spec.resize))
+        drop = exact.drop(open_as(options.out, exact.spec))
         print(f"with {count} in float: {100 * drop:.2f} points")
         count *= 2
     if drop > options.max_drop:
@@ -167,16 +168,17 @@ def sensitivity(quantizer: Quantizer, exact: Check, kept: list[str]) -> list[tup
         names = [name for name in quantizer.nodes() if name not in kept]
         for name in tqdm(names, desc="sensitivity", unit="node", disable=None):
             quantizer.write(one, [], only=[name])
-            found.append((name, exact.error(open_classifier(one, exact.spec.resize), 64)))
+            found.append((name, exact.error(open_as(one, exact.spec), 64)))
     return sorted(found, key=lambda pair: -pair[1])
 
 
-def _input_of(path: Path, resize: int | None, records: list[Record]) -> InputSpec:
+def _input_of(options: QuantizeOptions, records: list[Record]) -> InputSpec:
     """What the bundle will serve: the resize as given, else as the last run's."""
+    path = options.model
     model = load_onnx(path)
     if not is_wrapped(model):
         raise UserError(f"{path} has no serving input; make one with the step export")
     if is_quantized(model):
         raise UserError(f"{path} is quantized already; give the float model")
     side = input_side(model)
-    return InputSpec(side, resize or resize_at(records, side) or side)
+    return options.geometry.at(side, options.resize or resize_at(records, side))

@@ -37,10 +37,10 @@ fn write(folder: &Path, graph: Graph, change: impl FnOnce(&mut Value)) {
     let (model, labels) = (model(graph), b"red\ngreen\nblue\n".to_vec());
     let entry = |content: &[u8]| json!({ "sha256": Sha256Digest::of(content).to_string(), "bytes": content.len() });
     let mut description = json!({
-        "schema_version": 1, "name": "toy", "version": "1", "created_at": "2026-01-01T00:00:00Z",
+        "schema_version": 2, "name": "toy", "version": "1", "created_at": "2026-01-01T00:00:00Z",
         "files": { "model.onnx": entry(&model), "labels.txt": entry(&labels) },
-        "input": { "height": SIDE, "width": SIDE, "resize_shorter_side": SIDE,
-                   "interpolation": "bilinear-antialias" },
+        "input": { "height": SIDE, "width": SIDE, "channels": 3, "crop": "center",
+                   "resize": { "mode": "shorter-side", "size": SIDE } },
         "license": "MIT"
     });
     change(&mut description);

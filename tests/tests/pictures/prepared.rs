@@ -30,7 +30,13 @@ pub fn fixtures(python: &Path) -> PathBuf {
     let out = folder.display().to_string();
     once(
         "fixtures",
-        &modules(&["research/fixtures", "research/pictures", "data/decode", "data/preprocess"]),
+        &modules(&[
+            "research/fixtures",
+            "research/pictures",
+            "data/decode",
+            "data/preprocess",
+            "bundle/manifest",
+        ]),
         || {
             run(python, &["-m", "glimpse_models", "fixtures", "--out", &out]);
         },

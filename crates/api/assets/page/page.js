@@ -194,10 +194,13 @@ function overlay() {
   by("heat").setAttribute("aria-label", `Where the model looked for ${answer.label}: most at the ${warmest(map)}`);
 }
 
-/** Lay the canvas over the part that the model sees: the middle of the picture, by its shorter side. */
-function place(canvas, { naturalWidth, naturalHeight }, { width, height, resize_shorter_side: resized }) {
-  const scale = Math.min(naturalWidth, naturalHeight) / resized;
-  const [across, down] = [(width * scale) / naturalWidth, (height * scale) / naturalHeight];
+/** Lay the canvas over what the model sees, which is centred: a part of the picture, or more where it is letterboxed. */
+function place(canvas, { naturalWidth, naturalHeight }, { width, height, resize: { mode, size } }) {
+  const [tall, wide] = [size].flat().length > 1 ? size : [size, size];
+  const scales = [wide / naturalWidth, tall / naturalHeight];
+  const scale = mode === "shorter-side" ? Math.max(...scales) : Math.min(...scales);
+  const [x, y] = mode === "squash" ? scales : [scale, scale];
+  const [across, down] = [width / x / naturalWidth, height / y / naturalHeight];
   const position = { left: (1 - across) / 2, top: (1 - down) / 2, width: across, height: down };
   for (const [side, part] of Object.entries(position)) canvas.style[side] = part * 100 + "%";
 }

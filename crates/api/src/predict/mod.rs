@@ -172,21 +172,11 @@ fn is_json(media_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use glimpse_classifier::Interpolation;
-
     use super::*;
 
     #[test]
     fn large_inputs_have_fewer_overlays_in_an_answer() {
-        let of = |side: u32| {
-            let input = InputSpec {
-                height: side,
-                width: side,
-                resize_shorter_side: side,
-                interpolation: Interpolation::BilinearAntialias,
-            };
-            most_overlays(&input)
-        };
+        let of = |side: u32| most_overlays(&InputSpec::centre_of(side, side, side));
         assert_eq!([64, 224, 279, 448, 1118, 4096].map(of), [16, 16, 16, 6, 1, 1]);
     }
 }

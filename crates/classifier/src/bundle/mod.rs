@@ -1,17 +1,24 @@
 //! `bundle.json`: what a model is, what it expects, and how well it does.
 
+mod input;
+mod upgrade;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::BundleError;
+use input::MAX_SIDE;
 
-/// The version of the bundle format that this crate reads.
-pub const SCHEMA_VERSION: u32 = 1;
+pub use input::{Crop, Filter, InputSpec, Resize, ResizeMode, Size};
 
-/// Input sides beyond this are a mistake in the file, not a model.
-const MAX_SIDE: u32 = 4096;
+/// The version of the bundle format that this crate reads; it reads version 1 too.
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// A class of a multi-label model holds from this score on where the bundle names no thresholds.
+const DEFAULT_THRESHOLD: f32 = 0.5;
 
 /// Beyond these every score is 0 or 1, or all are the same.
 const TEMPERATURES: RangeInclusive<f64> = 0.01..=100.0;
@@ -20,7 +27,7 @@ const TEMPERATURES: RangeInclusive<f64> = 0.01..=100.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Manifest {
-    /// Version of the format.
+    /// Version of the format, after conversion from an older one.
     pub schema_version: u32,
     /// The model's name, as in `/v2/models/{name}`.
     pub name: String,
@@ -32,6 +39,13 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
     /// What the graph's input expects.
     pub input: InputSpec,
+    /// What the logits mean.
+    #[serde(default)]
+    pub task: Task,
+    /// By class index, the score from which a class of a multi-label model holds, 0…1; without them
+    /// it is 0.5 for every class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Vec<f32>>,
     /// Accuracy on held-out pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
@@ -41,9 +55,15 @@ pub struct Manifest {
     /// Where the cells of `class_maps` look; without it they share the input evenly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_maps: Option<Cells>,
+    /// Reserved for a decision policy.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub decision: Value,
+    /// Reserved for what live traffic is compared with.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub profile: Value,
     /// Training command, git commit, seed, weights.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub provenance: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub provenance: Value,
     /// SPDX expression or a sentence.
     pub license: String,
 }
@@ -58,35 +78,16 @@ pub struct FileEntry {
     pub bytes: u64,
 }
 
-/// The shape of the graph's input `image`, uint8 `[N, height, width, 3]`, and how to get there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What the logits mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct InputSpec {
-    /// Pixels.
-    pub height: u32,
-    /// Pixels.
-    pub width: u32,
-    /// The shorter side is resized to this many pixels before the centre is cropped.
-    pub resize_shorter_side: u32,
-    /// How it is resized.
-    pub interpolation: Interpolation,
-}
-
-impl InputSpec {
-    /// Bytes of one picture at the input size.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.height as usize * self.width as usize * 3
-    }
-}
-
-/// The resampling filter; the format knows one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum Interpolation {
-    /// torchvision's `Resize(antialias=True)`, Pillow's `BILINEAR`.
-    #[serde(rename = "bilinear-antialias")]
-    BilinearAntialias,
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// One class per picture: scores are the softmax of the logits.
+    #[default]
+    SingleLabel,
+    /// Any number of classes per picture: each score is the sigmoid of its logit.
+    MultiLabel,
 }
 
 /// Accuracy on pictures that training and calibration never saw; fractions in 0…1.
@@ -145,7 +146,19 @@ impl Manifest {
         self.calibration.map_or(1.0, |calibration| calibration.temperature as f32)
     }
 
-    /// Parse and validate `bundle.json`.
+    /// The scores from which the classes of a multi-label model hold; nothing for a single label.
+    #[must_use]
+    pub fn threshold(&self, class: usize) -> Option<f32> {
+        let of_class = |all: &Vec<f32>| all.get(class).copied();
+        match self.task {
+            Task::SingleLabel => None,
+            Task::MultiLabel => {
+                Some(self.thresholds.as_ref().and_then(of_class).unwrap_or(DEFAULT_THRESHOLD))
+            }
+        }
+    }
+
+    /// Parse and validate `bundle.json`; one of an older version is converted.
     ///
     /// # Errors
     /// When the JSON is not of the documented form, of another schema version, or contradicts itself.
@@ -156,13 +169,13 @@ impl Manifest {
             schema_version: u32,
         }
         let Version { schema_version } = serde_json::from_slice(json)?;
-        if schema_version != SCHEMA_VERSION {
-            return Err(BundleError::SchemaVersion {
-                found: schema_version,
-                expected: SCHEMA_VERSION,
-            });
-        }
-        let manifest: Self = serde_json::from_slice(json)?;
+        let manifest: Self = match schema_version {
+            SCHEMA_VERSION => serde_json::from_slice(json)?,
+            1 => serde_json::from_value(upgrade::from_1(serde_json::from_slice(json)?)?)?,
+            found => {
+                return Err(BundleError::SchemaVersion { found, newest: SCHEMA_VERSION });
+            }
+        };
         manifest.validate()?;
         Ok(manifest)
     }
@@ -187,79 +200,31 @@ impl Manifest {
         if let Some(cells) = self.class_maps.filter(|cells| !cells.is_possible()) {
             return Err(BundleError::ClassMaps { stride: cells.stride, first: cells.first });
         }
-        let InputSpec { height, width, resize_shorter_side: shorter, .. } = self.input;
-        let refuse = |reason| Err(BundleError::Input { width, height, shorter, reason });
-        if height == 0 || width == 0 || shorter.max(height).max(width) > MAX_SIDE {
-            return refuse("sides must be 1 to 4096 pixels");
+        self.validate_thresholds()?;
+        self.input.validate()
+    }
+
+    fn validate_thresholds(&self) -> Result<(), BundleError> {
+        let Some(thresholds) = &self.thresholds else { return Ok(()) };
+        if self.task == Task::SingleLabel {
+            return Err(BundleError::Thresholds("belong to the task multi-label alone"));
         }
-        if shorter < height.max(width) {
-            return refuse("the shorter side must cover the crop");
+        if thresholds.iter().all(|threshold| (0.0..=1.0).contains(threshold)) {
+            return Ok(());
         }
-        Ok(())
+        Err(BundleError::Thresholds("must be scores of 0 to 1"))
+    }
+
+    /// Refuse labels that the manifest contradicts.
+    pub(crate) fn check_labels(&self, labels: usize) -> Result<(), BundleError> {
+        match &self.thresholds {
+            Some(thresholds) if thresholds.len() != labels => {
+                Err(BundleError::Thresholds("must be as many as labels.txt has lines"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn json(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
-        let file = serde_json::json!({"sha256": "0".repeat(64), "bytes": 1});
-        let mut value = serde_json::json!({
-            "schema_version": 1, "name": "m", "version": "1", "created_at": "2026-01-01T00:00:00Z",
-            "files": {"model.onnx": file, "labels.txt": file},
-            "input": {"height": 224, "width": 224, "resize_shorter_side": 256,
-                      "interpolation": "bilinear-antialias"},
-            "license": "MIT"
-        });
-        change(&mut value);
-        value.to_string().into_bytes()
-    }
-
-    #[test]
-    fn the_documented_form_is_read() {
-        let manifest = Manifest::parse(&json(|_| ())).unwrap();
-        assert_eq!(manifest.input.bytes(), 224 * 224 * 3);
-    }
-
-    #[test]
-    fn a_newer_schema_is_named_even_when_its_form_is_unknown() {
-        let error = Manifest::parse(br#"{"schema_version": 2, "files": []}"#).unwrap_err();
-        assert!(matches!(error, BundleError::SchemaVersion { found: 2, expected: 1 }));
-    }
-
-    #[test]
-    fn contradictions_are_refused() {
-        let parse =
-            |change: fn(&mut serde_json::Value)| Manifest::parse(&json(change)).unwrap_err();
-        let missing = parse(|v| drop(v["files"].as_object_mut().unwrap().remove("labels.txt")));
-        assert!(matches!(missing, BundleError::MissingFile("labels.txt")));
-        let checksum = parse(|v| v["files"]["model.onnx"]["sha256"] = "xyz".into());
-        assert!(matches!(checksum, BundleError::Checksum { file } if file == "model.onnx"));
-        let crop = parse(|v| v["input"]["resize_shorter_side"] = 128.into());
-        assert!(matches!(crop, BundleError::Input { shorter: 128, .. }));
-        let zero = parse(|v| v["input"]["width"] = 0.into());
-        assert!(matches!(zero, BundleError::Input { width: 0, .. }));
-        let heat = |temperature: f64| {
-            move |v: &mut serde_json::Value| {
-                v["calibration"] = serde_json::json!({
-                    "temperature": temperature, "images": 1, "ece_before": 0.2, "ece_after": 0.1
-                });
-            }
-        };
-        assert_eq!(Manifest::parse(&json(heat(1.5))).unwrap().temperature(), 1.5);
-        for (stride, first) in [(0, 0.5), (1_000_000_000, 0.5), (32, 1e300)] {
-            let maps = |v: &mut serde_json::Value| {
-                v["class_maps"] = serde_json::json!({"stride": stride, "first": first});
-            };
-            let error = Manifest::parse(&json(maps)).unwrap_err();
-            assert!(matches!(error, BundleError::ClassMaps { stride: s, .. } if s == stride));
-        }
-        for wrong in [0.0, -1.0, 1e-300, 1e300] {
-            let error = Manifest::parse(&json(heat(wrong))).unwrap_err();
-            assert!(matches!(error, BundleError::Temperature { found } if found == wrong));
-        }
-        let filter = parse(|v| v["input"]["interpolation"] = "nearest".into());
-        assert!(matches!(filter, BundleError::Json(_)));
-    }
-}
+mod tests;

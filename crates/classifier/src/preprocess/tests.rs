@@ -1,0 +1,114 @@
+use image::{DynamicImage, RgbImage};
+
+use super::*;
+use crate::bundle::{Crop, Resize, ResizeMode, Size};
+use crate::decode::Format;
+
+fn picture(pixels: RgbImage) -> Picture {
+    let header = Header::new(Format::Png, pixels.dimensions());
+    Picture { pixels, header }
+}
+
+fn coloured(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb([(x * 3 % 251) as u8, (y * 5 % 251) as u8, ((x * y) % 251) as u8])
+    })
+}
+
+/// Every geometry that a bundle can name, for an input of 20 × 16 pixels.
+fn geometries() -> Vec<InputSpec> {
+    let mut all = Vec::new();
+    for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos, Filter::Nearest] {
+        for antialias in [true, false] {
+            for (mode, size, crop) in [
+                (ResizeMode::ShorterSide, Size::Side(24), Crop::Center),
+                (ResizeMode::Squash, Size::Sides([16, 20]), Crop::None),
+                (ResizeMode::Letterbox, Size::Sides([19, 24]), Crop::Center),
+            ] {
+                if filter == Filter::Lanczos && !antialias {
+                    continue;
+                }
+                let fill = (mode == ResizeMode::Letterbox).then_some([9, 99, 199]);
+                let resize = Resize { mode, size, filter, antialias, fill };
+                all.push(InputSpec { height: 16, width: 20, channels: 3, resize, crop });
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn twice_the_resized_sides_are_needed_where_pixels_are_averaged() {
+    let header = Header::new(Format::Jpeg, (4000, 3000));
+    let mut input = InputSpec::centre_of(224, 224, 256);
+    assert_eq!(needed(&header, &input), Scale::AtLeast { width: 682, height: 512 });
+    input.resize.mode = ResizeMode::Squash;
+    let turned = Header { orientation: Orientation::Rotate90, ..header };
+    assert_eq!(needed(&turned, &input), Scale::AtLeast { width: 512, height: 512 });
+    input.resize.antialias = false;
+    assert_eq!(needed(&header, &input), Scale::Full);
+    input.resize = Resize { antialias: true, filter: Filter::Nearest, ..input.resize };
+    assert_eq!(needed(&header, &input), Scale::Full);
+}
+
+/// Odd spare pixels make the centre crop lopsided, which is where mirrored windows go wrong.
+#[test]
+fn turning_on_the_way_equals_turning_the_picture_first() {
+    let pixels = coloured(67, 45);
+    for input in geometries() {
+        for exif in 1..=8 {
+            let orientation = Orientation::from_exif(exif).unwrap();
+            let header = Header::new(Format::Png, pixels.dimensions());
+            let stored =
+                Picture { pixels: pixels.clone(), header: Header { orientation, ..header } };
+            let mut upright = DynamicImage::ImageRgb8(pixels.clone());
+            upright.apply_orientation(orientation);
+            let upright = picture(upright.into_rgb8());
+            let (late, early) = (fit(&stored, &input), fit(&upright, &input));
+            assert!(late == early, "orientation {exif}: {input:?}");
+        }
+    }
+}
+
+#[test]
+fn any_shape_fills_the_input() {
+    let sizes = [(1, 1), (1, 5000), (5000, 1), (63, 64), (64, 64), (65, 1000)];
+    for mut input in geometries() {
+        if input.resize.fill.is_some() {
+            input.resize.fill = Some([200, 100, 50]);
+        }
+        for (width, height) in sizes {
+            let pixels = RgbImage::from_pixel(width, height, image::Rgb([200, 100, 50]));
+            let small = fit(&picture(pixels), &input);
+            assert_eq!(small.len(), input.bytes());
+            assert!(small.chunks(3).all(|p| p == [200, 100, 50]), "{width}x{height} {input:?}");
+        }
+    }
+}
+
+#[test]
+fn a_letterbox_has_its_fill_beside_the_picture() {
+    let resize = Resize {
+        mode: ResizeMode::Letterbox,
+        size: Size::Side(8),
+        filter: Filter::Bilinear,
+        antialias: true,
+        fill: Some([1, 2, 3]),
+    };
+    let input = InputSpec { height: 8, width: 8, channels: 3, resize, crop: Crop::None };
+    let pixels = RgbImage::from_pixel(16, 8, image::Rgb([200, 100, 50]));
+    let small = fit(&picture(pixels), &input);
+    let rows: Vec<&[u8]> = small.chunks(24).map(|row| &row[..3]).collect();
+    let (fill, own) = (&[1, 2, 3][..], &[200, 100, 50][..]);
+    assert_eq!(rows, [fill, fill, own, own, own, own, fill, fill]);
+}
+
+#[test]
+fn a_picture_of_the_input_size_is_itself() {
+    let pixels = coloured(24, 24);
+    for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos, Filter::Nearest] {
+        let mut input = InputSpec::centre_of(24, 24, 24);
+        input.resize.filter = filter;
+        assert!(fit(&picture(pixels.clone()), &input) == *pixels.as_raw(), "{filter:?}");
+    }
+}
