@@ -21,9 +21,11 @@ mod state;
 mod uploads;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, map_response};
+use axum::response::Response;
 use axum::routing::post;
-use http::{Method, StatusCode};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Method, StatusCode};
 
 pub use config::{ApiConfig, UploadsConfig, settings};
 pub use inference::Batching;
@@ -58,7 +60,15 @@ pub fn guarded_router(state: &ApiState, own: Router, guard: impl Fn(Router) -> R
     native
         .merge(tensorflow_serving.layer(from_fn(as_error_message)))
         .merge(open_inference.layer(from_fn(as_error_message)))
+        .layer(map_response(not_stored))
         .layer(from_fn(observe::observe))
+}
+
+/// Answers belong to whoever sent the image: no cache on the way may keep them.
+async fn not_stored(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn not_found() -> Problem {

@@ -1,7 +1,9 @@
 //! What a picture is called in a record.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -24,6 +26,15 @@ struct Form {
 }
 
 impl Name {
+    /// Whether there is something under this name in `folder`. What cannot be looked for counts as there,
+    /// such as a file on a disk that is not mounted.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        let path = folder.join(OsStr::from_bytes(&self.0));
+        let gone = |error: std::io::Error| error.kind() == ErrorKind::NotFound;
+        let is_gone = path.symlink_metadata().err().is_some_and(gone);
+        !(is_gone && path.parent().is_some_and(Path::is_dir))
+    }
+
     /// The name as text; bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
@@ -70,7 +81,6 @@ impl From<Form> for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsStr;
 
     #[test]
     fn a_name_that_is_not_utf8_is_kept_without_loss() {

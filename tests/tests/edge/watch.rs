@@ -254,3 +254,35 @@ fn another_programs_file_is_not_appended_to_and_an_output_has_one_writer() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("in use"));
     stop(running);
 }
+
+#[test]
+fn a_long_output_is_rotated_and_each_picture_has_one_line() {
+    let scene = Scene::new();
+    let sorted = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut command = scene.command();
+        Running::start(command.args(["--rotate-bytes", "100"]).arg("--move-to").arg(sorted.path()))
+    };
+    let running = start();
+    running.wait_for("watching");
+    let file = |name: &str| scene.other.path().join(name);
+    for (number, name) in ["a.png", "b.png", "c.png"].iter().enumerate() {
+        scene.put(name, [200, 0, 0]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !file(&format!("labels.ndjson.{}", number + 1)).exists() {
+            assert!(Instant::now() < deadline, "{name}: the output is not rotated");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    stop(running);
+    // Each was moved, so that no line of it is needed in the next output.
+    let files = (1..=3).map(|number| fs::read(file(&format!("labels.ndjson.{number}"))).unwrap());
+    let names: Vec<_> =
+        files.flat_map(|output| lines(&output)).map(|l| l["file"].clone()).collect();
+    assert_eq!(names, ["a.png", "b.png", "c.png"]);
+    assert_eq!(scene.lines(), [Value::Null; 0]);
+    let running = start();
+    running.wait_for("watching");
+    stop(running);
+    assert_eq!(scene.lines(), [Value::Null; 0]);
+}

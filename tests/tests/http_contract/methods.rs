@@ -85,6 +85,7 @@ fn head_is_get_without_the_body() {
         assert_eq!(answer.status, get.status, "{path}");
         assert_eq!(answer.header("content-type"), get.header("content-type"), "{path}");
         assert_eq!(answer.header("content-length"), get.body.len().to_string(), "{path}");
+        assert_eq!(get.header("cache-control"), "no-store", "{path}");
     }
     let missing = send(Method::HEAD, "/nothing");
     assert_eq!(missing.status, 404);

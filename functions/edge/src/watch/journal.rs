@@ -2,7 +2,9 @@
 //!
 //! A line is written in one piece and is on the disk (`fdatasync`) before anything else happens to
 //! its picture. What a crash left of a last line is cut off at the next start, and its picture is
-//! classified then; a torn line in the middle is skipped with a warning. Nothing that looks like another program's file is touched.
+//! classified then; a torn line in the middle is skipped with a warning. Nothing that looks like
+//! another program's file is touched. A long output is rotated: lines of pictures that are gone from
+//! the folder stay in the old file alone.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -14,6 +16,8 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::name::Name;
 use crate::stamp::Stamp;
+
+use super::rotation::{Rotated, rotate};
 
 /// Every line begins so.
 const BEGINNING: &[u8] = b"{\"file\":";
@@ -42,6 +46,8 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// The length from which it is rotated; `None` for never.
+    rotate_at: Option<u64>,
     done: HashMap<Key, Option<String>>,
 }
 
@@ -58,7 +64,8 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Err(Error::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(Error::path("lock", path)(error)),
         }
-        let mut journal = Self { path: path.to_owned(), file, bytes: 0, done: HashMap::new() };
+        let (path, done) = (path.to_owned(), HashMap::new());
+        let mut journal = Self { path, file, bytes: 0, rotate_at: None, done };
         journal.read()?;
         Ok(journal)
     }
@@ -131,6 +138,27 @@ impl Journal {
         }
         self.bytes += lines.len() as u64;
         self.done.extend(done);
+        Ok(())
+    }
+
+    /// Rotate the output once it is longer than `limit` bytes; afterwards `limit` counts from what was
+    /// kept. Only pictures that are `there` are remembered.
+    ///
+    /// # Errors
+    /// When the new output cannot be written; the old one is then used further.
+    pub fn rotate_over(&mut self, limit: u64, there: impl Fn(&Key) -> bool) -> Result<(), Error> {
+        if self.bytes <= *self.rotate_at.get_or_insert(limit) {
+            return Ok(());
+        }
+        // Not again at once, if it fails.
+        self.rotate_at = Some(self.bytes.saturating_add(limit));
+        let needed =
+            |line: &[u8]| serde_json::from_slice(line).is_ok_and(|Line { key, .. }| there(&key));
+        let Rotated { file, bytes, old } = rotate(&self.path, needed)?;
+        self.done.retain(|key, _| there(key));
+        tracing::info!(old = %old.display(), kept = self.done.len(), "the output is rotated");
+        self.rotate_at = Some(bytes.saturating_add(limit));
+        (self.file, self.bytes) = (file, bytes);
         Ok(())
     }
 
@@ -210,6 +238,30 @@ mod tests {
             assert!(matches!(Journal::open(&path), Err(Error::Foreign { .. })), "{foreign:?}");
             assert_eq!(fs::read_to_string(&path).unwrap(), *foreign);
         }
+    }
+
+    #[test]
+    fn a_long_output_is_rotated_and_forgets_pictures_that_are_gone() {
+        let gone = WHOLE.replace("a.jpg", "gone.jpg");
+        let (_folder, path) = output(&format!("{WHOLE}{gone}"));
+        let mut journal = Journal::open(&path).unwrap();
+        let there = |found: &Key| *found == key("a.jpg", 7);
+        journal.rotate_over(1000, there).unwrap();
+        assert_eq!(journal.len(), 2, "it is short");
+        let mut journal = {
+            drop(journal);
+            Journal::open(&path).unwrap()
+        };
+        journal.rotate_over(100, there).unwrap();
+        assert_eq!((journal.len(), fs::read_to_string(&path).unwrap()), (1, WHOLE.to_owned()));
+        let old = fs::read_to_string(path.with_extension("ndjson.1")).unwrap();
+        assert_eq!(old, format!("{WHOLE}{gone}"));
+        assert!(matches!(Journal::open(&path), Err(Error::InUse { .. })));
+        journal.rotate_over(100, there).unwrap();
+        assert!(!path.with_extension("ndjson.2").exists(), "100 more bytes are not there yet");
+        journal.append(std::iter::once((key("b.jpg", 7), None, gone.into_bytes()))).unwrap();
+        drop(journal);
+        assert_eq!(Journal::open(&path).unwrap().len(), 2);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod changes;
 mod debounce;
 mod journal;
 mod outbox;
+mod rotation;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,11 @@ pub struct Arguments {
     #[arg(long, env = "GLIMPSE_MAX_FILE_BYTES", hide_env_values = true, value_name = "N")]
     #[arg(default_value_t = 256 << 20)]
     max_file_bytes: u64,
+    /// Length in bytes from which the output is rotated: it is kept as FILE.1, FILE.2 and so on, and the new one
+    /// begins with the lines of pictures that are still in the folder; 0 for never
+    #[arg(long, env = "GLIMPSE_ROTATE_BYTES", hide_env_values = true, value_name = "N")]
+    #[arg(default_value_t = 64 << 20)]
+    rotate_bytes: u64,
     #[command(flatten)]
     model: ModelArguments,
     #[command(flatten)]
@@ -107,8 +113,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let options = Options { top_k: arguments.top_k.into(), ..Options::default() };
     let debounce = Debounce::new(Duration::from_millis(arguments.settle_ms));
     let limit = arguments.max_file_bytes;
+    let rotate_over = Some(arguments.rotate_bytes).filter(|bytes| *bytes > 0);
+    let left_out = String::new();
     let mut watch =
-        Watch { folder, journal, outbox, debounce, store, options, limit, left_out: String::new() };
+        Watch { folder, journal, rotate_over, outbox, debounce, store, options, limit, left_out };
     watch.run(&changes, Duration::from_millis(arguments.rescan_ms), &stop)?;
     runtime.shutdown_timeout(SHUTDOWN_GRACE);
     Ok(ExitCode::SUCCESS)
@@ -117,6 +125,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 struct Watch {
     folder: PathBuf,
     journal: Journal,
+    rotate_over: Option<u64>,
     outbox: Option<Outbox>,
     debounce: Debounce,
     store: ModelStore,
@@ -219,7 +228,17 @@ impl Watch {
         for (picture, result) in pictures.iter().zip(&results) {
             self.put_out(&picture.path, picture.key.stamp, label(result));
         }
+        self.rotate();
         Ok(())
+    }
+
+    /// Rotate a long output. It can wait: without it, the output only grows.
+    fn rotate(&mut self) {
+        let Some(limit) = self.rotate_over else { return };
+        let there = |key: &Key| key.name.is_in(&self.folder);
+        if let Err(error) = self.journal.rotate_over(limit, there) {
+            tracing::warn!(%error, "the output cannot be rotated now");
+        }
     }
 
     /// The picture, unless it is done, gone, being written, or out of reach for the moment.
