@@ -1,6 +1,8 @@
 //! Pillow's two passes over 8-bit pixels: fixed-point weights, the rows of the upright picture first,
 //! rounded to 8 bits between the passes. Bit for bit what `Image.resize` gives.
 
+use pulp::{Arch, NullaryFnOnce};
+
 use super::Source;
 use super::axis::Axis;
 
@@ -25,27 +27,80 @@ pub(super) fn resample(source: &Source<'_>, across: &Axis, down: &Axis, turned: 
     vertical(&middle, width, (0, width), down, &down.shifted(first))
 }
 
+/// Pixels whose levels are weighed in one step: eight values of 32 bits, of which two are spare.
+const STEP: usize = 2;
+const LANES: usize = 8;
+
 /// Every row of `pixels`, `stride` bytes long, at the axis' results.
 fn horizontal(pixels: &[u8], stride: usize, axis: &Axis, starts: &[usize]) -> Vec<u8> {
-    let weights = fixed(axis);
-    let mut small = vec![0; pixels.len() / stride.max(1) * axis.len() * 3];
-    let rows = pixels.chunks_exact(stride.max(1));
-    for (row, to) in rows.zip(small.chunks_exact_mut((axis.len() * 3).max(1))) {
-        let results = to.chunks_exact_mut(3).zip(starts).zip(weights.chunks_exact(axis.taps));
-        for ((to, start), weights) in results {
-            let mut sums = [HALF; 3];
-            let near = &row[start * 3..][..axis.taps * 3];
-            for (pixel, weight) in near.chunks_exact(3).zip(weights) {
-                for (sum, level) in sums.iter_mut().zip(pixel) {
-                    *sum = sum.wrapping_add(i32::from(*level).wrapping_mul(*weight));
-                }
-            }
-            for (to, sum) in to.iter_mut().zip(sums) {
-                *to = rounded(sum);
-            }
-        }
+    let width = axis.len() * 3;
+    let mut small = vec![0; pixels.len() / stride.max(1) * width];
+    let rows = pixels.chunks_exact(stride.max(1)).zip(small.chunks_exact_mut(width.max(1)));
+    let spread = spread(axis);
+    let steps = axis.taps.div_ceil(STEP);
+    // A step reads beyond the pixels that it weighs, and the last pixels of a row are its end.
+    let mut padded = vec![0; stride + LANES];
+    let mut sums = vec![0; width + 1];
+    for (row, to) in rows {
+        padded[..stride].copy_from_slice(row);
+        let (row, sums) = (&padded[..], &mut sums[..]);
+        Arch::new().dispatch(Across { row, starts, spread: &spread, steps, sums, to });
     }
     small
+}
+
+/// For each result, weights for steps of two pixels: `r g b r g b` and two zeros.
+fn spread(axis: &Axis) -> Vec<[i32; LANES]> {
+    let fixed = fixed(axis);
+    let mut spread = Vec::with_capacity(axis.len() * axis.taps.div_ceil(STEP));
+    for weights in fixed.chunks_exact(axis.taps) {
+        spread.extend(weights.chunks(STEP).map(|pair| {
+            let [first, second] = [pair[0], pair.get(1).copied().unwrap_or_default()];
+            [first, first, first, second, second, second, 0, 0]
+        }));
+    }
+    spread
+}
+
+/// One row of [`horizontal`], compiled for each kind of vectors.
+struct Across<'a> {
+    row: &'a [u8],
+    starts: &'a [usize],
+    spread: &'a [[i32; LANES]],
+    steps: usize,
+    /// One more than three for each result: they are written in fours.
+    sums: &'a mut [i32],
+    to: &'a mut [u8],
+}
+
+impl NullaryFnOnce for Across<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { row, starts, spread, steps, sums, to } = self;
+        let results = starts.iter().zip(spread.chunks_exact(steps.max(1)));
+        for (result, (start, spread)) in results.enumerate() {
+            let mut near = &row[start * 3..];
+            let mut lanes = [0_i32; LANES];
+            for weights in spread {
+                let Some(levels) = near.first_chunk::<LANES>() else { break };
+                for lane in 0..LANES {
+                    let product = i32::from(levels[lane]).wrapping_mul(weights[lane]);
+                    lanes[lane] = lanes[lane].wrapping_add(product);
+                }
+                near = &near[STEP * 3..];
+            }
+            if let Some(sums) = sums[result * 3..].first_chunk_mut::<4>() {
+                for channel in 0..4 {
+                    sums[channel] = lanes[channel].wrapping_add(lanes[channel + 3]);
+                }
+            }
+        }
+        for (to, sum) in to.iter_mut().zip(sums) {
+            *to = rounded(sum.wrapping_add(HALF));
+        }
+    }
 }
 
 /// The axis' results down the `columns` (first byte, and one behind the last) of every row.
@@ -62,22 +117,42 @@ fn vertical(
     let mut sums = vec![0_i32; width];
     let results = small.chunks_exact_mut(width.max(1)).zip(starts);
     for ((to, start), weights) in results.zip(weights.chunks_exact(axis.taps)) {
-        sums.fill(HALF);
-        for (tap, weight) in weights.iter().enumerate() {
-            let row = &pixels[(start + tap) * stride + first..][..width];
-            for (sum, level) in sums.iter_mut().zip(row) {
-                *sum = sum.wrapping_add(i32::from(*level).wrapping_mul(*weight));
-            }
-        }
-        for (to, sum) in to.iter_mut().zip(&sums) {
-            *to = rounded(*sum);
-        }
+        let rows = &pixels[start * stride + first..];
+        Arch::new().dispatch(Down { rows, stride, weights, sums: &mut sums, to });
     }
     small
 }
 
+/// One row of the result of [`vertical`], compiled for each kind of vectors.
+struct Down<'a> {
+    rows: &'a [u8],
+    stride: usize,
+    weights: &'a [i32],
+    sums: &'a mut [i32],
+    to: &'a mut [u8],
+}
+
+impl NullaryFnOnce for Down<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { rows, stride, weights, sums, to } = self;
+        sums.fill(HALF);
+        for (tap, weight) in weights.iter().enumerate() {
+            for (sum, level) in sums.iter_mut().zip(&rows[tap * stride..]) {
+                *sum = sum.wrapping_add(i32::from(*level).wrapping_mul(*weight));
+            }
+        }
+        for (to, sum) in to.iter_mut().zip(sums) {
+            *to = rounded(*sum);
+        }
+    }
+}
+
 /// Pillow's `clip8`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped.
+#[inline(always)]
 fn rounded(sum: i32) -> u8 {
     (sum >> BITS).clamp(0, 255) as u8
 }
