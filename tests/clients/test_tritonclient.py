@@ -22,7 +22,13 @@ def test_health_and_metadata(client, model):
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     for metadata in (client.get_model_metadata(name), client.get_model_metadata(name, version)):
         assert metadata["versions"] == [version]
-        assert {output["name"] for output in metadata["outputs"]} == {"label", "index", "score"}
+        assert {output["name"] for output in metadata["outputs"]} == {
+                "label",
+                "index",
+                "score",
+                "pages",
+                "frames",
+            }
 
 
 @pytest.mark.parametrize("binary_in", [True, False])

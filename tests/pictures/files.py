@@ -12,6 +12,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from old_jpeg import old_jpegs
 from PIL import Image
 
 WIDTH, HEIGHT = 61, 47
@@ -189,6 +190,8 @@ TYPES: dict[str, Callable[[NDArray[np.uint8]], NDArray[Any]]] = {
     "u8": lambda p: p,
     "u16": lambda p: p.astype(np.uint16) * 257 + 60,
     "u32": lambda p: p.astype(np.uint32) * 16843009,
+    "u64": lambda p: p.astype(np.uint64) * 0x0101010101010101,
+    "i64": lambda p: (p.astype(np.int64) - 90) * 2**55,
     "i8": lambda p: (p.astype(np.int16) - 128).astype(np.int8),
     "i16": lambda p: p.astype(np.int16) * 120,
     "i32": lambda p: (p.astype(np.int32) - 90) * 8_000_000,
@@ -231,6 +234,9 @@ def tiffs() -> Iterator[Named]:
                     rowsperstrip=5,
                 ),
             )
+            # tifffile has no prediction of 64-bit integers.
+            if name in ("u64", "i64"):
+                continue
             # Prediction of integers by differences, of floats by bytes.
             yield (
                 f"{label}-predicted.tif",
@@ -263,8 +269,30 @@ def tiffs() -> Iterator[Named]:
     yield "fill-order-2.tif", fill_order_2(bytes(reversed_bits))
     for across, down in ((1, 1), (2, 1), (2, 2), (4, 2)):
         yield f"ycbcr-{across}x{down}.tif", ycbcr(across, down)
+    for label, options in {
+        "zstd": {},
+        "zstd-predicted": {"predictor": True},
+        "zstd-tiled": {"tile": (16, 32)},
+        "zstd-strips": {"rowsperstrip": 7},
+    }.items():
+        yield f"{label}.tif", tiff(scene(), compression="zstd", **options)
+    wide = np.arange(1 << 16, dtype=np.uint16)
+    colours = np.stack([wide, wide[::-1], wide ^ 0x5555])
+    indices = scene()[..., 0].astype(np.uint16) * 257
+    yield "palette-16.tif", tiff(indices, photometric="palette", colormap=colours)
+    yield "no-colour-space-grey.tif", unstated(scene()[..., 0], 1)
+    yield "no-colour-space-rgb.tif", unstated(scene(), 3)
+    yield "no-colour-space-inks.tif", unstated(scene(4), 4, {332: 1})
+    yield from old_jpegs(image())
     pages = saved(image(), "TIFF", save_all=True, append_images=[image().rotate(180)])
     yield "pages.tif", pages
+
+
+def unstated(samples: NDArray[np.uint8], channels: int, tags: dict[int, Any] | None = None) -> bytes:
+    """A TIFF that does not say what its samples mean."""
+    bits = (8,) * channels if channels > 1 else 8
+    sides = {256: samples.shape[1], 257: samples.shape[0]}
+    return directory({**sides, 258: bits, 277: channels, **(tags or {})}, samples.tobytes())
 
 
 def fill_order_2(file: bytes) -> bytes:

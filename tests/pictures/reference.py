@@ -48,7 +48,10 @@ def read(data: bytes, page: int = 0) -> Reference:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _read(data, page)
+            found = _read(data, page)
+            if not found.pixels.size:
+                raise NoPicture("no pixels")
+            return found
         except NoPicture:
             raise
         # Whatever a decoder raises: it finds no picture.
@@ -169,6 +172,9 @@ def scaled(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     """
     if samples.dtype.kind == "u":
         most = (1 << bits) - 1
+        # NumPy has no wider numbers than these.
+        if bits == 64:
+            return ((samples.astype(object) * 255 + most // 2) // most).astype(np.uint8)
         return ((samples.astype(np.uint64) * 255 + most // 2) // most).astype(np.uint8)
     values = samples.astype(np.float64)
     finite = values[np.isfinite(values)]
@@ -281,6 +287,8 @@ def _tiff(data: bytes, page: int) -> Pixels:
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             tags = file.pages[page]
+            if tags.compression == 6 and tags.samplesperpixel == 1:
+                return _grey_old_jpeg(data, tags)
             if image is None or _needs_tifffile(tags):
                 return _tifffile(tags)
     except Exception as error:
@@ -297,6 +305,8 @@ def _needs_tifffile(page: Any) -> bool:
     Wide, signed and float samples (see `scaled`); associated alpha, which Pillow divides out with a loss
     and multiplies in again.
     """
+    if 262 not in page.tags and page.compression not in (2, 3, 4, 6, 7):
+        return True
     if page.photometric == 6 and page.compression == 1 and page.tags.valueof(530) in ((1, 1), None):
         return True
     # Exception: tiles whose places are in the tags for strips, which libtiff finds and Pillow does not.
@@ -313,11 +323,13 @@ def _needs_tifffile(page: Any) -> bool:
 
 
 def _tifffile(page: Any) -> Pixels:
-    photometric = int(page.photometric)
+    photometric = _photometric(page)
     if photometric == 6 and page.compression == 1:
         return _ycbcr(page)
     if photometric not in (0, 1, 2, 3, 5) or page.imagewidth * page.imagelength > MAX_PIXELS:
         raise NoPicture(f"photometric interpretation {photometric}")
+    if len(page.databytecounts) < len(page.dataoffsets):
+        raise NoPicture("tifffile leaves strips black whose lengths are broken")
     samples = page.asarray()
     if samples.dtype == bool:
         samples = samples.astype(np.uint8)
@@ -331,6 +343,30 @@ def _tifffile(page: Any) -> Pixels:
         pixels = _colours(scaled(samples, page.bitspersample), photometric, page)
     value = page.tags.valueof(274)
     return turned(np.ascontiguousarray(pixels), value if isinstance(value, int) else 1)
+
+
+def _grey_old_jpeg(data: bytes, page: Any) -> Pixels:
+    """Exception: libtiff fails with grey old-style JPEG. Its parts in order are a JPEG file."""
+    start, length = (int(np.ravel(page.tags.valueof(tag, 0))[0]) for tag in (513, 514))
+    strips = [data[at : at + size] for at, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    stream = data[start : start + length if length else None] + b"".join(strips)
+    # The scan comes twice where the parts overlap.
+    stream = stream[: stream.index(b"\xff\xd9") + 2]
+    return np.asarray(Image.open(io.BytesIO(_whole_jpeg(stream))).convert("RGB"))
+
+
+def _photometric(page: Any) -> int:
+    """Exception: a picture without a stated colour space has the one that libtiff takes. Pillow and tifffile
+    take white to be 0 whatever the samples, and refuse or invert most pictures."""
+    if 262 in page.tags:
+        return int(page.photometric)
+    if page.compression in (2, 3, 4):
+        return 0
+    if page.samplesperpixel == 4 and 332 in page.tags:
+        return 5
+    if page.samplesperpixel not in (1, 3):
+        raise NoPicture("no stated colour space")
+    return {1: 1, 3: 2}[page.samplesperpixel]
 
 
 def _ycbcr(page: Any) -> Pixels:

@@ -13,6 +13,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent))
 
 import files
+from broken_exif import broken_exif
 from compare import difference
 from engine import Decoded, Engine
 from reference import NoPicture, Reference, read
@@ -67,6 +68,10 @@ class Pictures(unittest.TestCase):
                     assert ours is not None
                     self.assertFalse(ours.shape == upright.shape and (ours == upright).all())
 
+    def test_exif_that_cannot_be_read_refuses_no_picture(self) -> None:
+        for name, data in broken_exif():
+            self.same(name, data)
+
     def test_damaged_files_have_the_pixels_of_the_reference_or_none(self) -> None:
         for make in files.GROUPS.values():
             if make is files.turned:
@@ -110,7 +115,7 @@ class Pictures(unittest.TestCase):
 
     def test_unsupported_variants_are_named(self) -> None:
         named = {
-            "Zstandard": files.tiff(files.scene(), compression="zstd"),
+            "Zstandard with a window": wide_window(files.tiff(files.scene(), compression="zstd")),
             "LZMA": files.tiff(files.scene(), compression="lzma"),
             "WebP": files.tiff(files.scene(), compression="webp"),
             "L*a*b*": files.saved(files.image("LAB"), "TIFF"),
@@ -121,6 +126,12 @@ class Pictures(unittest.TestCase):
                 ours = self.decode(data)
                 self.assertEqual(ours.code, "unsupported_image_format")
                 self.assertIn(name, ours.said["detail"])
+
+
+def wide_window(file: bytes) -> bytes:
+    """Zstandard data that asks for 256 MiB of memory."""
+    frame = file.index(b"\x28\xb5\x2f\xfd")
+    return file[: frame + 4] + b"\0" + bytes([(28 - 10) << 3]) + file[frame + 6 :]
 
 
 if __name__ == "__main__":

@@ -12,11 +12,6 @@ const FLOATS_END: f64 = 9_007_199_254_740_992.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UInt(pub(crate) u64);
 
-/// The page that a request asks for, 0 unless given. No file has as many as the largest.
-pub(crate) fn page(given: Option<u64>) -> u32 {
-    u32::try_from(given.unwrap_or_default()).unwrap_or(u32::MAX)
-}
-
 impl<'de> Deserialize<'de> for UInt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Number)

@@ -23,7 +23,7 @@ pub(crate) struct FileForm {
     #[schema(format = Binary, value_type = String)]
     image: String,
     /// The page of a TIFF, from 0
-    #[schema(minimum = 0, nullable = false)]
+    #[schema(minimum = 0, maximum = 65_534, nullable = false)]
     page: Option<u32>,
     /// How many predictions; 5 unless given. The other options are fields too
     #[schema(minimum = 1, maximum = 1000, nullable = false)]
@@ -39,7 +39,7 @@ pub(crate) struct TextForm {
     #[schema(format = "base64-picture")]
     image_data: String,
     /// The page of a TIFF, from 0
-    #[schema(minimum = 0, nullable = false)]
+    #[schema(minimum = 0, maximum = 65_534, nullable = false)]
     page: Option<u32>,
     /// How many predictions; 5 unless given. The other options are fields too
     #[schema(minimum = 1, maximum = 1000, nullable = false)]

@@ -4,7 +4,7 @@ use glimpse_classifier::Options;
 use utoipa::{IntoParams, ToSchema};
 
 use super::explain::{Explained, MAX_LABELS, Named};
-use crate::extract::uint::page;
+use crate::extract::page::page;
 use crate::problem::Problem;
 
 /// Maximum for `top_k`.
@@ -28,7 +28,7 @@ pub(super) struct Query {
 #[allow(dead_code)]
 pub(crate) struct QueryParameters {
     /// The page of a TIFF, from 0
-    #[param(minimum = 0, default = 0)]
+    #[param(minimum = 0, maximum = 65_534, default = 0)]
     page: Option<u32>,
     /// How many predictions
     #[param(minimum = 1, maximum = 1000, default = 5)]
@@ -89,7 +89,11 @@ impl Query {
             };
             let number = || value.parse().map_err(|_| unusable("a whole number"));
             match name {
-                "page" => options.page = Some(number()?),
+                "page" => {
+                    let number = number()?;
+                    page(Some(number))?;
+                    options.page = Some(number);
+                }
                 "top_k" => {
                     let number = number()?;
                     top_k(number)?;
@@ -127,7 +131,7 @@ impl Query {
     pub(super) fn validate(self) -> Result<Options, Problem> {
         let default = Options::default();
         Ok(Options {
-            page: page(self.page),
+            page: page(self.page)?,
             top_k: self.top_k.map_or(Ok(default.top_k), top_k)?,
             min_score: share("min_score", self.min_score)?,
             abstain_below: share("abstain_below", self.abstain_below)?,
@@ -169,6 +173,7 @@ mod tests {
             "page=first",
             "page=1.0",
             "page=",
+            "page=65535",
             "top_k=0",
             "top_k=1001",
             "top_k=-1",

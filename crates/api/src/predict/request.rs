@@ -32,7 +32,7 @@ pub(crate) struct Body<'a> {
     #[schema(value_type = Option<Location>)]
     s3: Option<StrictObject<Location>>,
     /// The page of a TIFF, from 0; the first one unless given.
-    #[schema(value_type = Option<u32>, minimum = 0)]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 65_534)]
     page: Option<UInt>,
     /// How many predictions; 5 unless given.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1000)]

@@ -3,11 +3,14 @@
 //! Crate `tiff` refuses a file whose first directory it cannot decode, so that neither the reason nor
 //! another page can be read from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
 
 /// More values than a tag that describes pixels has: three for each colour of the largest palette.
 const MAX_VALUES: usize = 3 << 16;
+
+/// Directories are counted up to here.
+const MAX_CHAIN: usize = 65_535;
 
 /// A file's bytes, and how its numbers are written.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +27,6 @@ pub(super) struct Directory<'a> {
     /// Tags whose values are not in the file.
     missing: BTreeSet<u16>,
     complete: bool,
-    /// Offset of the next directory, or 0.
-    pub(super) next: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,11 +66,8 @@ impl<'a> Tiff<'a> {
 
     /// The directory at an offset. Entries that reach beyond the file are left out.
     pub(super) fn directory(&self, offset: u64) -> Option<Directory<'a>> {
-        let at = usize::try_from(offset).ok()?;
-        let (count_size, word) = if self.big { (8, 8) } else { (2, 4) };
-        let entry_size = 4 + 2 * word;
-        let count = usize::try_from(self.number(at, count_size)?).ok()?;
-        let first = at.checked_add(count_size)?;
+        let (count, first, end) = self.extent(offset)?;
+        let (word, entry_size) = (self.word(), self.entry_size());
         let available = self.bytes.len().saturating_sub(first) / entry_size;
         let (mut entries, mut missing) = (BTreeMap::new(), BTreeSet::new());
         for index in 0..count.min(available) {
@@ -80,10 +78,43 @@ impl<'a> Tiff<'a> {
                 None => drop(missing.insert(tag)),
             }
         }
-        let end = count.checked_mul(entry_size)?.checked_add(first)?;
-        let next = self.number(end, word).unwrap_or(0);
-        let complete = count <= available;
-        Some(Directory { file: *self, entries, missing, complete, next })
+        let complete = end <= self.bytes.len();
+        Some(Directory { file: *self, entries, missing, complete })
+    }
+
+    /// The offsets of the directories from `first` on, up to the first one that cannot be read.
+    ///
+    /// Only their lengths are read: directories may lie over each other.
+    pub(super) fn chain(&self, first: u64) -> Vec<u64> {
+        let (mut chain, mut seen, mut next) = (Vec::new(), HashSet::new(), Some(first));
+        while let Some(offset) = next.filter(|offset| *offset != 0 && chain.len() < MAX_CHAIN) {
+            let Some((_, _, end)) = self.extent(offset) else { break };
+            if !seen.insert(offset) {
+                break;
+            }
+            chain.push(offset);
+            next = self.number(end, self.word());
+        }
+        chain
+    }
+
+    /// Bytes of an offset, and of a count of values.
+    fn word(&self) -> usize {
+        if self.big { 8 } else { 4 }
+    }
+
+    /// How many entries the directory at an offset says that it has, where they begin, and where they end.
+    fn extent(&self, offset: u64) -> Option<(usize, usize, usize)> {
+        let at = usize::try_from(offset).ok()?;
+        let count_size = if self.big { 8 } else { 2 };
+        let count = usize::try_from(self.number(at, count_size)?).ok()?;
+        let first = at.checked_add(count_size)?;
+        let end = count.checked_mul(self.entry_size())?.checked_add(first)?;
+        Some((count, first, end))
+    }
+
+    fn entry_size(&self) -> usize {
+        4 + 2 * self.word()
     }
 
     fn entry(&self, at: usize, word: usize) -> Option<Entry<'a>> {
@@ -104,6 +135,11 @@ impl<'a> Tiff<'a> {
     fn number(&self, at: usize, size: usize) -> Option<u64> {
         let bytes = self.bytes.get(at..at.checked_add(size)?)?;
         Some(unsigned(bytes, self.little_endian))
+    }
+
+    /// Bytes of the file.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The part of `offset..offset + length` that lies inside the file.
@@ -199,7 +235,7 @@ mod tests {
         for bytes in [&little[..], big, large] {
             let (file, first) = Tiff::open(bytes).unwrap();
             let directory = file.directory(first).unwrap();
-            assert_eq!((directory.number(0x112), directory.next), (Some(6), 0));
+            assert_eq!((directory.number(0x112), file.chain(first)), (Some(6), vec![first]));
         }
     }
 

@@ -16,8 +16,9 @@ use super::outputs::{Output, RequestedOutput, SHARED_MEMORY, Wanted, invalid, wa
 use crate::extract::base64;
 use crate::extract::body;
 use crate::extract::bounded::Bounded;
+use crate::extract::page::page;
 use crate::extract::strict_object::StrictObject;
-use crate::extract::uint::{UInt, page};
+use crate::extract::uint::UInt;
 use crate::problem::Problem;
 
 /// What the model and the server can take.
@@ -72,7 +73,7 @@ struct RequestParameters {
     #[schema(value_type = Option<u64>, minimum = 1)]
     top_k: Option<UInt>,
     /// The page of a TIFF, from 0; the first one unless given.
-    #[schema(value_type = Option<u32>, minimum = 0)]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 65_534)]
     page: Option<UInt>,
     /// Whether outputs go behind the JSON unless they say otherwise.
     binary_data_output: Option<bool>,
@@ -139,7 +140,7 @@ pub(super) fn parse(
     let request: Body<'_> = body::json(json)?;
     let parameters = request.parameters.map(|StrictObject(given)| given).unwrap_or_default();
     let top_k = top_k(parameters.top_k.map(|number| number.0), expected.classes)?;
-    let page = page(parameters.page.map(|number| number.0));
+    let page = page(parameters.page.map(|number| number.0))?;
     let outputs = wanted(request.outputs, parameters.binary_data_output.unwrap_or(false))?;
     let image = request.inputs.exactly_one().map(|StrictObject(tensor)| tensor);
     let image = image.filter(|tensor| tensor.name == "image");

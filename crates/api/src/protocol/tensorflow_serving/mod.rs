@@ -235,7 +235,7 @@ async fn classify(
     body: &[u8],
 ) -> Result<Json<Predicted>, Problem> {
     let request: Body<'_> = body::json(body)?;
-    let options = Options { page: request.page(), ..Options::default() };
+    let options = Options { page: request.page()?, ..Options::default() };
     let (format, sent) = request.pictures(state.config.max_batch)?;
     let pictures = sent.iter().map(|picture| base64::picture(&picture.text));
     let pictures = pictures.collect::<Result<Vec<_>, _>>()?;

@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 use super::answer::Format;
 use crate::extract::base64::Text;
 use crate::extract::bounded::Bounded;
+use crate::extract::page::page;
 use crate::extract::strict_object::StrictObject;
-use crate::extract::uint::{UInt, page};
+use crate::extract::uint::UInt;
 use crate::problem::Problem;
 
 /// The body of a prediction.
@@ -44,7 +45,7 @@ pub(super) struct Body<'a> {
 #[schema(as = TensorFlowParameters)]
 struct Parameters {
     /// The page of a TIFF, from 0; the first one unless given.
-    #[schema(value_type = Option<u32>, minimum = 0)]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 65_534)]
     page: Option<UInt>,
 }
 
@@ -91,7 +92,7 @@ struct Column<'a>(Bounded<StrictObject<Base64<'a>>>);
 
 impl<'a> Body<'a> {
     /// The page of a TIFF.
-    pub(super) fn page(&self) -> u32 {
+    pub(super) fn page(&self) -> Result<u32, Problem> {
         let parameters = self.parameters.as_ref().map(|StrictObject(given)| given);
         page(parameters.and_then(|given| given.page).map(|number| number.0))
     }
@@ -195,7 +196,7 @@ pub(crate) fn constrain_schemas(schemas: &mut Value) {
         json!({ "type": "object", "additionalProperties": false, "required": [name],
                 "properties": { name: value, "key": key } })
     };
-    schemas["TensorFlowAnswerRow"]["allOf"][1]["properties"]["key"]["type"] =
+    schemas["TensorFlowAnswerRow"]["allOf"][2]["properties"]["key"]["type"] =
         json!(["string", "number", "null"]);
     let text = json!({ "$ref": "#/components/schemas/Base64Picture" });
     schemas["TensorFlowRow"] = json!({

@@ -144,9 +144,17 @@ static void check_scans(struct session *session) {
   }
 }
 
+static int is_stored(const struct session *session) {
+  return session->request->colour == GLIMPSE_JPEG_STORED ||
+         session->request->colour == GLIMPSE_JPEG_REPEATED;
+}
+
 static void choose_colours(struct session *session) {
   struct jpeg_decompress_struct *cinfo = &session->cinfo;
   switch (session->request->colour) {
+  case GLIMPSE_JPEG_REPEATED:
+    cinfo->do_fancy_upsampling = FALSE;
+    /* fall through */
   case GLIMPSE_JPEG_STORED:
     cinfo->jpeg_color_space = cinfo->out_color_space = JCS_UNKNOWN;
     break;
@@ -243,7 +251,7 @@ static void read_converted(struct session *session, size_t pitch) {
   uint8_t *to = session->request->out;
   for (; cinfo->output_scanline < cinfo->output_height; to += pitch) {
     read_row(cinfo, wide, row, samples);
-    if (session->request->colour == GLIMPSE_JPEG_STORED)
+    if (is_stored(session))
       memcpy(to, row, samples);
     else
       to_rgb(row, to, cinfo->output_width, cinfo->output_components);
@@ -287,8 +295,7 @@ static void decode(struct session *session, struct glimpse_jpeg_report *report) 
   jpeg_calc_output_dimensions(cinfo);
   report->out_width = cinfo->output_width;
   report->out_height = cinfo->output_height;
-  report->out_components =
-      request->colour == GLIMPSE_JPEG_STORED ? (uint32_t)cinfo->num_components : 3;
+  report->out_components = is_stored(session) ? (uint32_t)cinfo->num_components : 3;
   if (request->out == NULL) return;
   pitch = (size_t)report->out_width * report->out_components;
   if (request->out_bytes / pitch < report->out_height) stop(session, GLIMPSE_JPEG_BUFFER);

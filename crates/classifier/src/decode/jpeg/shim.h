@@ -24,7 +24,8 @@ enum glimpse_jpeg_outcome {
 enum glimpse_jpeg_colour {
   GLIMPSE_JPEG_RGB = 0,       /* RGB, whatever the file's markers say that it holds */
   GLIMPSE_JPEG_STORED = 1,    /* the components as they are */
-  GLIMPSE_JPEG_FROM_YCBCR = 2 /* RGB from three components that are YCbCr, whatever the markers say */
+  GLIMPSE_JPEG_FROM_YCBCR = 2, /* RGB from three components that are YCbCr, whatever the markers say */
+  GLIMPSE_JPEG_REPEATED = 3    /* the components as they are, upsampled by repetition */
 };
 
 struct glimpse_jpeg_request {

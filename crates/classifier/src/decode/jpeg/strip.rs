@@ -15,6 +15,8 @@ pub(in crate::decode) enum StripColour {
     Stored,
     /// RGB from three components that are YCbCr.
     FromYcbcr,
+    /// The components as they are stored, those with fewer samples repeated and not smoothed.
+    Repeated,
 }
 
 /// A strip whose header was read.
@@ -38,6 +40,7 @@ impl<'a> Strip<'a> {
         let colour = match colour {
             StripColour::Stored => Colour::Stored,
             StripColour::FromYcbcr => Colour::FromYcbcr,
+            StripColour::Repeated => Colour::Repeated,
         };
         let report = turbo::header(stream, colour, 1)
             .map_err(|fault| refusal(fault, Format::Tiff, limits))?;

@@ -32,6 +32,8 @@ pub(super) enum Colour {
     Stored = 1,
     /// RGB from three components that are YCbCr, whatever the file's markers say.
     FromYcbcr = 2,
+    /// The components as they are stored, without smooth upsampling.
+    Repeated = 3,
 }
 
 /// What the header says, and how large the output is.

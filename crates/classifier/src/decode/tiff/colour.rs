@@ -1,7 +1,11 @@
 //! Rows of 8-bit samples to RGB: TIFF 6.0, sections 4 to 6, 16, 18 and 21.
 
+use super::compression::Compression;
+use super::samples::{Kind, Samples};
+use super::{broken, tag, unsupported};
 use crate::decode::ifd::Directory;
 use crate::decode::rgb::over_white;
+use crate::error::ClassifyError;
 
 /// What the samples of a pixel mean.
 pub(super) enum Colour {
@@ -55,7 +59,7 @@ impl Colour {
             Self::Grey { inverted: false } => [from[0]; 3],
             Self::Grey { inverted: true } => [u8::MAX - from[0]; 3],
             Self::Rgb => [from[0], from[1], from[2]],
-            Self::Palette(colours) => colours.get(usize::from(from[0])).copied().unwrap_or([0; 3]),
+            Self::Palette(colours) => shade(colours, u64::from(from[0])),
             Self::Cmyk => {
                 let light = u8::MAX - from[3];
                 [0, 1, 2].map(|ink| light - over_black(from[ink], light))
@@ -63,6 +67,12 @@ impl Colour {
             Self::Ycbcr(tables) => tables.rgb(from[0], from[1], from[2]),
         }
     }
+}
+
+/// The colour of an index; black beyond the palette.
+pub(super) fn shade(colours: &[[u8; 3]], index: u64) -> [u8; 3] {
+    let colour = usize::try_from(index).ok().and_then(|index| colours.get(index));
+    colour.copied().unwrap_or([0; 3])
 }
 
 /// `channel × part / 255`, rounded to nearest.
@@ -77,6 +87,69 @@ pub(super) fn palette(map: &[u64]) -> Vec<[u8; 3]> {
     let channel =
         |value: u64| u8::try_from(if narrow { value } else { value >> 8 }).unwrap_or(u8::MAX);
     (0..size).map(|at| [0, 1, 2].map(|colour| channel(map[colour * size + at]))).collect()
+}
+
+/// What the samples mean: the file's word, or what libtiff takes where it says nothing.
+pub(super) fn read(
+    directory: &Directory<'_>,
+    samples: Samples,
+    compression: Compression,
+    channels: usize,
+) -> Result<Colour, ClassifyError> {
+    if compression == Compression::OldJpeg {
+        // Some writers state RGB; the samples are YCbCr all the same.
+        return match channels {
+            1 => Ok(Colour::Grey { inverted: false }),
+            3 => Ok(Colour::Ycbcr(Box::new(Ycbcr::new(directory)))),
+            _ => Err(unsupported("this number of samples in old-style JPEG")),
+        };
+    }
+    let stated = match directory.contains(tag::PHOTOMETRIC_INTERPRETATION) {
+        true => directory.number(tag::PHOTOMETRIC_INTERPRETATION),
+        false => match channels {
+            1 if matches!(compression, Compression::Fax(_)) => Some(0),
+            1 => Some(1),
+            3 => Some(2),
+            4 if directory.contains(tag::INK_SET) => Some(5),
+            _ => return Err(unsupported("a picture without a stated colour space")),
+        },
+    };
+    Ok(match stated {
+        Some(0) => Colour::Grey { inverted: true },
+        Some(1) => Colour::Grey { inverted: false },
+        Some(2) => Colour::Rgb,
+        Some(3) if samples.bits > 16 || samples.kind != Kind::Unsigned => {
+            return Err(unsupported("a palette of more than 65,536 colours"));
+        }
+        Some(3) => {
+            let map = directory.numbers(tag::COLOR_MAP).ok_or(broken())?;
+            Colour::Palette(palette(&map))
+        }
+        Some(4) => return Err(unsupported("a transparency mask as picture")),
+        Some(5) if directory.number(tag::INK_SET).unwrap_or(1) != 1 => {
+            return Err(unsupported("inks other than CMYK"));
+        }
+        Some(5) => Colour::Cmyk,
+        Some(6) => Colour::Ycbcr(Box::new(Ycbcr::new(directory))),
+        Some(8..=10) => return Err(unsupported("the colour space CIE L*a*b*")),
+        Some(32803 | 34892) => return Err(unsupported("raw camera data")),
+        Some(32844 | 32845) => return Err(unsupported("the colour space LogLuv")),
+        _ => return Err(unsupported("an unknown colour space")),
+    })
+}
+
+/// The first extra sample decides; RGB with four samples and no word about the fourth has alpha.
+pub(super) fn alpha(directory: &Directory<'_>, colour: &Colour, channels: usize) -> Alpha {
+    if channels == colour.channels() || matches!(colour, Colour::Palette(_)) {
+        return Alpha::Opaque;
+    }
+    let first = directory.numbers(tag::EXTRA_SAMPLES).and_then(|kinds| kinds.first().copied());
+    match (first, colour) {
+        (Some(1), _) => Alpha::Associated,
+        (Some(2), _) => Alpha::Unassociated,
+        (None | Some(3..), Colour::Rgb) if channels == 4 => Alpha::Unassociated,
+        _ => Alpha::Opaque,
+    }
 }
 
 /// libtiff's integer tables (`TIFFYCbCrToRGBInit`), so that pixels are the same.

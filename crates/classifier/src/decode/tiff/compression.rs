@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, Cursor, Read};
 
 use flate2::bufread::ZlibDecoder;
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::FrameDecoderError;
 use weezl::decode::Decoder as LzwDecoder;
 use weezl::{BitOrder, LzwStatus};
 
@@ -17,8 +19,14 @@ pub(super) enum Compression {
     Lzw,
     Deflate,
     PackBits,
+    Zstd,
     Jpeg,
+    /// JPEG as TIFF 6.0, section 22, has it: tables and scan data in different places of the file.
+    OldJpeg,
 }
+
+/// The largest window that libzstd's decoder takes unless told otherwise.
+const ZSTD_WINDOW: u64 = 128 << 20;
 
 impl Compression {
     /// The compression of a number in the tag `Compression`; `t4_options` belong to Group 3. The
@@ -31,7 +39,7 @@ impl Compression {
             3 => Self::Fax(Scheme::Group3 { two_dimensional: t4_options & 1 != 0 }),
             4 => Self::Fax(Scheme::Group4),
             5 => Self::Lzw,
-            6 => return Err("old-style JPEG compression"),
+            6 => Self::OldJpeg,
             7 => Self::Jpeg,
             8 | 32946 | 50013 => Self::Deflate,
             32771 => Self::Fax(Scheme::Aligned(16)),
@@ -44,7 +52,7 @@ impl Compression {
             34887 => return Err("LERC compression"),
             34892 => return Err("lossy JPEG of a DNG"),
             34925 => return Err("LZMA compression"),
-            34926 | 50000 => return Err("Zstandard compression"),
+            34926 | 50000 => Self::Zstd,
             34927 | 50001 => return Err("WebP compression"),
             50002 | 52546 => return Err("JPEG XL compression"),
             _ => return Err("an unknown compression"),
@@ -53,18 +61,51 @@ impl Compression {
 
     /// Whether a predictor is undone behind it.
     pub(super) fn has_predictor(self) -> bool {
-        matches!(self, Self::Lzw | Self::Deflate)
+        matches!(self, Self::Lzw | Self::Deflate | Self::Zstd)
     }
 
-    /// The bytes of a strip or tile `width` pixels wide; JPEG has a decoder of its own.
-    pub(super) fn reader<'a>(self, data: Cow<'a, [u8]>, width: usize) -> Box<dyn Read + 'a> {
+    /// Whether strips and tiles are JPEG data.
+    pub(super) fn is_jpeg(self) -> bool {
+        matches!(self, Self::Jpeg | Self::OldJpeg)
+    }
+
+    /// The most bytes that a reader takes beside its data, for a strip or tile of `unpacked` bytes.
+    pub(super) fn reader_bytes(self, unpacked: u64) -> u64 {
         match self {
-            Self::None | Self::Jpeg => Box::new(Cursor::new(data)),
+            // The window holds what was unpacked, and is copied when it grows to twice its size.
+            Self::Zstd => 3 * unpacked.min(ZSTD_WINDOW) + (2 << 20),
+            // Windows of 32 KiB, and tables.
+            _ => 128 << 10,
+        }
+    }
+
+    /// The bytes of a strip or tile `width` pixels wide; JPEG has a decoder of its own. The error names
+    /// what is not supported.
+    pub(super) fn reader<'a>(
+        self,
+        data: Cow<'a, [u8]>,
+        width: usize,
+    ) -> Result<Box<dyn Read + 'a>, &'static str> {
+        Ok(match self {
+            Self::None | Self::Jpeg | Self::OldJpeg => Box::new(Cursor::new(data)),
             Self::Fax(scheme) => Box::new(Rows::new(data, scheme, width)),
             Self::Lzw => Box::new(Lzw { decoder: lzw(&data), data: Cursor::new(data) }),
             Self::Deflate => Box::new(ZlibDecoder::new(Cursor::new(data))),
             Self::PackBits => Box::new(PackBits { data: Cursor::new(data), run: Run::Copy(0) }),
+            Self::Zstd => return zstd(data),
+        })
+    }
+}
+
+/// The window grows with what is unpacked, whatever the data says.
+fn zstd<'a>(data: Cow<'a, [u8]>) -> Result<Box<dyn Read + 'a>, &'static str> {
+    match StreamingDecoder::new_with_max_window_size(Cursor::new(data), ZSTD_WINDOW) {
+        Ok(reader) => Ok(Box::new(reader)),
+        Err(FrameDecoderError::WindowSizeTooBig { .. }) => {
+            Err("Zstandard with a window of more than 128 MiB")
         }
+        // Reading it is the error then.
+        Err(_) => Ok(Box::new(io::empty())),
     }
 }
 
@@ -154,7 +195,7 @@ mod tests {
     fn packbits_are_the_specifications_example() {
         let packed = b"\xfe\xaa\x02\x80\x00\x2a\xfd\xaa\x03\x80\x00\x2a\x22\xf7\xaa";
         let mut bytes = Vec::new();
-        let mut reader = Compression::PackBits.reader(Cow::Borrowed(packed), 1);
+        let mut reader = Compression::PackBits.reader(Cow::Borrowed(packed), 1).unwrap();
         reader.read_to_end(&mut bytes).unwrap();
         let expected = b"\xaa\xaa\xaa\x80\x00\x2a\xaa\xaa\xaa\xaa\x80\x00\x2a\x22\
                          \xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa";

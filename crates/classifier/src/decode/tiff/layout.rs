@@ -1,42 +1,18 @@
 //! What a directory says of its picture, checked: where its strips or tiles are and what is in them.
 
-use super::colour::{self, Alpha, Colour, Ycbcr};
+use std::borrow::Cow;
+
+use super::colour::{self, Alpha, Colour};
 use super::compression::Compression;
+use super::old_jpeg::{self, Strips};
 use super::samples::{Kind, Predictor, Samples};
-use super::{broken, unsupported};
+use super::{broken, tag, unsupported};
 use crate::decode::ifd::{Directory, Tiff};
 use crate::decode::limits::Limits;
 use crate::error::ClassifyError;
 
 /// More strips or tiles than any picture has that was not made to take long.
 const MAX_CHUNKS: usize = 50_000;
-
-/// Tags, by the names of TIFF 6.0.
-mod tag {
-    pub(super) const IMAGE_WIDTH: u16 = 256;
-    pub(super) const IMAGE_LENGTH: u16 = 257;
-    pub(super) const BITS_PER_SAMPLE: u16 = 258;
-    pub(super) const COMPRESSION: u16 = 259;
-    pub(super) const PHOTOMETRIC_INTERPRETATION: u16 = 262;
-    pub(super) const FILL_ORDER: u16 = 266;
-    pub(super) const STRIP_OFFSETS: u16 = 273;
-    pub(super) const SAMPLES_PER_PIXEL: u16 = 277;
-    pub(super) const ROWS_PER_STRIP: u16 = 278;
-    pub(super) const STRIP_BYTE_COUNTS: u16 = 279;
-    pub(super) const PLANAR_CONFIGURATION: u16 = 284;
-    pub(super) const T4_OPTIONS: u16 = 292;
-    pub(super) const PREDICTOR: u16 = 317;
-    pub(super) const COLOR_MAP: u16 = 320;
-    pub(super) const TILE_WIDTH: u16 = 322;
-    pub(super) const TILE_LENGTH: u16 = 323;
-    pub(super) const TILE_OFFSETS: u16 = 324;
-    pub(super) const TILE_BYTE_COUNTS: u16 = 325;
-    pub(super) const INK_SET: u16 = 332;
-    pub(super) const EXTRA_SAMPLES: u16 = 338;
-    pub(super) const SAMPLE_FORMAT: u16 = 339;
-    pub(super) const JPEG_TABLES: u16 = 347;
-    pub(super) const YCBCR_SUB_SAMPLING: u16 = 530;
-}
 
 /// A picture of a TIFF file.
 pub(super) struct Layout<'a> {
@@ -45,7 +21,7 @@ pub(super) struct Layout<'a> {
     /// Width and height of a strip or tile.
     pub(super) chunk: (usize, usize),
     /// The bytes of each strip or tile, plane after plane.
-    pub(super) chunks: Vec<&'a [u8]>,
+    pub(super) chunks: Vec<Cow<'a, [u8]>>,
     pub(super) compression: Compression,
     pub(super) jpeg_tables: &'a [u8],
     pub(super) reversed_bits: bool,
@@ -93,21 +69,25 @@ impl<'a> Layout<'a> {
         let compression =
             Compression::read(number(tag::COMPRESSION, 1)?, number(tag::T4_OPTIONS, 0)?)
                 .map_err(unsupported)?;
-        let channels = size(tag::SAMPLES_PER_PIXEL, 1)?;
+        // Writers of old-style JPEG left tags out; libtiff takes three samples then.
+        let is_old_jpeg = compression == Compression::OldJpeg;
+        let channels = size(tag::SAMPLES_PER_PIXEL, if is_old_jpeg { 3 } else { 1 })?;
         if !(1..=32).contains(&channels) {
             return Err(unsupported("this number of samples per pixel"));
         }
         let mut samples = samples(file, directory, compression, channels)?;
         let chroma = chroma(directory)?;
-        let mut colour = colour(directory, samples)?;
+        let mut colour = colour::read(directory, samples, compression, channels)?;
         let planar = channels > 1 && number(tag::PLANAR_CONFIGURATION, 1)? == 2;
         if channels < colour.channels() {
             return Err(broken());
         }
-        let alpha = alpha(directory, &colour, channels);
+        let alpha = colour::alpha(directory, &colour, channels);
         let mut chroma = if matches!(colour, Colour::Ycbcr(_)) { chroma } else { (1, 1) };
-        let is_jpeg = compression == Compression::Jpeg;
-        let ycbcr_in_jpeg = is_jpeg && matches!(colour, Colour::Ycbcr(_)) && !planar;
+        let is_jpeg = compression.is_jpeg();
+        // The old style's conversion is that of the tags.
+        let ycbcr_in_jpeg =
+            is_jpeg && !is_old_jpeg && matches!(colour, Colour::Ycbcr(_)) && !planar;
         if ycbcr_in_jpeg {
             colour = Colour::Rgb;
         }
@@ -146,7 +126,7 @@ impl<'a> Layout<'a> {
             chunks: Vec::new(),
             compression,
             jpeg_tables: directory.bytes(tag::JPEG_TABLES).unwrap_or_default(),
-            reversed_bits: number(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg,
+            reversed_bits: number(tag::FILL_ORDER, 1)? == 2 && !is_jpeg,
             predictor,
             samples,
             channels,
@@ -156,7 +136,23 @@ impl<'a> Layout<'a> {
             chroma,
             ycbcr_in_jpeg,
         };
-        layout.chunks = layout.find_chunks(file, directory)?;
+        let chunks = layout.find_chunks(file, directory)?;
+        // Several strips may share their bytes, which are read once for each.
+        limits.check_bytes(chunks.iter().map(|chunk| chunk.len() as u64).sum())?;
+        if is_old_jpeg {
+            if planar || layout.grid().0 != 1 {
+                return Err(unsupported("old-style JPEG in planes or tiles"));
+            }
+            // They are put together in memory, so none may be there twice.
+            if chunks.iter().map(|chunk| chunk.len()).sum::<usize>() > file.len() {
+                return Err(broken());
+            }
+            let strips = Strips { chunks: &chunks, width: chunk.0, rows: chunk.1, channels };
+            layout.chunks = vec![Cow::Owned(old_jpeg::stream(file, directory, &strips)?)];
+            layout.chunk = (width, height);
+        } else {
+            layout.chunks = chunks.into_iter().map(Cow::Borrowed).collect();
+        }
         Ok(layout)
     }
 
@@ -240,6 +236,7 @@ fn samples(
     };
     let bits = match compression {
         Compression::Fax(_) => 1,
+        Compression::OldJpeg => 8,
         _ => all_equal(tag::BITS_PER_SAMPLE, 1)?,
     };
     let kind = match all_equal(tag::SAMPLE_FORMAT, 1)? {
@@ -251,8 +248,8 @@ fn samples(
     };
     let known = match kind {
         Kind::Float => matches!(bits, 16 | 32 | 64),
-        Kind::Signed => matches!(bits, 8 | 16 | 32),
-        Kind::Unsigned => (1..=16).contains(&bits) || matches!(bits, 24 | 32),
+        Kind::Signed => matches!(bits, 8 | 16 | 32 | 64),
+        Kind::Unsigned => (1..=16).contains(&bits) || matches!(bits, 24 | 32 | 64),
     };
     if !known {
         return Err(unsupported("this number of bits per sample"));
@@ -269,47 +266,5 @@ fn chroma(directory: &Directory<'_>) -> Result<(usize, usize), ClassifyError> {
             factor(across).zip(factor(down)).ok_or(unsupported("this subsampling of chroma"))
         }
         Some(_) => Err(broken()),
-    }
-}
-
-fn colour(directory: &Directory<'_>, samples: Samples) -> Result<Colour, ClassifyError> {
-    Ok(match directory.number(tag::PHOTOMETRIC_INTERPRETATION) {
-        Some(0) => Colour::Grey { inverted: true },
-        Some(1) => Colour::Grey { inverted: false },
-        Some(2) => Colour::Rgb,
-        Some(3) if samples.bits > 8 || samples.kind != Kind::Unsigned => {
-            return Err(unsupported("a palette of more than 256 colours"));
-        }
-        Some(3) => {
-            let map = directory.numbers(tag::COLOR_MAP).ok_or(broken())?;
-            Colour::Palette(colour::palette(&map))
-        }
-        Some(4) => return Err(unsupported("a transparency mask as picture")),
-        Some(5) if directory.number(tag::INK_SET).unwrap_or(1) != 1 => {
-            return Err(unsupported("inks other than CMYK"));
-        }
-        Some(5) => Colour::Cmyk,
-        Some(6) => Colour::Ycbcr(Box::new(Ycbcr::new(directory))),
-        Some(8..=10) => return Err(unsupported("the colour space CIE L*a*b*")),
-        Some(32803 | 34892) => return Err(unsupported("raw camera data")),
-        Some(32844 | 32845) => return Err(unsupported("the colour space LogLuv")),
-        None if !directory.contains(tag::PHOTOMETRIC_INTERPRETATION) => {
-            return Err(unsupported("a picture without a stated colour space"));
-        }
-        _ => return Err(unsupported("an unknown colour space")),
-    })
-}
-
-/// The first extra sample decides; RGB with four samples and no word about the fourth has alpha.
-fn alpha(directory: &Directory<'_>, colour: &Colour, channels: usize) -> Alpha {
-    if channels == colour.channels() || matches!(colour, Colour::Palette(_)) {
-        return Alpha::Opaque;
-    }
-    let first = directory.numbers(tag::EXTRA_SAMPLES).and_then(|kinds| kinds.first().copied());
-    match (first, colour) {
-        (Some(1), _) => Alpha::Associated,
-        (Some(2), _) => Alpha::Unassociated,
-        (None | Some(3..), Colour::Rgb) if channels == 4 => Alpha::Unassociated,
-        _ => Alpha::Opaque,
     }
 }

@@ -7,10 +7,11 @@ mod colour;
 mod compression;
 mod fax;
 mod layout;
+mod old_jpeg;
 mod samples;
+mod tag;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io::Read;
 use std::ops::ControlFlow;
 
@@ -29,9 +30,6 @@ use colour::Colour;
 use compression::Compression;
 use layout::Layout;
 use samples::Range;
-
-/// Pages are counted up to here.
-const MAX_PAGES: usize = 65_535;
 
 /// The tag for XMP metadata.
 const XMP: u16 = 700;
@@ -52,7 +50,7 @@ pub(super) fn open<'a>(
     limits: &Limits,
 ) -> Result<Tiff<'a>, ClassifyError> {
     let (file, first) = ifd::Tiff::open(encoded).ok_or(broken())?;
-    let pages = pages(&file, first);
+    let pages = file.chain(first);
     let count = u32::try_from(pages.len()).unwrap_or(u32::MAX);
     let offset = pages.get(request.page as usize).ok_or(match count {
         0 => broken(),
@@ -60,9 +58,6 @@ pub(super) fn open<'a>(
     })?;
     let directory = file.directory(*offset).ok_or(broken())?;
     let layout = Layout::read(&file, &directory, limits)?;
-    // Several strips may share their bytes, which are read once for each.
-    let packed: u64 = layout.chunks.iter().map(|chunk| chunk.len() as u64).sum();
-    limits.check_bytes(packed)?;
     let strip_bytes = check_jpeg(&layout, limits)?;
     let xmp = || directory.bytes(XMP).and_then(orientation::from_xmp);
     let side = |side| u32::try_from(side).unwrap_or(u32::MAX);
@@ -74,20 +69,9 @@ pub(super) fn open<'a>(
     Ok(Tiff { layout, header, limits: *limits, strip_bytes })
 }
 
-/// The offsets of the chain of directories, up to the first one that cannot be read.
-fn pages(file: &ifd::Tiff<'_>, first: u64) -> Vec<u64> {
-    let (mut pages, mut seen, mut next) = (Vec::new(), HashSet::new(), first);
-    while next != 0 && pages.len() < MAX_PAGES && seen.insert(next) {
-        let Some(directory) = file.directory(next) else { break };
-        pages.push(next);
-        next = directory.next;
-    }
-    pages
-}
-
 /// Hold strips of JPEG data to the limits: each is decoded at the size that its own header states.
 fn check_jpeg(layout: &Layout<'_>, limits: &Limits) -> Result<u64, ClassifyError> {
-    if layout.compression != Compression::Jpeg {
+    if !layout.compression.is_jpeg() {
         return Ok(0);
     }
     let (mut pixels, mut most) = (0_u64, 0);
@@ -110,7 +94,11 @@ fn check_jpeg(layout: &Layout<'_>, limits: &Limits) -> Result<u64, ClassifyError
 
 /// The layout has RGB for YCbCr whose conversion is the JPEG decoder's.
 fn strip_colour(layout: &Layout<'_>) -> StripColour {
-    if layout.ycbcr_in_jpeg { StripColour::FromYcbcr } else { StripColour::Stored }
+    match layout.compression {
+        Compression::OldJpeg => StripColour::Repeated,
+        _ if layout.ycbcr_in_jpeg => StripColour::FromYcbcr,
+        _ => StripColour::Stored,
+    }
 }
 
 impl Decoder for Tiff<'_> {
@@ -119,12 +107,14 @@ impl Decoder for Tiff<'_> {
     }
 
     fn cost(&self, _scale: Scale) -> Cost {
-        let Layout { chunks, samples, channels, chunk, .. } = &self.layout;
+        let Layout { chunks, samples, channels, chunk, compression, .. } = &self.layout;
         let row = samples.row_bytes(chunk.0.saturating_mul(*channels)) as u64;
         let packed = chunks.iter().map(|chunk| chunk.len() as u64).max().unwrap_or(0);
-        // A chunk is copied where its bits are reversed; decompressors have windows of 32 KiB.
-        let copied = if self.layout.reversed_bits { packed } else { 0 };
-        let readers = (*channels as u64) * (128 << 10);
+        // A chunk is copied where its bits are reversed; old-style JPEG is put together.
+        let is_copied = self.layout.reversed_bits || compression == &Compression::OldJpeg;
+        let copied = if is_copied { packed } else { 0 };
+        let unpacked = row.saturating_mul(chunk.1 as u64);
+        let readers = (self.layout.used_planes() as u64) * compression.reader_bytes(unpacked);
         let pixels = self.header.pixels();
         let rows = 4 * row + 8 * chunk.0 as u64 * (*channels as u64);
         let passes = if samples.needs_range() { 2 } else { 1 };
@@ -152,6 +142,14 @@ impl Decoder for Tiff<'_> {
         for_each_row(&layout, &limits, |place| {
             let out = &mut pixels[(place.top * layout.width + place.left) * 3..][..place.width * 3];
             line.clear();
+            if let Colour::Palette(colours) = &layout.colour {
+                let channels = layout.plane_channels();
+                for (pixel, to) in out.chunks_exact_mut(3).enumerate() {
+                    let index = layout.samples.index(&place.planes[0], pixel * channels);
+                    to.copy_from_slice(&colour::shade(colours, index));
+                }
+                return Ok(());
+            }
             if layout.planar {
                 line.resize(place.samples, 0);
                 for (channel, row) in place.planes.iter().enumerate() {
@@ -161,8 +159,6 @@ impl Decoder for Tiff<'_> {
                         line[pixel * layout.channels + channel] = *sample;
                     }
                 }
-            } else if let Colour::Palette(_) = layout.colour {
-                layout.samples.indices(&place.planes[0], place.samples, &mut line);
             } else {
                 layout.samples.scale(&place.planes[0], place.samples, range, &mut line);
             }
@@ -200,7 +196,7 @@ fn for_each_row(
         let rows = chunk_height.min(layout.height - top);
         let mut readers = Vec::new();
         for plane in 0..layout.used_planes() {
-            readers.push(reader(layout, limits, layout.chunks[plane * per_plane + index], rows)?);
+            readers.push(reader(layout, limits, &layout.chunks[plane * per_plane + index], rows)?);
         }
         let mut planes = vec![Vec::new(); readers.len()];
         let samples = width * layout.channels;
@@ -231,19 +227,20 @@ fn for_each_row(
 
 /// The bytes of a strip or tile of which `rows` rows are needed.
 fn reader<'a>(
-    layout: &Layout<'a>,
+    layout: &Layout<'_>,
     limits: &Limits,
     chunk: &'a [u8],
     rows: usize,
 ) -> Result<Box<dyn Read + 'a>, ClassifyError> {
-    let data = if layout.compression == Compression::Jpeg {
+    let data = if layout.compression.is_jpeg() {
         Cow::Owned(jpeg_rows(layout, limits, chunk, rows)?)
     } else if layout.reversed_bits {
         Cow::Owned(chunk.iter().map(|byte| byte.reverse_bits()).collect())
     } else {
         Cow::Borrowed(chunk)
     };
-    Ok(layout.compression.reader(data, layout.chunk.0 * layout.plane_channels()))
+    let width = layout.chunk.0 * layout.plane_channels();
+    layout.compression.reader(data, width).map_err(unsupported)
 }
 
 /// The samples of a strip of JPEG data, which may be wider than the strip should be.

@@ -79,9 +79,9 @@ impl Samples {
                 let pairs = row.chunks_exact(2).take(count);
                 to.extend(pairs.map(|pair| scale_16(sample([pair[0], pair[1]]))));
             }
-            (Kind::Unsigned, bits @ 1..=32) => {
-                let most = (1_u64 << bits) - 1;
-                let scaled = |index| (self.bits_of(row, index) * 255 + most / 2) / most;
+            (Kind::Unsigned, bits @ 1..=64) => {
+                let most = (1_u128 << bits) - 1;
+                let scaled = |index| (u128::from(self.bits_of(row, index)) * 255 + most / 2) / most;
                 to.extend((0..count).map(|index| u8::try_from(scaled(index)).unwrap_or(u8::MAX)));
             }
             _ => {
@@ -94,10 +94,9 @@ impl Samples {
         }
     }
 
-    /// Append a row of `count` palette indices.
-    pub(super) fn indices(self, row: &[u8], count: usize, to: &mut Vec<u8>) {
-        let index = |at| u8::try_from(self.bits_of(row, at)).unwrap_or(u8::MAX);
-        to.extend((0..count).map(index));
+    /// A sample as a whole number, an index for instance.
+    pub(super) fn index(self, row: &[u8], at: usize) -> u64 {
+        self.bits_of(row, at)
     }
 
     /// The bits of a sample: words in the file's order, others from the most significant bit on.
@@ -213,6 +212,10 @@ mod tests {
         assert_eq!(scaled(samples(Kind::Unsigned, 24), &[255, 255, 255, 128, 0, 0], 2), [255, 128]);
         let words = [0_u32, u32::MAX].map(u32::to_le_bytes).concat();
         assert_eq!(scaled(samples(Kind::Unsigned, 32), &words, 2), [0, 255]);
+        let long = [0, 1 << 63, u64::MAX].map(u64::to_le_bytes).concat();
+        assert_eq!(scaled(samples(Kind::Unsigned, 64), &long, 3), [0, 128, 255]);
+        let signed = [i64::MIN, 0, i64::MAX].map(i64::to_le_bytes).concat();
+        assert_eq!(scaled(samples(Kind::Signed, 64), &signed, 3), [0, 128, 255]);
         let positive = [0_i16, i16::MAX].map(i16::to_le_bytes).concat();
         assert_eq!(scaled(samples(Kind::Signed, 16), &positive, 2), [0, 255]);
         let both = [i16::MIN, 0, i16::MAX].map(i16::to_le_bytes).concat();
