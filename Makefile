@@ -122,6 +122,9 @@ package: ## build with sam what is deployed, and check its size
 	infra/sam-build
 	$(PYTHON) infra/package-size.py
 
+reproducible: ## build the HTTP function's zip in two folders and compare them byte for byte (takes long)
+	infra/reproducible
+
 edge: ## package glimpse for machines at the edge: .tar.gz and .deb in target/edge (ARCH=aarch64 for the other processor)
 	infra/edge/build
 
@@ -173,4 +176,4 @@ target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp tar
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

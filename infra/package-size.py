@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
+
+import zipped
 
 BUILD = Path(__file__).resolve().parents[1] / ".aws-sam" / "build"
 MB = 1_000_000
@@ -44,9 +45,7 @@ def main() -> int:
 def zipped_bytes(folder: Path) -> int:
     """Size of the folder as a zip like the one that `sam deploy` uploads."""
     with tempfile.TemporaryFile() as target:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(folder.rglob("*")):
-                archive.write(path, path.relative_to(folder))
+        zipped.write(folder, target)
         return target.tell()
 
 
