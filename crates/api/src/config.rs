@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use glimpse_budget::settings::MEMORY_BUDGET;
 use glimpse_settings::{SettingError, Strings};
 
 /// A larger batch cannot be configured.
@@ -18,6 +19,9 @@ pub mod settings {
         Number::new("GLIMPSE_MAX_BODY_BYTES", 10 << 20, 1..=1 << 30);
     /// Most pictures in one request.
     pub const MAX_BATCH: Number<usize> = Number::new("GLIMPSE_MAX_BATCH", 16, 1..=LARGEST_BATCH);
+    /// Most pixels of the pictures of one request together.
+    pub const MAX_REQUEST_PIXELS: Number<u64> =
+        Number::new("GLIMPSE_MAX_REQUEST_PIXELS", 200_000_000, 1..=u64::MAX);
     /// Buckets that a request may name.
     pub const S3_BUCKETS: &str = "GLIMPSE_S3_BUCKETS";
     /// Largest object that a request may name.
@@ -45,6 +49,10 @@ pub struct ApiConfig {
     pub max_body_bytes: usize,
     /// Most pictures in one request.
     pub max_batch: usize,
+    /// Most pixels of the pictures of one request together.
+    pub max_request_pixels: u64,
+    /// Bytes for bodies and pictures; by default what the model leaves of the memory.
+    pub memory_budget: Option<u64>,
     /// Buckets that `{"s3": …}` requests may name; none by default.
     pub s3_buckets: Vec<String>,
     /// Largest object in bytes that such a request may name.
@@ -73,6 +81,8 @@ impl Default for ApiConfig {
         Self {
             max_body_bytes: settings::MAX_BODY_BYTES.default,
             max_batch: settings::MAX_BATCH.default,
+            max_request_pixels: settings::MAX_REQUEST_PIXELS.default,
+            memory_budget: None,
             s3_buckets: Vec::new(),
             max_object_bytes: settings::MAX_OBJECT_BYTES.default,
             body_timeout: Duration::from_millis(settings::BODY_TIMEOUT_MS.default),
@@ -83,6 +93,7 @@ impl Default for ApiConfig {
 
 impl ApiConfig {
     /// Read `GLIMPSE_MAX_BODY_BYTES` (default 10 MiB), `GLIMPSE_MAX_BATCH` (16),
+    /// `GLIMPSE_MAX_REQUEST_PIXELS` (200 megapixels), `GLIMPSE_MEMORY_BUDGET` (from the machine),
     /// `GLIMPSE_S3_BUCKETS` (comma-separated, none) and `GLIMPSE_MAX_OBJECT_BYTES` (20 MiB),
     /// and `GLIMPSE_BODY_TIMEOUT_MS` (30,000). Where both are set, `GLIMPSE_UPLOADS_BUCKET` and
     /// `GLIMPSE_RESULTS_BUCKET` open `POST /uploads`, for pictures of up to `GLIMPSE_MAX_UPLOAD_BYTES`
@@ -98,6 +109,8 @@ impl ApiConfig {
         Ok(Self {
             max_body_bytes: settings::MAX_BODY_BYTES.read(environment)?,
             max_batch: settings::MAX_BATCH.read(environment)?,
+            max_request_pixels: settings::MAX_REQUEST_PIXELS.read(environment)?,
+            memory_budget: MEMORY_BUDGET.read_if_set(environment)?,
             s3_buckets: environment.list(settings::S3_BUCKETS)?,
             max_object_bytes: settings::MAX_OBJECT_BYTES.read(environment)?,
             body_timeout: settings::BODY_TIMEOUT_MS.read_millis(environment)?,

@@ -4,6 +4,7 @@
 //! `inference`, and renders the answer. Only `problem` knows which status an error gets; the
 //! router of each protocol knows how an error is written.
 
+mod caller;
 mod config;
 mod description;
 mod extract;
@@ -28,6 +29,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, StatusCode};
 
 pub use config::{ApiConfig, UploadsConfig, settings};
+pub use extract::body::discard;
 pub use inference::Batching;
 pub use problem::Problem;
 pub use request_id::RequestId;
@@ -69,6 +71,14 @@ async fn not_stored(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// The health endpoints alone, for a listener of their own that answers while the other is full.
+pub fn health_router(state: &ApiState) -> Router {
+    let native = service::health().merge(protocol::sagemaker::health()).fallback(not_found);
+    let native = native.with_state(state.clone()).layer(from_fn(as_problem_details));
+    let open_inference = protocol::open_inference::health().with_state(state.clone());
+    native.merge(open_inference.layer(from_fn(as_error_message)))
 }
 
 async fn not_found() -> Problem {

@@ -4,6 +4,7 @@ use glimpse_objects::{ObjectError, Version};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -20,19 +21,30 @@ pub(crate) struct Location {
 ///
 /// A bucket that is not allowed and one that does not exist are answered alike, so that nobody can
 /// ask this service which buckets there are.
-pub(crate) async fn fetch(state: &ApiState, location: &Location) -> Result<Vec<u8>, Problem> {
+///
+/// Its memory is reserved first, as for a body.
+pub(crate) async fn fetch(
+    state: &ApiState,
+    location: &Location,
+    caller: &Caller,
+) -> Result<(Vec<u8>, Caller), Problem> {
     if !state.config.s3_buckets.contains(&location.bucket) {
         let reason = "s3.bucket is not one that this service may read (GLIMPSE_S3_BUCKETS)";
         return Err(Problem::InvalidParameter(reason.to_owned()));
     }
     let limit = state.config.max_object_bytes;
+    let bytes = limit as u64;
+    if bytes > state.bodies.size() {
+        return Err(Problem::BodyOverBudget { budget: state.bodies.size() });
+    }
+    let reserved = state.bodies.reserve(caller.client, bytes).ok_or(Problem::BodiesFull)?;
     let location = glimpse_objects::Location::new(&location.bucket, &location.key);
     let object = state.objects.get(&location, &Version::default(), limit as u64).await;
     let bytes = object.map_err(|error| problem(&error, limit))?.bytes;
     if bytes.is_empty() {
         return Err(Problem::MissingImage);
     }
-    Ok(bytes)
+    Ok((bytes, Caller::new(caller.client, reserved)))
 }
 
 fn problem(error: &ObjectError, limit: usize) -> Problem {

@@ -15,8 +15,13 @@ use crate::state::ApiState;
 /// In the `OpenAPI` document.
 const TAG: &str = "service";
 
+/// What a load balancer asks.
+pub(crate) fn health() -> Router<ApiState> {
+    Router::new().route("/healthz", get(healthz))
+}
+
 pub(crate) fn routes() -> Router<ApiState> {
-    Router::new().route("/healthz", get(healthz)).route("/model", get(describe))
+    health().route("/model", get(describe))
 }
 
 /// The process answers.

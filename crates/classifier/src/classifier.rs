@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::bundle::{Manifest, Task};
-use crate::decode::{Header, Limits, PictureCounts, Request, Source};
+use crate::decode::{Cost, Header, Limits, PictureCounts, Request, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
 use crate::explain::{self, Explanations};
@@ -20,6 +20,9 @@ use crate::session::{Session, Wanted};
 
 /// Pictures in one run of the session: more gain nothing on two cores and cost memory.
 pub const RUN_SIZE: usize = 8;
+
+/// Beside the decoded picture, fitting it takes some times the input: rows on their way to it.
+const FIT_INPUTS: u64 = 8;
 
 /// A loaded bundle, ready to classify; shared by reference among threads.
 pub struct Classifier {
@@ -190,6 +193,24 @@ impl Classifier {
             .zip(each)
             .map(|(row, one)| self.to_prediction(&row, one, options, timing))
             .collect()
+    }
+
+    /// What the file's header says, and what [`Classifier::prepare_page`] will take, for a caller who has
+    /// a budget: no pixel is read.
+    ///
+    /// # Errors
+    /// When the header is enough to refuse the picture.
+    pub fn announced(
+        &self,
+        encoded: &[u8],
+        request: Request,
+    ) -> Result<(Header, Cost), ClassifyError> {
+        let source = Source::open(encoded, request, &self.limits)?;
+        let (header, input) = (source.header(), &self.manifest.input);
+        let cost = source.cost(preprocess::needed(&header, input));
+        self.limits.check(header.format, &cost)?;
+        let peak_bytes = cost.peak_bytes + FIT_INPUTS * input.bytes() as u64;
+        Ok((header, Cost { peak_bytes, ..cost }))
     }
 
     /// Decode one encoded picture and fit it to the model's input: the part of

@@ -39,8 +39,6 @@ pub mod settings {
 
 /// Where AWS Lambda unpacks the layer that holds ONNX Runtime.
 const LAYER_LIBRARY: &str = "/opt/lib/libonnxruntime.so";
-/// 16-bit RGBA, the widest pixel that a decoder gives.
-const BYTES_PER_PIXEL: u64 = 8;
 const FORMATS_FORM: &str =
     "names of image formats, separated by commas: jpeg,png,webp,gif,bmp,tiff,heic,avif";
 const URI_FORM: &str = "s3://bucket/prefix or the path of a folder";
@@ -137,20 +135,13 @@ impl StoreConfig {
                 .text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?
                 .and_then(|megabytes| processors_of(&megabytes)),
         };
-        config.limit_pixels(settings::MAX_IMAGE_PIXELS.read(environment)?);
+        config.limits.limit_pixels(settings::MAX_IMAGE_PIXELS.read(environment)?);
         if let Some(formats) = environment.parsed(settings::FORMATS, FORMATS_FORM)? {
             config.limits.formats = formats;
         }
         config.load_deadline = settings::LOAD_TIMEOUT_MS.read_millis(environment)?;
         config.max_model_bytes = settings::MAX_MODEL_BYTES.read(environment)?;
         Ok(config)
-    }
-
-    /// Accept pictures of up to `pixels`, and the memory that it takes to decode them.
-    pub fn limit_pixels(&mut self, pixels: u64) {
-        let bytes = pixels.saturating_mul(BYTES_PER_PIXEL);
-        self.limits.max_pixels = pixels;
-        self.limits.max_decoded_bytes = self.limits.max_decoded_bytes.max(bytes);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `glimpse`: the engine at the edge. Reads the command line and hands over to the verb.
 
+mod admitted;
 mod classify;
 mod cli;
 mod error;

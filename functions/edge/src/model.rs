@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use glimpse_budget::settings::MEMORY_BUDGET;
 use glimpse_classifier::FormatSet;
 use glimpse_model_store::{
     FailureKind, LoadError, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig, settings,
@@ -55,6 +56,11 @@ pub struct ModelArguments {
     #[arg(default_value_t = settings::MAX_IMAGE_PIXELS.default)]
     #[arg(value_parser = flags::number(&settings::MAX_IMAGE_PIXELS))]
     max_image_pixels: u64,
+    /// Bytes of memory for pictures and request bodies; by default what the model leaves of the
+    /// process's limit
+    #[arg(long, env = MEMORY_BUDGET.variable, hide_env_values = true, value_name = "N")]
+    #[arg(value_parser = flags::number(&MEMORY_BUDGET))]
+    memory_budget: Option<u64>,
     /// Image formats that are accepted, comma-separated; by default all: jpeg,png,webp,gif,bmp,tiff,heic,avif
     #[arg(long, env = settings::FORMATS, hide_env_values = true, value_name = "NAMES")]
     formats: Option<FormatSet>,
@@ -71,6 +77,11 @@ pub struct ModelArguments {
 }
 
 impl ModelArguments {
+    /// Bytes for pictures and bodies, where it is set.
+    pub fn memory_budget(&self) -> Option<u64> {
+        self.memory_budget
+    }
+
     /// A store that has loaded nothing yet.
     ///
     /// # Errors
@@ -86,7 +97,7 @@ impl ModelArguments {
             config.ort_library = library;
         }
         config.threads = self.threads.and_then(NonZeroUsize::new);
-        config.limit_pixels(self.max_image_pixels);
+        config.limits.limit_pixels(self.max_image_pixels);
         config.limits.formats = self.formats.unwrap_or(FormatSet::ALL);
         config.load_deadline = Duration::from_millis(self.load_timeout_ms);
         config.max_model_bytes = self.max_model_bytes;

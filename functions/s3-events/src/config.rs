@@ -1,5 +1,6 @@
 //! The function's settings, read from environment variables.
 
+use glimpse_budget::settings::MEMORY_BUDGET;
 use glimpse_model_store::ModelSource;
 use glimpse_settings::{Number, SettingError, Strings};
 
@@ -15,7 +16,9 @@ pub struct EventsConfig {
     pub results_bucket: String,
     /// Largest object in bytes that is fetched.
     pub max_object_bytes: usize,
-    /// Objects of one event that are worked on at the same time.
+    /// Bytes for objects and pictures; by default what the model leaves of the memory.
+    pub memory_budget: Option<u64>,
+    /// Objects of one event that are worked on at the same time, as far as memory goes.
     pub max_in_flight: usize,
 }
 
@@ -26,13 +29,14 @@ impl EventsConfig {
         Self {
             results_bucket,
             max_object_bytes: MAX_OBJECT_BYTES.default,
+            memory_budget: None,
             max_in_flight: MAX_IN_FLIGHT.default,
         }
     }
 
     /// Read `GLIMPSE_RESULTS_BUCKET` (required), `GLIMPSE_UPLOADS_BUCKET` (where events come from, if
     /// from one bucket: then it is checked that this is another one), `GLIMPSE_MAX_OBJECT_BYTES`
-    /// (20 MiB) and `GLIMPSE_MAX_IN_FLIGHT` (8).
+    /// (20 MiB), `GLIMPSE_MAX_IN_FLIGHT` (8) and `GLIMPSE_MEMORY_BUDGET` (from the machine).
     ///
     /// # Errors
     /// Names the variable that cannot be used. Results may go neither where uploads nor where the
@@ -52,6 +56,7 @@ impl EventsConfig {
         }
         Ok(Self {
             max_object_bytes: MAX_OBJECT_BYTES.read(environment)?,
+            memory_budget: MEMORY_BUDGET.read_if_set(environment)?,
             max_in_flight: MAX_IN_FLIGHT.read(environment)?,
             results_bucket: bucket,
         })

@@ -5,14 +5,14 @@
 //! its race is made again.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use glimpse_classifier::{Classifier, Options};
+use glimpse_budget::{Admission, Client, Share, Work};
+use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction, Request};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::{Location, Objects};
 use glimpse_telemetry::measure;
-use tokio::sync::Semaphore;
 
 use crate::config::EventsConfig;
 use crate::document::{Content, Model, ResultDocument, SourceObject};
@@ -46,8 +46,10 @@ pub struct Worker {
     store: ModelStore,
     objects: Objects,
     config: Arc<EventsConfig>,
-    /// First come, first served: one picture a core is decoded or inferred at a time.
-    cores: Arc<Semaphore>,
+    /// One picture a core is decoded or inferred at a time, as far as memory goes.
+    admission: Admission,
+    /// Whether the budget was made when the model was in memory.
+    settled: Arc<Once>,
 }
 
 /// The object as it was found, with its labels or why it has none.
@@ -60,8 +62,9 @@ impl Worker {
     /// Build the worker; does no work.
     #[must_use]
     pub fn new(store: ModelStore, objects: Objects, config: EventsConfig) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { store, objects, config: Arc::new(config), cores: Arc::new(Semaphore::new(cores)) }
+        let admission = Admission::new(Share::now(config.memory_budget).pictures);
+        let settled = Arc::new(Once::new());
+        Self { store, objects, config: Arc::new(config), admission, settled }
     }
 
     /// Where the model comes from.
@@ -69,9 +72,11 @@ impl Worker {
         &self.store
     }
 
-    /// Objects that may be worked on at the same time.
+    /// Objects that may be worked on at the same time: no more than memory has room for.
     pub(crate) fn max_in_flight(&self) -> usize {
-        self.config.max_in_flight
+        let bytes = Share::now(self.config.memory_budget).bodies;
+        let room = bytes / self.config.max_object_bytes.max(1) as u64;
+        self.config.max_in_flight.min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
     }
 
     /// See to it that there is a result for `object`.
@@ -85,6 +90,9 @@ impl Worker {
         }
         let result = Location::new(bucket, results::key_of(object)?);
         let classifier = self.store.get().await?;
+        self.settled.call_once(|| {
+            self.admission.set_bytes(Share::now(self.config.memory_budget).pictures);
+        });
         let model = Model::from(classifier.manifest());
         // An upload has no result yet, so the first attempt looks for none. Without a sequencer,
         // the result is read before the object, so the object is at least as new.
@@ -143,19 +151,13 @@ impl Worker {
         Ok(Some(Classified { found, content }))
     }
 
-    /// Classify the bytes on a thread that may block. The core is taken until that thread is done,
-    /// also when the invocation has given up the object meanwhile.
+    /// Classify the bytes on a thread that may block.
     async fn classify_bytes(
         &self,
         classifier: Arc<Classifier>,
         bytes: Vec<u8>,
     ) -> Result<Content, Failure> {
-        let core = self.cores.clone().acquire_owned().await.map_err(|_| Failure::ShuttingDown)?;
-        let classified = tokio::task::spawn_blocking(move || {
-            let _core = core;
-            classifier.classify(&bytes, &Options::default())
-        });
-        match classified.await? {
+        match self.admitted(classifier, bytes).await? {
             Ok(prediction) => {
                 let timing = prediction.timing;
                 measure::prediction(timing.decode, timing.preprocess, timing.infer);
@@ -164,6 +166,31 @@ impl Worker {
             Err(error) if error.is_bad_picture() => Ok(Content::refused(error.code(), &error)),
             Err(error) => Err(Failure::Model(error)),
         }
+    }
+
+    /// Memory and processor are taken until the thread is done, also when the invocation has given up
+    /// the object meanwhile.
+    async fn admitted(
+        &self,
+        classifier: Arc<Classifier>,
+        bytes: Vec<u8>,
+    ) -> Result<Result<Prediction, ClassifyError>, Failure> {
+        let (_, cost) = match classifier.announced(&bytes, Request::default()) {
+            Ok(announced) => announced,
+            Err(error) => return Ok(Err(error)),
+        };
+        let sent_bytes = bytes.len() as u64;
+        let (bytes_of, time) = (cost.peak_bytes, cost.time);
+        let work = Work { client: Client::Own, bytes: bytes_of, time, sent_bytes };
+        let permit = match self.admission.enter(work).await {
+            Ok(permit) => permit,
+            Err(over) => return Ok(Err(ClassifyError::TooMuchMemory { limit: over.budget })),
+        };
+        let classified = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            classifier.classify(&bytes, &Options::default())
+        });
+        Ok(classified.await?)
     }
 }
 

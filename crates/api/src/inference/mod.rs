@@ -1,16 +1,21 @@
 //! The one way from pictures to predictions that all protocols share.
 
+mod admitted;
 mod batching;
 mod statistics;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::future::join_all;
 use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction, Request};
 use glimpse_telemetry::measure;
 
+use crate::caller::Caller;
 use crate::problem::{Mangled, Problem};
 use crate::state::ApiState;
 
+use admitted::{INFERENCE, admit, announced, decoded, on_thread};
 pub(crate) use batching::Batcher;
 pub use batching::Batching;
 pub(crate) use statistics::Statistics;
@@ -19,7 +24,9 @@ pub(crate) use statistics::Statistics;
 ///
 /// A request asks once and keeps it: another model may take its place meanwhile.
 pub(crate) async fn classifier(state: &ApiState) -> Result<Arc<Classifier>, Problem> {
-    state.store.get().await.map_err(|_| Problem::ModelUnavailable)
+    let model = state.store.get().await.map_err(|_| Problem::ModelUnavailable)?;
+    state.settle();
+    Ok(model)
 }
 
 /// Classify one encoded picture.
@@ -28,16 +35,22 @@ pub(crate) async fn one(
     model: &Arc<Classifier>,
     picture: Vec<u8>,
     options: Options,
+    caller: &Caller,
 ) -> Result<Prediction, Problem> {
+    model.check(&options)?;
     let mangled = Mangled::of(&picture);
+    let request = Request::of(&options);
     let result = match &state.batcher {
-        None => on_a_core(state, model, move |model| model.classify(&picture, &options)).await?,
+        None => {
+            let infer = move |model: &Classifier, prepared| {
+                let mut one = model.classify_prepared(&[(&prepared, &options)]);
+                one.pop().unwrap_or(Err(ClassifyError::NotFinite))
+            };
+            decoded(state, model, (picture.into(), request), caller, infer).await?
+        }
         Some(batcher) => {
-            model.check(&options)?;
-            let request = Request::of(&options);
-            let prepare = move |model: &Classifier| model.prepare_page(&picture, request);
-            let prepared = on_a_core(state, model, prepare).await?;
-            match prepared {
+            let picture = (picture.into(), request);
+            match decoded(state, model, picture, caller, |_, prepared| Ok(prepared)).await? {
                 Ok(prepared) => batcher.classify(model, prepared, options).await?,
                 Err(error) => Err(error),
             }
@@ -48,18 +61,35 @@ pub(crate) async fn one(
 
 /// Classify encoded pictures together: one result each, in order.
 ///
-/// Fails as a whole if the model does not support the options.
+/// Each waits for its own memory and processor, as a single picture does. Fails as a whole if the
+/// model does not support the options, or the pictures have too many pixels together.
 pub(crate) async fn many(
     state: &ApiState,
     model: &Arc<Classifier>,
     pictures: Vec<Vec<u8>>,
     options: Options,
+    caller: &Caller,
 ) -> Result<Vec<Result<Prediction, Problem>>, Problem> {
     model.check(&options)?;
     let mangled: Vec<_> = pictures.iter().map(|picture| Mangled::of(picture)).collect();
-    let results =
-        on_a_core(state, model, move |model| model.classify_batch(&pictures, &options)).await?;
-    let results = results.into_iter().zip(mangled);
+    let pictures: Vec<Bytes> = pictures.into_iter().map(Bytes::from).collect();
+    let request = Request::of(&options);
+    let pixels = announced(model, pictures.clone(), request).await?;
+    let limit = state.config.max_request_pixels;
+    if pixels > limit {
+        return Err(Problem::TooManyPixels { pixels, limit });
+    }
+    let each = pictures.into_iter().map(|picture| {
+        decoded(state, model, (picture, request), caller, |_, prepared| Ok(prepared))
+    });
+    let prepared = join_all(each).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let permit = admit(state, INFERENCE, caller).await?;
+    let (model_of, caller_of) = (model.clone(), caller.clone());
+    let results = on_thread(move || {
+        let _held = (permit, caller_of);
+        model_of.classify_each(prepared, &options)
+    });
+    let results = results.await?.into_iter().zip(mangled);
     let recorded = |(result, found)| {
         recorded(state, model, result).map_err(|problem| problem.or_mangled(found))
     };
@@ -70,12 +100,17 @@ pub(crate) async fn many(
 pub(crate) async fn pixels(
     state: &ApiState,
     model: &Arc<Classifier>,
-    pixels: Vec<u8>,
-    n: usize,
+    (pixels, n): (Vec<u8>, usize),
     options: Options,
+    caller: &Caller,
 ) -> Result<Vec<Prediction>, Problem> {
-    let work = move |model: &Classifier| model.classify_pixels(&pixels, n, &options);
-    let results = on_a_core(state, model, work).await?.inspect_err(log_failure)?;
+    let permit = admit(state, INFERENCE, caller).await?;
+    let (model_of, caller_of) = (model.clone(), caller.clone());
+    let results = on_thread(move || {
+        let _held = (permit, caller_of);
+        model_of.classify_pixels(&pixels, n, &options)
+    });
+    let results = results.await?.inspect_err(log_failure)?;
     results.into_iter().map(|prediction| recorded(state, model, Ok(prediction))).collect()
 }
 
@@ -98,27 +133,4 @@ fn log_failure(error: &ClassifyError) {
         let source = std::error::Error::source(error);
         tracing::error!(%error, ?source, "inference failed");
     }
-}
-
-/// Wait for a core, then work on a thread that may block.
-async fn on_a_core<T: Send + 'static>(
-    state: &ApiState,
-    model: &Arc<Classifier>,
-    work: impl FnOnce(&Classifier) -> T + Send + 'static,
-) -> Result<T, Problem> {
-    if state.inline {
-        return Ok(work(model));
-    }
-    let core = state.cores.clone().acquire_owned().await.map_err(|_| Problem::Internal)?;
-    let model = model.clone();
-    let span = tracing::Span::current();
-    let done = tokio::task::spawn_blocking(move || {
-        // Kept until the work is done, also when the caller gives up before.
-        let _core = core;
-        span.in_scope(|| work(&model))
-    });
-    done.await.map_err(|error| {
-        tracing::error!(error = %error, "a classification did not end");
-        Problem::Internal
-    })
 }

@@ -14,6 +14,7 @@ use glimpse_telemetry::measure;
 use http::{HeaderMap, header};
 use utoipa::ToSchema;
 
+use crate::caller::Caller;
 use crate::extract::body::Payload;
 use crate::inference;
 use crate::openapi::{PIXEL, PictureProblems};
@@ -74,7 +75,7 @@ pub(crate) async fn predict(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    Payload(body): Payload,
+    Payload(body, caller): Payload,
 ) -> Result<Json<Answered>, Problem> {
     let query = Query::parse(query.as_deref().unwrap_or_default())?;
     let limit = state.config.max_batch;
@@ -92,11 +93,12 @@ pub(crate) async fn predict(
     };
     let options = options.or(query).validate()?;
     match pictures {
-        Pictures::One(picture) => one(&state, picture, options).await,
+        Pictures::One(picture) => one(&state, picture, options, &caller).await,
         Pictures::Object(location) => {
-            one(&state, s3_object::fetch(&state, &location).await?, options).await
+            let (picture, caller) = s3_object::fetch(&state, &location, &caller).await?;
+            one(&state, picture, options, &caller).await
         }
-        Pictures::Batch(batch) => many(&state, batch, options).await,
+        Pictures::Batch(batch) => many(&state, batch, options, &caller).await,
     }
 }
 
@@ -104,10 +106,11 @@ async fn one(
     state: &ApiState,
     picture: Vec<u8>,
     options: Options,
+    caller: &Caller,
 ) -> Result<Json<Answered>, Problem> {
     let model = inference::classifier(state).await?;
     check_overlays(1, &options, &model.manifest().input)?;
-    let prediction = inference::one(state, &model, picture, options).await?;
+    let prediction = inference::one(state, &model, picture, options, caller).await?;
     Ok(Json(Answered::One(Box::new(Answer::new(prediction, model.manifest())))))
 }
 
@@ -115,6 +118,7 @@ async fn many(
     state: &ApiState,
     batch: Vec<Result<Vec<u8>, Problem>>,
     options: Options,
+    caller: &Caller,
 ) -> Result<Json<Answered>, Problem> {
     let model = inference::classifier(state).await?;
     check_overlays(batch.len(), &options, &model.manifest().input)?;
@@ -123,7 +127,8 @@ async fn many(
     for picture in batch {
         refused.push(picture.map(|picture| pictures.push(picture)).err());
     }
-    let mut classified = inference::many(state, &model, pictures, options).await?.into_iter();
+    let mut classified =
+        inference::many(state, &model, pictures, options, caller).await?.into_iter();
     let results = refused.into_iter().filter_map(|refused| match refused {
         Some(problem) => Some(Err(problem)),
         None => classified.next(),

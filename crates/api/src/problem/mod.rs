@@ -40,6 +40,14 @@ pub enum Problem {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The body alone needs more memory than all bodies may take.
+    #[error(
+        "the body needs more memory than the {budget} bytes for bodies (GLIMPSE_MEMORY_BUDGET)"
+    )]
+    BodyOverBudget {
+        /// For all bodies, in bytes.
+        budget: u64,
+    },
     /// The object in S3 is too long.
     #[error("the object is larger than {limit} bytes (GLIMPSE_MAX_OBJECT_BYTES)")]
     ObjectTooLarge {
@@ -72,6 +80,14 @@ pub enum Problem {
         count: usize,
         /// The limit.
         limit: usize,
+    },
+    /// The pictures of a batch have too many pixels together.
+    #[error("the batch has {pixels} pixels; the limit is {limit} (GLIMPSE_MAX_REQUEST_PIXELS)")]
+    TooManyPixels {
+        /// In all pictures.
+        pixels: u64,
+        /// The limit.
+        limit: u64,
     },
     /// The body is neither JSON nor a picture.
     #[error(
@@ -125,6 +141,9 @@ pub enum Problem {
     /// As many requests as may wait are waiting.
     #[error("too many requests are waiting (GLIMPSE_QUEUE); try again")]
     Overloaded,
+    /// The memory for bodies is taken.
+    #[error("too many request bodies are in memory (GLIMPSE_MEMORY_BUDGET); try again")]
+    BodiesFull,
     /// The answer was not there in time.
     #[error("the answer was not ready within {limit:?} (GLIMPSE_REQUEST_TIMEOUT_MS); try again")]
     TimedOut {
@@ -152,12 +171,13 @@ impl Problem {
             }
             Self::IncompleteBody => (S::BAD_REQUEST, "incomplete_body", "Incomplete body"),
             Self::PayloadTooLarge { .. }
+            | Self::BodyOverBudget { .. }
             | Self::ObjectTooLarge { .. }
             | Self::UploadTooLarge { .. }
             | Self::AnswerTooLarge { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
             }
-            Self::BatchTooLarge { .. } => {
+            Self::BatchTooLarge { .. } | Self::TooManyPixels { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "batch_too_large", "Batch too large")
             }
             Self::UnsupportedMediaType(_) | Self::UnsupportedEncoding(_) => {
@@ -178,7 +198,9 @@ impl Problem {
             }
             Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "Unauthorized"),
             Self::SlowBody { .. } => (S::REQUEST_TIMEOUT, "slow_body", "Request body timed out"),
-            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+            Self::Overloaded | Self::BodiesFull => {
+                (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
+            }
             Self::TimedOut { .. } => (S::SERVICE_UNAVAILABLE, "timed_out", "Timed out"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }

@@ -20,8 +20,13 @@ use crate::state::ApiState;
 /// In the `OpenAPI` document.
 const TAG: &str = "SageMaker";
 
+/// What a load balancer asks.
+pub(crate) fn health() -> Router<ApiState> {
+    Router::new().route("/ping", get(ping))
+}
+
 pub(crate) fn routes() -> Router<ApiState> {
-    Router::new().route("/ping", get(ping)).route("/invocations", post(invocations))
+    health().route("/invocations", post(invocations))
 }
 
 /// Whether the model is loaded; asking starts the load

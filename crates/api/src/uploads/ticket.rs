@@ -86,7 +86,7 @@ struct UploadHeaders {
 )]
 pub(super) async fn upload(
     State(state): State<ApiState>,
-    Payload(body): Payload,
+    Payload(body, _): Payload,
 ) -> Result<(StatusCode, Json<Ticket>), Problem> {
     let uploads = state.config.uploads.as_ref().ok_or(Problem::NoUploads)?;
     let Announcement { content_type, content_length } = body::json(&body)?;

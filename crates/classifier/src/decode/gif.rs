@@ -18,6 +18,7 @@ pub(super) struct Gif<'a> {
     decoder: gif::Decoder<Cursor<&'a [u8]>>,
     frame: Frame,
     header: Header,
+    encoded_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ pub(super) fn open(encoded: &[u8]) -> Result<Gif<'_>, ClassifyError> {
     let height = screen.1.max(u32::from(first.top) + u32::from(first.height));
     let frames = count_frames(encoded).max(1);
     let header = Header { frames, ..Header::new(Format::Gif, (width, height)) };
-    Ok(Gif { decoder, frame, header })
+    Ok(Gif { decoder, frame, header, encoded_bytes: encoded.len() as u64 })
 }
 
 impl Decoder for Gif<'_> {
@@ -66,11 +67,13 @@ impl Decoder for Gif<'_> {
     fn cost(&self, _scale: Scale) -> Cost {
         let indices = (self.frame.width * self.frame.height) as u64;
         let pixels = self.header.pixels();
-        Cost::new(3 * pixels + indices + (64 << 10), pixels + indices, 8)
+        // A code of LZW has up to 12 bits, and at most one is needed for a pixel.
+        let codes = self.encoded_bytes.min(indices * 3 / 2);
+        Cost::new(3 * pixels + indices + (64 << 10), pixels, 3).and(indices, 4).and(codes, 9)
     }
 
     fn decode(self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {
-        let Self { mut decoder, frame, header } = *self;
+        let Self { mut decoder, frame, header, .. } = *self;
         let mut indices = vec![0; frame.width * frame.height];
         decoder.read_into_buffer(&mut indices).map_err(|_| corrupt(Format::Gif))?;
         let colours = colours(&decoder, frame.transparent);

@@ -1,7 +1,17 @@
 //! Limits: what a picture may cost before it is refused.
 
-use super::format::FormatSet;
+use std::time::Duration;
+
+use super::cost::Cost;
+use super::format::{Format, FormatSet};
 use crate::error::ClassifyError;
+
+/// What a pixel may take at most: HEIC in one tile, 4:2:0, takes 18.5.
+const BYTES_PER_PIXEL: u64 = 20;
+/// 16 bits of RGBA.
+const WIDE_PIXEL_BYTES: u64 = 8;
+/// What decoders hold whatever the size of the picture.
+const FIXED_BYTES: u64 = 16 << 20;
 
 /// Limits a decoder runs under; they are checked from the header, before pixels are allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +20,8 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Most bytes a decoder may allocate for one picture, its output included.
     pub max_decoded_bytes: u64,
+    /// Longest that decoding a picture may take on one core, by the estimate of [`Cost::time`].
+    pub max_time: Duration,
     /// The formats that are accepted.
     pub formats: FormatSet,
 }
@@ -28,12 +40,36 @@ impl Limits {
         }
         Err(ClassifyError::TooMuchMemory { limit: self.max_decoded_bytes })
     }
+
+    /// Whether a picture of `format` may cost so much.
+    pub(crate) fn check(&self, format: Format, cost: &Cost) -> Result<(), ClassifyError> {
+        self.check_bytes(cost.peak_bytes)?;
+        if cost.time > self.max_time {
+            let format = format.name();
+            return Err(ClassifyError::TooMuchTime { format, limit: self.max_time });
+        }
+        Ok(())
+    }
+
+    /// Accept pictures of up to `pixels`, and no more memory than the largest of them may need:
+    /// [`BYTES_PER_PIXEL`] for few, [`Limits::default`]'s for more, and 16 bits of RGBA for more still.
+    pub fn limit_pixels(&mut self, pixels: u64) {
+        let dear = pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(FIXED_BYTES);
+        let wide = pixels.saturating_mul(WIDE_PIXEL_BYTES);
+        self.max_pixels = pixels;
+        self.max_decoded_bytes = dear.min(Self::default().max_decoded_bytes).max(wide);
+    }
 }
 
 impl Default for Limits {
     /// 50 megapixels; 400 MiB, which holds them even as 16-bit RGBA (but not every progressive JPEG
-    /// without subsampling: the coefficients of such a file are kept beside its pixels).
+    /// without subsampling: the coefficients of such a file are kept beside its pixels); 2 seconds.
     fn default() -> Self {
-        Self { max_pixels: 50_000_000, max_decoded_bytes: 400 << 20, formats: FormatSet::ALL }
+        Self {
+            max_pixels: 50_000_000,
+            max_decoded_bytes: 400 << 20,
+            max_time: Duration::from_secs(2),
+            formats: FormatSet::ALL,
+        }
     }
 }

@@ -120,10 +120,10 @@ impl<'a> Source<'a> {
     /// bits are scaled to 8.
     ///
     /// # Errors
-    /// When it would take more memory than the limits allow, or the data is broken.
+    /// When it would take more memory or time than the limits allow, or the data is broken.
     pub fn decode(self, scale: Scale) -> Result<Picture, ClassifyError> {
         let Self { header, decoder, limits } = self;
-        limits.check_bytes(decoder.cost(scale).peak_bytes)?;
+        limits.check(header.format, &decoder.cost(scale))?;
         let pixels = caught(header.format, || decoder.decode(scale))?;
         Ok(Picture { pixels, header })
     }

@@ -30,6 +30,7 @@ pub(super) struct Png<'a> {
     reader: png::Decoder<Pieces<'a>>,
     header: Header,
     row_bytes: u64,
+    interlaced: bool,
 }
 
 /// Read the header of a PNG file.
@@ -44,13 +45,13 @@ pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<Png<'a>, Cl
     });
     reader.set_transformations(Transformations::EXPAND);
     let info = reader.read_header_info().map_err(refused)?;
-    let row_bytes = info.raw_row_length() as u64;
+    let (row_bytes, interlaced) = (info.raw_row_length() as u64, info.interlaced);
     let header = Header {
         orientation: chunks.metadata.orientation(),
         frames: chunks.frames,
         ..Header::new(Format::Png, (info.width, info.height))
     };
-    Ok(Png { reader, header, row_bytes })
+    Ok(Png { reader, header, row_bytes, interlaced })
 }
 
 impl Decoder for Png<'_> {
@@ -62,7 +63,11 @@ impl Decoder for Png<'_> {
         // Rows are unfiltered in a window of some of them, beside zlib's; each is expanded to up to 8
         // bytes a pixel and scaled to 4.
         let rows = 4 * self.row_bytes + 12 * u64::from(self.header.width);
-        Cost::new(3 * self.header.pixels() + rows + (512 << 10), self.header.pixels(), 15)
+        let pixels = self.header.pixels();
+        // Paeth's filter of every byte; pixels of interlaced rows are written one by one.
+        let unpacked = self.row_bytes.saturating_mul(self.header.height.into());
+        let scattered = if self.interlaced { pixels } else { 0 };
+        Cost::new(3 * pixels + rows + (512 << 10), pixels, 5).and(unpacked, 2).and(scattered, 8)
     }
 
     fn decode(self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {

@@ -26,6 +26,8 @@ const KNOWN: [&[u8; 4]; 9] =
 pub(super) struct WebP<'a> {
     decoder: WebPDecoder<Cursor<&'a [u8]>>,
     header: Header,
+    is_lossy: bool,
+    encoded_bytes: u64,
 }
 
 /// Read the header of a WebP file.
@@ -46,7 +48,8 @@ pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<WebP<'a>, C
     };
     let orientation = orientation::from_metadata(exif.as_deref(), xmp.as_deref());
     let header = Header { orientation, frames, ..Header::new(Format::WebP, decoder.dimensions()) };
-    Ok(WebP { decoder, header })
+    let is_lossy = decoder.is_lossy();
+    Ok(WebP { decoder, header, is_lossy, encoded_bytes: encoded.len() as u64 })
 }
 
 impl Decoder for WebP<'_> {
@@ -60,7 +63,11 @@ impl Decoder for WebP<'_> {
         // Lossless pictures are decoded to RGBA, lossy ones to planes with a border; an animation
         // keeps its canvas beside the frame.
         let working = if self.decoder.is_animated() { 8 } else { 4 };
-        Cost::new(pixels * (output + working) + (1 << 20), pixels, 30)
+        // Coefficients of lossy pictures cost more than symbols of lossless ones, of which there is one
+        // for each channel of a pixel at most.
+        let (pixel, byte, most) = if self.is_lossy { (18, 55, 3) } else { (5, 33, 1) };
+        let data = self.encoded_bytes.min(most * pixels);
+        Cost::new(pixels * (output + working) + (1 << 20), pixels, pixel).and(data, byte)
     }
 
     fn decode(mut self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {

@@ -16,6 +16,7 @@ use glimpse_objects::Objects;
 use tokio::runtime::Runtime;
 use tracing::Level;
 
+use crate::admitted;
 use crate::error::{EXIT_BROKEN, EXIT_INTERRUPTED, Error};
 use crate::flags;
 use crate::logs::LogArguments;
@@ -98,6 +99,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let bucket = Bucket::new(objects, runtime.handle().clone());
     let pipeline = Pipeline {
         model: model.clone(),
+        admission: admitted::admission(arguments.model.memory_budget()),
         options,
         bucket: bucket.clone(),
         limit: arguments.max_file_bytes,

@@ -11,8 +11,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use glimpse_budget::Admission;
 use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE, Request};
 
+use crate::admitted;
 use crate::name::Name;
 use crate::signals::Stop;
 use crate::source::{Bucket, Failure, Item, Source, read, read_file};
@@ -31,6 +33,8 @@ type Ready = Result<Prepared, Failure>;
 pub struct Pipeline<'a> {
     /// Decodes and infers.
     pub model: Arc<Classifier>,
+    /// Memory and processors.
+    pub admission: Admission,
     /// For every picture.
     pub options: Options,
     /// Fetches what is in S3.
@@ -115,7 +119,7 @@ impl Pipeline<'_> {
 
     /// Have the picture read, decoded and fitted, and the result sent to `ready`.
     fn prepare(&self, source: Source, pool: &rayon::ThreadPool, ready: SyncSender<Ready>) {
-        let (model, limit) = (self.model.clone(), self.limit);
+        let (model, limit) = ((self.model.clone(), self.admission.clone()), self.limit);
         let request = Request::of(&self.options);
         match source {
             Source::File(path) => pool.spawn_fifo(move || {
@@ -140,12 +144,16 @@ impl Pipeline<'_> {
     }
 }
 
-fn decode(model: &Classifier, request: Request, bytes: Result<Vec<u8>, Failure>) -> Ready {
+fn decode(
+    (model, admission): &(Arc<Classifier>, Admission),
+    request: Request,
+    bytes: Result<Vec<u8>, Failure>,
+) -> Ready {
     let bytes = bytes?;
     if bytes.is_empty() {
         return Err(Failure::Empty);
     }
-    Ok(model.prepare_page(&bytes, request)?)
+    Ok(admitted::prepare(model, admission, (&bytes, request))?)
 }
 
 fn send(ready: &SyncSender<Ready>, prepared: Ready) {

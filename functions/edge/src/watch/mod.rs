@@ -15,13 +15,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE};
+use glimpse_budget::{Admission, Share};
+use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE, Request};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use rayon::prelude::*;
 use tokio::runtime::Runtime;
 use tracing::Level;
 
+use crate::admitted;
 use crate::error::Error;
 use crate::logs::LogArguments;
 use crate::model::{self, ModelArguments};
@@ -114,9 +116,20 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let debounce = Debounce::new(Duration::from_millis(arguments.settle_ms));
     let limit = arguments.max_file_bytes;
     let rotate_over = Some(arguments.rotate_bytes).filter(|bytes| *bytes > 0);
-    let left_out = String::new();
-    let mut watch =
-        Watch { folder, journal, rotate_over, outbox, debounce, store, options, limit, left_out };
+    let share = Share::now(arguments.model.memory_budget());
+    let mut watch = Watch {
+        folder,
+        journal,
+        rotate_over,
+        outbox,
+        debounce,
+        store,
+        admission: Admission::new(share.pictures),
+        read_bytes: share.bodies,
+        options,
+        limit,
+        left_out: String::new(),
+    };
     watch.run(&changes, Duration::from_millis(arguments.rescan_ms), &stop)?;
     runtime.shutdown_timeout(SHUTDOWN_GRACE);
     Ok(ExitCode::SUCCESS)
@@ -129,6 +142,9 @@ struct Watch {
     outbox: Option<Outbox>,
     debounce: Debounce,
     store: ModelStore,
+    admission: Admission,
+    /// Files are read until they take so many bytes together.
+    read_bytes: u64,
     options: Options,
     limit: u64,
     /// As it was logged last.
@@ -199,11 +215,18 @@ impl Watch {
         while !stop.is_set()
             && let Some(model) = self.store.ready()
         {
-            let due = self.debounce.due(Instant::now(), RUN_SIZE);
-            if due.is_empty() {
+            let mut pictures: Vec<Read> = Vec::new();
+            let (mut found, mut bytes) = (0, 0);
+            while found < RUN_SIZE && bytes < self.read_bytes {
+                let Some(path) = self.debounce.due(Instant::now(), 1).pop() else { break };
+                found += 1;
+                let picture = self.read(path);
+                bytes += picture.as_ref().map_or(0, Read::bytes);
+                pictures.extend(picture);
+            }
+            if found == 0 {
                 break;
             }
-            let pictures: Vec<Read> = due.into_iter().filter_map(|path| self.read(path)).collect();
             if !pictures.is_empty() {
                 self.classify(&model, &pictures)?;
             }
@@ -213,7 +236,8 @@ impl Watch {
 
     /// Classify pictures, append their lines, then move them.
     fn classify(&mut self, model: &Classifier, pictures: &[Read]) -> Result<(), Error> {
-        let prepared: Vec<_> = pictures.par_iter().map(|picture| picture.prepare(model)).collect();
+        let prepared: Vec<_> =
+            pictures.par_iter().map(|picture| picture.prepare(model, &self.admission)).collect();
         let results = model.classify_each(prepared, &self.options);
         let entry = |(picture, result): (&Read, &Result<Prediction, Failure>)| {
             let record = Record {
@@ -290,9 +314,13 @@ impl Watch {
 }
 
 impl Read {
-    fn prepare(&self, model: &Classifier) -> Result<Prepared, Failure> {
+    fn bytes(&self) -> u64 {
+        self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    fn prepare(&self, model: &Classifier, admission: &Admission) -> Result<Prepared, Failure> {
         match &self.bytes {
-            Ok(bytes) => Ok(model.prepare(bytes)?),
+            Ok(bytes) => Ok(admitted::prepare(model, admission, (bytes, Request::default()))?),
             Err(limit) => Err(Failure::TooLarge { limit: *limit }),
         }
     }

@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::Serialize;
 
 use super::model::{self, ModelPath, VersionPath};
+use crate::caller::Caller;
 use crate::extract::body::Payload;
 use crate::extract::segment::Segment;
 use crate::inference;
@@ -42,11 +43,14 @@ const TAG: &str = "Open Inference Protocol";
 /// Where the JSON ends and the tensors' bytes begin.
 static HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
+/// What a load balancer asks.
+pub(crate) fn health() -> Router<ApiState> {
+    Router::new().route("/v2/health/live", get(live)).route("/v2/health/ready", get(ready))
+}
+
 pub(crate) fn routes() -> Router<ApiState> {
-    Router::new()
+    health()
         .route("/v2", get(server))
-        .route("/v2/health/live", get(live))
-        .route("/v2/health/ready", get(ready))
         .route("/v2/models/{name}", get(metadata))
         .route("/v2/models/{name}/ready", get(model_ready))
         .route("/v2/models/{name}/infer", post(infer))
@@ -200,9 +204,9 @@ async fn infer(
     state: State<ApiState>,
     Segment(ModelPath { name }): Segment<ModelPath>,
     headers: HeaderMap,
-    Payload(body): Payload,
+    Payload(body, caller): Payload,
 ) -> Result<Response, Problem> {
-    classify(&state, (&name, None), &headers, &body).await
+    classify(&state, (&name, None), &headers, (&body, &caller)).await
 }
 
 /// Classify pictures or pixels
@@ -238,9 +242,9 @@ async fn version_infer(
     state: State<ApiState>,
     Segment(VersionPath { name, version }): Segment<VersionPath>,
     headers: HeaderMap,
-    Payload(body): Payload,
+    Payload(body, caller): Payload,
 ) -> Result<Response, Problem> {
-    classify(&state, (&name, Some(&version)), &headers, &body).await
+    classify(&state, (&name, Some(&version)), &headers, (&body, &caller)).await
 }
 
 async fn describe(
@@ -266,7 +270,7 @@ async fn classify(
     state: &ApiState,
     (name, version): (&str, Option<&str>),
     headers: &HeaderMap,
-    body: &[u8],
+    (body, caller): (&[u8], &Caller),
 ) -> Result<Response, Problem> {
     let model = model::named(state, name, version).await?;
     let expected = Expected {
@@ -280,11 +284,11 @@ async fn classify(
     let options = Options { top_k, page, ..Options::default() };
     let predictions = match pictures {
         Pictures::Encoded(pictures) => {
-            let results = inference::many(state, &model, pictures, options).await?;
+            let results = inference::many(state, &model, pictures, options, caller).await?;
             results.into_iter().collect::<Result<_, _>>()?
         }
         Pictures::Pixels { bytes, n } => {
-            inference::pixels(state, &model, bytes, n, options).await?
+            inference::pixels(state, &model, (bytes, n), options, caller).await?
         }
     };
     Ok(answer::render(model.manifest(), id, &outputs, &predictions, top_k))

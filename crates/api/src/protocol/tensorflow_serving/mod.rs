@@ -16,6 +16,7 @@ use glimpse_classifier::{Classifier, Options};
 use tower::ServiceExt as _;
 
 use super::model::{self, ModelPath, VersionPath};
+use crate::caller::Caller;
 use crate::extract::base64;
 use crate::extract::body::{self, Payload};
 use crate::extract::segment::Segment;
@@ -196,10 +197,10 @@ async fn version_metadata(
 async fn predict(
     State(state): State<ApiState>,
     Extension(path): Extension<ModelPath>,
-    Payload(body): Payload,
+    Payload(body, caller): Payload,
 ) -> Result<Json<Predicted>, Problem> {
     let model = model::named(&state, &path.name, None).await?;
-    classify(&state, &model, &body).await
+    classify(&state, &model, (&body, &caller)).await
 }
 
 /// Classify pictures in row or column format
@@ -222,24 +223,24 @@ async fn predict(
 async fn version_predict(
     State(state): State<ApiState>,
     Extension(path): Extension<VersionPath>,
-    Payload(body): Payload,
+    Payload(body, caller): Payload,
 ) -> Result<Json<Predicted>, Problem> {
     let model = model::named(&state, &path.name, Some(&path.version)).await?;
-    classify(&state, &model, &body).await
+    classify(&state, &model, (&body, &caller)).await
 }
 
 /// One prediction per picture, in order; one bad picture fails the request, as in TensorFlow Serving.
 async fn classify(
     state: &ApiState,
     model: &Arc<Classifier>,
-    body: &[u8],
+    (body, caller): (&[u8], &Caller),
 ) -> Result<Json<Predicted>, Problem> {
     let request: Body<'_> = body::json(body)?;
     let options = Options { page: request.page()?, ..Options::default() };
     let (format, sent) = request.pictures(state.config.max_batch)?;
     let pictures = sent.iter().map(|picture| base64::picture(&picture.text));
     let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
-    let results = inference::many(state, model, pictures, options).await?;
+    let results = inference::many(state, model, pictures, options, caller).await?;
     let predictions = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(Json(match format {
         Format::Rows => {

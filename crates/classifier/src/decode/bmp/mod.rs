@@ -40,7 +40,7 @@ impl Decoder for Bmp<'_> {
         let pixels = self.header().pixels();
         // Runs are unpacked to an index for each pixel.
         let indices = if matches!(self.bitmap.layout, Layout::Runs { .. }) { pixels } else { 0 };
-        Cost::new(3 * pixels + indices + (64 << 10), pixels, 6)
+        Cost::new(3 * pixels + indices + (64 << 10), pixels, 20)
     }
 
     fn decode(self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {

@@ -10,7 +10,8 @@ pub(super) fn unpack(
     (width, height): (usize, usize),
 ) -> Vec<u8> {
     let total = width * height;
-    let (mut pixels, mut x, mut at) = (Vec::new(), 0, start);
+    // No more than the picture: a vector that grew would take twice as much.
+    let (mut pixels, mut x, mut at) = (Vec::with_capacity(total), 0, start);
     while pixels.len() < total {
         let Some([count, value]) = file.get(at..at + 2) else { break };
         at += 2;

@@ -30,9 +30,6 @@ use crate::error::ClassifyError;
 use frame::{Frame, Shape, Upsampling};
 use layout::{Codec, Layer, Layout, Tile};
 
-/// A picture that is expected to take longer is refused.
-const MAX_TIME: Duration = Duration::from_secs(2);
-
 /// A file whose container and parameter sets were read.
 pub(super) struct Heif<'a> {
     layout: Layout<'a>,
@@ -91,9 +88,7 @@ pub(super) fn open<'a>(
         cost.add(layout.codec, tile, &shape);
     }
     let cost = cost.of(&layout);
-    if cost.time > MAX_TIME {
-        return Err(ClassifyError::TooMuchTime { format: format.name(), limit: MAX_TIME });
-    }
+    limits.check(format, &cost)?;
     let header = Header {
         orientation: layout.view.orientation(),
         frames: layout.frames,
@@ -216,9 +211,9 @@ impl Codec {
         let (held, time) = match self {
             // 4 a sample and as much for a copy of a plane while a filter runs, and 1 that says whether it
             // was decoded; 23 a block of 4 × 4; the data with and without length fields and escapes.
-            Self::Hevc => ([9 * samples, 2 * pixels, 3 * data], [40 * samples, 180 * data]),
+            Self::Hevc => ([9 * samples, 2 * pixels, 3 * data], [40 * samples, 70 * data]),
             // Two frames; blocks and filters; one copy of the data.
-            Self::Av1 => ([2 * deep * samples, 4 * pixels, data], [45 * samples, 800 * data]),
+            Self::Av1 => ([2 * deep * samples, 4 * pixels, data], [48 * samples, 100 * data]),
         };
         (held.iter().sum(), time.iter().sum())
     }

@@ -9,10 +9,10 @@ use crate::decode::cost::Cost;
 /// Structures, Huffman tables and range limits, for any picture.
 const FIXED_BYTES: u64 = 256 << 10;
 /// Picoseconds for each byte of Huffman codes, whatever the scale, and of arithmetic codes.
-const HUFFMAN_BYTE: u64 = 10_000;
+const HUFFMAN_BYTE: u64 = 12_000;
 const ARITHMETIC_BYTE: u64 = 80_000;
 /// Picoseconds to visit the coefficients of a pixel in one more scan.
-const SCAN_PIXEL: u64 = 1_000;
+const SCAN_PIXEL: u64 = 1_200;
 /// Picoseconds for inverse DCT, upsampling and colours of a pixel, by denominator of the scale.
 const PIXEL: [(u32, u64); 4] = [(1, 4_500), (2, 1_500), (4, 800), (8, 300)];
 /// The same for samples wider than 8 bits, which have no SIMD code.

@@ -118,7 +118,14 @@ impl Decoder for Tiff<'_> {
         let pixels = self.header.pixels();
         let rows = 4 * row + 8 * chunk.0 as u64 * (*channels as u64);
         let passes = if samples.needs_range() { 2 } else { 1 };
-        Cost::new(3 * pixels + rows + copied + readers + self.strip_bytes, pixels, passes * 20)
+        // A byte of LZW takes longer than one of deflate; fax and JPEG have few bytes for their pixels.
+        let byte = match self.layout.compression {
+            Compression::Lzw => 10,
+            _ => 4,
+        };
+        let unpacked = samples.row_bytes(*channels) as u64 * pixels;
+        Cost::new(3 * pixels + rows + copied + readers + self.strip_bytes, pixels, passes * 9)
+            .and(unpacked, passes * byte)
     }
 
     fn decode(self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {

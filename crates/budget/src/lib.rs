@@ -1,0 +1,35 @@
+//! Memory and processors as budgets.
+//!
+//! [`Admission`] lets work begin when its memory and a processor are free, fairly between clients.
+//! [`Pool`] counts the bytes of request bodies. [`Share`] says how large both are on this machine.
+
+mod admission;
+mod client;
+mod line;
+mod memory;
+mod pool;
+mod share;
+
+pub use admission::{Admission, Permit};
+pub use client::Client;
+pub use line::Work;
+pub use memory::{limit, resident};
+pub use pool::{Pool, Reserved};
+pub use share::{Share, settings};
+
+use std::fmt;
+
+/// Work that needs more than the whole budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverBudget {
+    /// All that there is, in bytes.
+    pub budget: u64,
+}
+
+impl fmt::Display for OverBudget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "it needs more than the budget of {} bytes", self.budget)
+    }
+}
+
+impl std::error::Error for OverBudget {}
