@@ -1,6 +1,7 @@
 //! Starts the real servers that the tests, the demo and the benchmarks speak to: an S3 server with
 //! faults on demand, and the function under AWS's Lambda runtime interface emulator.
 
+pub mod cgroup;
 pub mod edge;
 pub mod emulator;
 pub mod event;

@@ -6,6 +6,9 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod common;
+#[path = "siege/pictures.rs"]
+#[allow(dead_code)]
+mod pictures;
 
 use std::sync::Mutex;
 
@@ -13,7 +16,7 @@ use common::api::{Api, request, store};
 use common::encode::{crc32, encode, textured};
 use common::toy;
 use glimpse_api::ApiConfig;
-use glimpse_classifier::{ClassifyError, Limits, decode};
+use glimpse_classifier::{ClassifyError, Limits, Request, Scale, Source, decode};
 use http::Method;
 use image::ImageFormat;
 use peak_alloc::PeakAlloc;
@@ -127,6 +130,24 @@ fn a_giant_picture_is_refused_before_it_is_allocated() {
         let allocated = ALLOCATED.peak_usage().saturating_sub(before);
         // A decoder may keep a copy of the file (JPEG's does), and uncompressed files are large.
         assert!(allocated < ALLOWANCE + file.len(), "{name}: {allocated} bytes allocated");
+    }
+}
+
+/// What is taken from the budget is what a decoder takes, and not much less.
+#[test]
+fn an_accepted_picture_takes_the_memory_that_its_header_announced() {
+    let _turn = TURN.lock();
+    for (name, _, file) in pictures::all() {
+        let source = Source::open(&file, Request::default(), &Limits::default()).unwrap();
+        let announced = source.cost(Scale::Full).peak_bytes;
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        let picture = source.decode(Scale::Full).unwrap();
+        let taken = ALLOCATED.peak_usage().saturating_sub(before) as u64;
+        drop(picture);
+        println!("{name}: {} MB announced, {} MB taken", announced >> 20, taken >> 20);
+        assert!(taken <= announced, "{name}: {taken} of {announced}");
+        assert!(announced <= 3 * taken, "{name}: {taken} of {announced}");
     }
 }
 

@@ -209,7 +209,10 @@ impl Classifier {
         let (header, input) = (source.header(), &self.manifest.input);
         let cost = source.cost(preprocess::needed(&header, input));
         self.limits.check(header.format, &cost)?;
-        let peak_bytes = cost.peak_bytes + FIT_INPUTS * input.bytes() as u64;
+        // Between the passes of resizing, one side is the picture's and one the input's.
+        let (longest, side) = (header.width.max(header.height), input.width.max(input.height));
+        let between = header.pixels().min(u64::from(longest) * u64::from(side)) * 3;
+        let peak_bytes = cost.peak_bytes + between + FIT_INPUTS * input.bytes() as u64;
         Ok((header, Cost { peak_bytes, ..cost }))
     }
 

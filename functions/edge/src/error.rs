@@ -44,6 +44,15 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Everybody could use the service, and nobody said that they may.
+    #[error(
+        "everybody who reaches {address} could use the service: require a token \
+         (--bearer-token-file), or say that they may (--no-token, GLIMPSE_NO_TOKEN=true)"
+    )]
+    NoToken {
+        /// Where it would listen.
+        address: std::net::SocketAddr,
+    },
     /// A certificate or key cannot be used.
     #[error("cannot use {} for TLS: {reason}", path.display())]
     Tls {

@@ -39,7 +39,7 @@ impl Target {
 
 fn decode(format: Format, data: &[u8]) {
     let formats: FormatSet = [format].into_iter().collect();
-    let limits = Limits { max_pixels: 250_000, max_decoded_bytes: 16 << 20, formats };
+    let limits = Limits { max_pixels: 250_000, max_decoded_bytes: 16 << 20, formats, ..Limits::default() };
     let (source, opening) = ALLOCATIONS.peak_of(|| Source::open(data, Request::default(), &limits));
     let input = data.len() as u64;
     assert!(opening <= SLACK + limits.max_decoded_bytes, "opening {input} bytes took {opening}");

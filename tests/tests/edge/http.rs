@@ -1,7 +1,7 @@
 //! Requests by hand: what a client library would hide is what is tested.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -26,6 +26,40 @@ impl Connection {
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
+    }
+
+    /// The same from another address of this machine.
+    pub fn open_from(own: IpAddr, address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((own, 0).into()).unwrap();
+            socket.connect(address).await.unwrap().into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self(stream)
+    }
+
+    /// Send to a server that may have closed the connection, or reads no more.
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+        self.0.write_all(bytes)
+    }
+
+    /// Send what the server takes at once, and no more.
+    pub fn send_some(&mut self, bytes: &[u8]) {
+        self.0.set_nonblocking(true).unwrap();
+        let mut left = bytes;
+        while let Ok(sent @ 1..) = self.0.write(left) {
+            left = &left[sent..];
+        }
+        self.0.set_nonblocking(false).unwrap();
+    }
+
+    /// Say that nothing more is sent.
+    pub fn close_sending(&mut self) {
+        self.0.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
     /// Read one answer; nothing when the connection was closed instead.

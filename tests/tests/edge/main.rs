@@ -6,9 +6,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod budget;
 mod classify;
+mod connections;
 mod cors;
 mod formats;
+#[allow(dead_code)] // Others use the rest.
 mod http;
 mod interrupts;
 mod names;

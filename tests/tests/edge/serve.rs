@@ -121,24 +121,6 @@ fn a_token_opens_all_and_health_and_the_page_need_none() {
 }
 
 #[test]
-fn an_address_that_others_reach_without_a_token_is_warned_of() {
-    let warning =
-        "everybody who reaches this address may use it; --bearer-token-file requires a token";
-    let start = |more: &[&str]| {
-        let mut command = glimpse("/nowhere");
-        Running::start(command.args(["serve", "--listen", "0.0.0.0:0"]).args(more))
-    };
-    start(&[]).wait_for(warning);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("token");
-    fs::write(&file, "correct-horse-battery\n").unwrap();
-    let mut closed = start(&["--bearer-token-file", file.to_str().unwrap()]);
-    closed.wait_for("listening");
-    closed.end();
-    assert!(closed.log().iter().all(|line| line["message"] != warning));
-}
-
-#[test]
 fn tls_is_served_from_pem_files_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

@@ -1,6 +1,7 @@
 //! Bytes that nobody meant as a picture: every answer is a prediction or an error, never a panic.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use glimpse_api::ApiConfig;
 use glimpse_classifier::{FormatSet, Limits, decode};
@@ -16,8 +17,12 @@ use crate::common::encode::{FORMATS, encode, textured};
 use crate::common::toy;
 
 /// Small ones, so that a header that lies costs little time.
-const LIMITS: Limits =
-    Limits { max_pixels: 1_000_000, max_decoded_bytes: 16 << 20, formats: FormatSet::ALL };
+const LIMITS: Limits = Limits {
+    max_pixels: 1_000_000,
+    max_decoded_bytes: 16 << 20,
+    max_time: Duration::from_secs(2),
+    formats: FormatSet::ALL,
+};
 
 static TOY: LazyLock<Api> = LazyLock::new(|| {
     let folder = toy::bundle(toy::Graph::MeanColour);

@@ -1,4 +1,4 @@
-//! Checks before the Router: the token, a place in the queue, a deadline.
+//! Checks before the Router: the token, the client, a place in the queue, a deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +6,15 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use glimpse_api::Problem;
+use glimpse_api::{Problem, discard};
+use glimpse_budget::{Client, Pool};
 use http::{HeaderValue, Method, header};
 use metrics::gauge;
-use tokio::sync::Semaphore;
 
+use super::client::Proxies;
+use super::listen::Peer;
 use super::metrics::IN_FLIGHT;
-use super::token::Token;
+use super::token::Tokens;
 
 /// Need no token. The health endpoints, for load balancers and supervisors, reveal only health; the
 /// page holds no secret and asks its user for the token.
@@ -20,39 +22,59 @@ const OPEN: [&str; 5] = ["/", "/healthz", "/v2/health/live", "/v2/health/ready",
 
 /// Shared by all requests.
 pub struct Gate {
-    token: Option<Token>,
-    places: Semaphore,
+    tokens: Option<Arc<Tokens>>,
+    proxies: Proxies,
+    places: Pool,
+    /// Of a request that is refused, so much is read.
+    max_body_bytes: usize,
     timeout: Duration,
 }
 
 impl Gate {
-    /// `places`: requests with a body that may be waiting or worked on.
-    pub fn new(token: Option<Token>, places: u16, timeout: Duration) -> Self {
-        Self { token, places: Semaphore::new(places.into()), timeout }
+    /// `places`: requests with a body that may be waiting or worked on, three quarters of them from
+    /// one client.
+    pub fn new(
+        tokens: Option<Arc<Tokens>>,
+        proxies: Proxies,
+        (places, max_body_bytes): (u16, usize),
+        timeout: Duration,
+    ) -> Self {
+        Self { tokens, proxies, places: Pool::new(places.into()), max_body_bytes, timeout }
     }
 
-    fn admits(&self, request: &Request) -> bool {
+    /// Whose request it is, or nothing where it lacks a token that it needs.
+    fn client(&self, request: &Request) -> Option<Client> {
         let given = request.headers().get(header::AUTHORIZATION);
-        match &self.token {
-            Some(token) => OPEN.contains(&request.uri().path()) || token.is(given),
-            None => true,
-        }
+        let holder = match &self.tokens {
+            None => None,
+            Some(tokens) => match tokens.holder(given) {
+                None if !OPEN.contains(&request.uri().path()) => return None,
+                holder => holder.filter(|_| tokens.are_several()),
+            },
+        };
+        Some(match (holder, request.extensions().get::<Peer>()) {
+            (Some(holder), _) => Client::Token(holder),
+            (None, Some(Peer(peer))) => self.proxies.client(*peer, request.headers()).into(),
+            (None, None) => Client::Own,
+        })
     }
 }
 
 /// Let `request` through to the Router, or refuse it.
-pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    if !gate.admits(&request) {
+pub async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let Some(client) = gate.client(&request) else {
         let scheme = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
         return (scheme, Problem::Unauthorized).into_response();
-    }
+    };
     // Only work takes a place in the queue: health and metrics answer while it is full.
     if request.method() != Method::POST {
         return within(gate.timeout, next.run(request)).await;
     }
-    let Ok(_place) = gate.places.try_acquire() else {
+    let Some(_place) = gate.places.reserve(client, 1) else {
+        discard(request.into_body(), gate.max_body_bytes);
         return Problem::Overloaded.into_response();
     };
+    request.extensions_mut().insert(client);
     let _counted = InFlight::count();
     within(gate.timeout, next.run(request)).await
 }

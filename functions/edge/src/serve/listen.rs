@@ -1,20 +1,26 @@
-//! Connections: accepted under a limit, kept alive, and ended well.
+//! Connections: accepted under limits, kept alive for a while, and ended well.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use glimpse_budget::{Client, Pool};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt as _;
 
+use super::client::Proxies;
 use super::systemd;
+use super::tls::Tls;
+use super::wire::{self, Wire};
 use crate::error::Error;
 
 /// Wait after a failed accept, usually for lack of file descriptors: others may close meanwhile.
@@ -39,35 +45,58 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 /// How connections are treated.
 pub struct Listener {
     /// Only TLS, if there.
-    pub tls: Option<TlsAcceptor>,
-    /// For a handshake, and for the header of each request.
-    pub header_timeout: Duration,
-    /// Open at the same time.
+    pub tls: Option<Arc<Tls>>,
+    /// Times that a client may take.
+    pub patience: Patience,
+    /// Open at the same time. One client may have three quarters of them.
     pub connections: usize,
+    /// May have all of them.
+    pub proxies: Proxies,
     /// For requests that have begun, at the end.
     pub drain: Duration,
 }
 
+/// Times that a client may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a handshake, and for the header of each request.
+    pub header: Duration,
+    /// For any part of an answer to be taken.
+    pub write: Duration,
+    /// For a connection, from which on it takes no other request.
+    pub age: Duration,
+}
+
+/// The address at the other end of a request's connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
 impl Listener {
     /// Serve `app` at `socket` until `stop`; then let requests that have begun be answered.
     pub async fn serve(self, socket: TcpListener, app: Router, stop: impl Future<Output = ()>) {
-        let graceful = GracefulShutdown::new();
-        let (connections, drain) = (Arc::new(Semaphore::new(self.connections)), self.drain);
+        let (ending, end) = watch::channel(false);
+        // Every connection holds a sender: when the last is gone, there is nothing to receive.
+        let (open, mut all_closed) = mpsc::channel::<()>(1);
+        let places = Arc::new(Semaphore::new(self.connections));
+        let clients = Pool::new(self.connections as u64);
+        let (connections, drain) = (self.connections, self.drain);
         let connection = Arc::new(Connection { listener: self, app });
         let accepting = async {
             loop {
-                let Ok(place) = connections.clone().acquire_owned().await else { return };
+                let Ok(place) = places.clone().acquire_owned().await else { return };
                 match socket.accept().await {
-                    Ok((stream, _)) => {
-                        let (connection, watcher) = (connection.clone(), graceful.watcher());
+                    Ok((stream, peer)) => {
+                        let Some(own) = connection.admit(&clients, peer.ip()) else { continue };
+                        let (connection, end, open) =
+                            (connection.clone(), end.clone(), open.clone());
                         tokio::spawn(async move {
-                            connection.serve(stream, watcher).await;
-                            drop(place);
+                            connection.serve(stream, peer.ip(), end).await;
+                            drop((place, own, open));
                         });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
-                        tokio::time::sleep(PAUSE).await;
+                        sleep(PAUSE).await;
                     }
                 }
             }
@@ -78,8 +107,10 @@ impl Listener {
         }
         drop(socket);
         systemd::stopping();
-        tracing::info!(connections = graceful.count(), "ending");
-        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        tracing::info!(connections = connections - places.available_permits(), "ending");
+        ending.send_replace(true);
+        drop(open);
+        if timeout(drain, all_closed.recv()).await.is_err() {
             tracing::warn!(?drain, "requests were given up (GLIMPSE_DRAIN_MS)");
         }
     }
@@ -91,33 +122,72 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(&self, stream: TcpStream, watcher: Watcher) {
+    /// The client's place, unless it has too many; it then finds its connection closed.
+    fn admit(&self, clients: &Pool, peer: IpAddr) -> Option<Option<glimpse_budget::Reserved>> {
+        if self.listener.proxies.trust(peer) {
+            return Some(None);
+        }
+        let own = clients.reserve(Client::from(peer), 1);
+        if own.is_none() {
+            tracing::debug!(%peer, "a client has too many connections");
+        }
+        own.map(Some)
+    }
+
+    async fn serve(&self, stream: TcpStream, peer: IpAddr, end: watch::Receiver<bool>) {
         // An answer is written in one piece; waiting to fill packets only delays it.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.listener.tls else {
-            return self.requests(stream, watcher).await;
+        let (stream, patience) = (Arc::new(stream), self.listener.patience);
+        let wire = Wire::new(stream.clone(), patience.write);
+        let served = async {
+            let Some(tls) = &self.listener.tls else {
+                return self.requests(wire, peer, end).await;
+            };
+            match timeout(patience.header, tls.acceptor().accept(wire)).await {
+                Ok(Ok(wire)) => self.requests(wire, peer, end).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
         };
-        match tokio::time::timeout(self.listener.header_timeout, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.requests(stream, watcher).await,
-            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        tokio::select! {
+            () = served => {}
+            () = wire::closed(&stream) => {}
         }
     }
 
     async fn requests(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        watcher: Watcher,
+        wire: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: IpAddr,
+        mut end: watch::Receiver<bool>,
     ) {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(self.listener.header_timeout)
+            .header_read_timeout(self.listener.patience.header)
+            .half_close(true)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEADER_BYTES);
-        let service = TowerToHyperService::new(self.app.clone());
-        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let app = self.app.clone().map_request(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            request
+        });
+        let connection = http.serve_connection(TokioIo::new(wire), TowerToHyperService::new(app));
+        let mut connection = pin!(connection);
+        let last = async {
+            tokio::select! {
+                _ = end.wait_for(|ending| *ending) => {}
+                () = sleep(self.listener.patience.age) => {}
+            }
+        };
+        let done = tokio::select! {
+            done = connection.as_mut() => done,
+            () = last => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
         // Clients that disconnect early are normal.
-        if let Err(error) = watcher.watch(connection).await {
+        if let Err(error) = done {
             tracing::debug!(%error, "a connection ended");
         }
     }
@@ -125,10 +195,12 @@ impl Connection {
 
 /// Serve `app` at `socket` as long as the process lives.
 pub async fn plain(socket: TcpListener, app: Router) {
+    const PATIENCE: Duration = Duration::from_secs(10);
     let listener = Listener {
         tls: None,
-        header_timeout: Duration::from_secs(10),
-        connections: 16,
+        patience: Patience { header: PATIENCE, write: PATIENCE, age: Duration::from_secs(600) },
+        connections: 64,
+        proxies: Proxies::default(),
         drain: Duration::ZERO,
     };
     listener.serve(socket, app, std::future::pending()).await;

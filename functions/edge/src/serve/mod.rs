@@ -1,13 +1,16 @@
 //! `glimpse serve`: the Router of `http-api` on a socket.
 
+mod client;
 mod cors;
 mod gate;
 mod listen;
 mod metrics;
+mod reload;
 mod requests;
 mod systemd;
 mod tls;
 mod token;
+mod wire;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,7 +20,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use clap::Args;
-use glimpse_api::{ApiState, Batching, guarded_router};
+use glimpse_api::{ApiState, Batching, guarded_router, health_router};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use tokio::runtime::Runtime;
@@ -29,12 +32,13 @@ use crate::model::{self, ModelArguments};
 use crate::signals::{SHUTDOWN_GRACE, Stop};
 
 use self::metrics::Metrics;
+use client::Proxies;
 use cors::Origins;
 use gate::Gate;
-use listen::Listener;
+use listen::{Listener, Patience};
 use requests::RequestArguments;
 use tls::TlsArguments;
-use token::Token;
+use token::Tokens;
 
 /// Printed under the list of flags.
 pub const AFTER_HELP: &str = "SIGTERM and SIGINT end it: no new connections, and requests that have begun are answered. The model is followed: a changed bundle is verified and tried beside the old one, then takes its place. Under systemd, readiness and the watchdog are served (Type=notify).";
@@ -46,10 +50,21 @@ pub struct Arguments {
     #[arg(long, env = "GLIMPSE_LISTEN", hide_env_values = true, value_name = "IP:PORT")]
     #[arg(default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Address for GET /metrics alone; without it, it is served beside the API
+    /// Address for the health endpoints alone, which answer there while everything else is full
+    #[arg(long, env = "GLIMPSE_HEALTH_LISTEN", hide_env_values = true, value_name = "IP:PORT")]
+    health_listen: Option<SocketAddr>,
+    /// Address for GET /metrics and the health endpoints; without it, they are served beside the API
     #[arg(long, env = "GLIMPSE_METRICS_LISTEN", hide_env_values = true, value_name = "IP:PORT")]
     metrics_listen: Option<SocketAddr>,
-    /// File with a token that requests must send as `Authorization: Bearer …`; health checks and the
+    /// Serve everybody who reaches an address that is not of this machine alone
+    #[arg(long, env = "GLIMPSE_NO_TOKEN", hide_env_values = true)]
+    #[arg(conflicts_with = "bearer_token_file")]
+    no_token: bool,
+    /// Reverse proxies whose Forwarded or X-Forwarded-For names the client: addresses and networks,
+    /// comma-separated
+    #[arg(long, env = "GLIMPSE_TRUSTED_PROXIES", hide_env_values = true, value_name = "NETWORKS")]
+    trusted_proxies: Option<Proxies>,
+    /// File with tokens, one per line, of which requests must send one as `Authorization: Bearer …`; health checks and the
     /// page need none
     #[arg(long, env = "GLIMPSE_BEARER_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
@@ -77,11 +92,13 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 struct LoadArguments {
-    /// Requests that may be waiting or worked on; further ones get 503 with Retry-After
+    /// Requests that may be waiting or worked on, three quarters of them from one client; further ones
+    /// get 503 with Retry-After
     #[arg(long, env = "GLIMPSE_QUEUE", hide_env_values = true, value_name = "N")]
     #[arg(default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
     queue: u16,
-    /// Open connections; further ones wait to be accepted
+    /// Open connections, three quarters of them from one client; further ones wait to be accepted, or
+    /// are closed where it is their client that has too many
     #[arg(long, env = "GLIMPSE_MAX_CONNECTIONS", hide_env_values = true, value_name = "N")]
     #[arg(default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: u16,
@@ -102,6 +119,14 @@ struct LoadArguments {
     #[arg(long, env = "GLIMPSE_HEADER_TIMEOUT_MS", hide_env_values = true, value_name = "MS")]
     #[arg(default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
     header_timeout_ms: u64,
+    /// Time for a client to take any part of its answer
+    #[arg(long, env = "GLIMPSE_WRITE_TIMEOUT_MS", hide_env_values = true, value_name = "MS")]
+    #[arg(default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
+    write_timeout_ms: u64,
+    /// Age from which on a connection takes no other request
+    #[arg(long, env = "GLIMPSE_CONNECTION_AGE_MS", hide_env_values = true, value_name = "MS")]
+    #[arg(default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(1..))]
+    connection_age_ms: u64,
     /// Time for requests that have begun to be answered when the server is to end
     #[arg(long, env = "GLIMPSE_DRAIN_MS", hide_env_values = true, value_name = "MS")]
     #[arg(default_value_t = 25_000)]
@@ -123,18 +148,24 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     let stop = Stop::listen()?;
     let metrics = Metrics::install()?;
-    let token = arguments.bearer_token_file.as_deref().map(Token::read).transpose()?;
+    let tokens = arguments.tokens()?;
     let load = &arguments.load;
     let objects = Objects::from_env();
     let store = arguments.model.store(objects.clone())?;
-    let api = arguments.requests.config()?;
+    let api = arguments.requests.config(arguments.model.memory_budget())?;
+    let tls = arguments.tls.read()?.map(Arc::new);
+    if let Some(tls) = tls.clone() {
+        tokio::spawn(reload::follow(tls.files(), move || tls.reload()));
+    }
+    let proxies = arguments.trusted_proxies.clone().unwrap_or_default();
     let listener = Listener {
-        tls: arguments.tls.acceptor()?,
-        header_timeout: Duration::from_millis(load.header_timeout_ms),
+        tls: tls.clone(),
+        patience: load.patience(),
         connections: load.max_connections.into(),
+        proxies: proxies.clone(),
         drain: Duration::from_millis(load.drain_ms),
     };
-    let gate = Gate::new(token, load.queue, Duration::from_millis(load.request_timeout_ms));
+    let gate = Gate::new(tokens, proxies, (load.queue, api.max_body_bytes), load.request_timeout());
     let gate = middleware::from_fn_with_state(Arc::new(gate), gate::pass);
     let state = load.batching(ApiState::new(store.clone(), objects, api));
     let own = if arguments.metrics_listen.is_none() { metrics.routes() } else { Router::new() };
@@ -144,13 +175,15 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
         app = app.layer(origins.layer());
     }
     let socket = listen::bind(arguments.listen).await?;
-    if arguments.bearer_token_file.is_none() && !arguments.listen.ip().is_loopback() {
-        tracing::warn!(
-            "everybody who reaches this address may use it; --bearer-token-file requires a token"
-        );
-    }
     if let Some(address) = arguments.metrics_listen {
-        tokio::spawn(listen::plain(listen::bind(address).await?, metrics.routes()));
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "everybody who reaches this address may read the metrics");
+        }
+        let app = health_router(&state).merge(metrics.routes());
+        tokio::spawn(listen::plain(listen::bind(address).await?, app));
+    }
+    if let Some(address) = arguments.health_listen {
+        tokio::spawn(listen::plain(listen::bind(address).await?, health_router(&state)));
     }
     let ready = start(store, arguments.refresh_ms, metrics);
     let ready = async {
@@ -173,6 +206,7 @@ async fn start(store: ModelStore, refresh_ms: u64, metrics: Metrics) -> Result<(
     metrics.name_model(&store);
     systemd::ready();
     tracing::info!("ready");
+    tokio::spawn(give_memory_back());
     if refresh_ms > 0 {
         let every = Duration::from_millis(refresh_ms);
         tokio::spawn(model::follow(store, every, move |store| metrics.name_model(store)));
@@ -180,7 +214,49 @@ async fn start(store: ModelStore, refresh_ms: u64, metrics: Metrics) -> Result<(
     Ok(())
 }
 
+/// What a burst took goes back to the system soon after it.
+async fn give_memory_back() {
+    /// More than the service took when it was ready.
+    const BURST: u64 = 64 << 20;
+    const EVERY: Duration = Duration::from_secs(5);
+    let mut usual = glimpse_budget::resident();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        if glimpse_budget::resident() > usual + BURST {
+            let _ = tokio::task::spawn_blocking(glimpse_start::process::give_back).await;
+            // Another model may need more: what cannot be given back is not tried for again and again.
+            usual = usual.max(glimpse_budget::resident().saturating_sub(BURST));
+        }
+    }
+}
+
+impl Arguments {
+    /// The tokens, where there is a file; without one, only this machine is served unless asked for.
+    fn tokens(&self) -> Result<Option<Arc<Tokens>>, Error> {
+        let Some(path) = &self.bearer_token_file else {
+            let open = self.no_token || self.listen.ip().is_loopback();
+            return if open { Ok(None) } else { Err(Error::NoToken { address: self.listen }) };
+        };
+        let tokens = Arc::new(Tokens::read(path)?);
+        let following = tokens.clone();
+        tokio::spawn(reload::follow(vec![path.clone()], move || following.reload()));
+        Ok(Some(tokens))
+    }
+}
+
 impl LoadArguments {
+    fn patience(&self) -> Patience {
+        Patience {
+            header: Duration::from_millis(self.header_timeout_ms),
+            write: Duration::from_millis(self.write_timeout_ms),
+            age: Duration::from_millis(self.connection_age_ms),
+        }
+    }
+
+    fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
     fn batching(&self, state: ApiState) -> ApiState {
         if self.batch_most == 1 {
             return state;

@@ -28,6 +28,11 @@ pub struct RequestArguments {
     #[arg(default_value_t = settings::MAX_BATCH.default)]
     #[arg(value_parser = flags::number(&settings::MAX_BATCH))]
     max_batch: usize,
+    /// Most pixels of the pictures of one request together
+    #[arg(long, env = settings::MAX_REQUEST_PIXELS.variable, hide_env_values = true)]
+    #[arg(value_name = "N", default_value_t = settings::MAX_REQUEST_PIXELS.default)]
+    #[arg(value_parser = flags::number(&settings::MAX_REQUEST_PIXELS))]
+    max_request_pixels: u64,
     /// Buckets that a request may name, comma-separated; by default none
     #[arg(long, env = settings::S3_BUCKETS, hide_env_values = true, value_name = "NAMES")]
     s3_buckets: Option<List>,
@@ -59,10 +64,12 @@ impl RequestArguments {
     ///
     /// # Errors
     /// When uploads and results share a bucket.
-    pub fn config(&self) -> Result<ApiConfig, Error> {
+    pub fn config(&self, memory_budget: Option<u64>) -> Result<ApiConfig, Error> {
         Ok(ApiConfig {
             max_body_bytes: self.max_body_bytes,
             max_batch: self.max_batch,
+            max_request_pixels: self.max_request_pixels,
+            memory_budget,
             s3_buckets: self.s3_buckets.clone().unwrap_or_default().0,
             max_object_bytes: self.max_object_bytes,
             body_timeout: Duration::from_millis(self.body_timeout_ms),
