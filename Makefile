@@ -104,6 +104,7 @@ test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed wi
 	target/venv-stack/bin/python -m pytest tests/stack
 
 test-sam-local: target/venv-stack/.stamp ## the sample events through sam local invoke, where a Docker engine runs and infra/sam-build was run
+	@infra/sam-build --check >/dev/null
 	@infra/test-sam-local
 
 build-tools: ## install cmake and nasm, which the C code is built with
