@@ -21,10 +21,10 @@ TESTS := test-rust test-clients test-models test-upgrading test-scaling lint-tem
 # What compiles libjpeg-turbo.
 demo check docs test-rust test-upgrading test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures fuzz fuzz-smoke: build-tools
 
-demo: onnxruntime emulator pictures ## classify real pictures through the Lambda runtime, the model in S3 (ONCE=1: then stop)
+demo: onnxruntime emulator pictures ## classify a real picture through the Lambda runtime, each model in S3 (MODEL=default or imagenet-lite: this one; ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
 	$(CARGO) build --profile demo --locked --package glimpse-http-api --package glimpse-tests --bins
-	@target/demo/demo $(if $(ONCE),--once)
+	@target/demo/demo $(if $(MODEL),--model $(MODEL)) $(if $(ONCE),--once)
 
 test: ## set up and run all the tests
 	@MAKE="$(MAKE)" infra/run-tests $(TESTS)
@@ -126,8 +126,8 @@ package: ## build with sam what is deployed, and check its size
 reproducible: ## build the HTTP function's zip in two folders and compare them byte for byte (takes long)
 	infra/reproducible
 
-edge: ## package glimpse for machines at the edge: .tar.gz and .deb in target/edge (ARCH=aarch64 for the other processor)
-	infra/edge/build
+edge: ## package glimpse for machines at the edge: .tar.gz and .deb in target/edge (ARCH=aarch64: for the other processor; MODEL=imagenet-lite: with the small model)
+	MODEL="$(MODEL)" infra/edge/build
 
 imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PICTURES=folder OUT=folder; needs a network)
 	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))

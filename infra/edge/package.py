@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Put the edge package together from what is built: target/edge/glimpse-VERSION-ARCH-linux.tar.gz.
 
-    infra/edge/package.py --arch x86_64 --binary target/release/glimpse
+    infra/edge/package.py --arch x86_64 --binary target/release/glimpse [--model imagenet-lite]
 
-Holds the binary, ONNX Runtime, the default model, install.sh, the systemd unit, the Greengrass recipe,
+Holds the binary, ONNX Runtime, a model, install.sh, the systemd unit, the Greengrass recipe,
 the Containerfile, licences, a CycloneDX SBOM and SHA256SUMS. The same inputs give the same bytes: names
 are sorted, and times are those of the commit (or SOURCE_DATE_EPOCH).
 """
@@ -34,7 +34,6 @@ PARTS = {
     "recipe.yaml": HERE / "recipe.yaml",
     "Containerfile": HERE / "Containerfile",
     "README.md": ROOT / "docs/edge.md",
-    "model": ROOT / "models/default",
     "licenses/LICENSE": ROOT / "LICENSE",
     "licenses/LICENSE-APACHE": ROOT / "LICENSE-APACHE",
     "licenses/LICENSE-MIT": ROOT / "LICENSE-MIT",
@@ -46,13 +45,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--arch", choices=GREENGRASS, required=True)
     parser.add_argument("--binary", type=Path, required=True, help="the program glimpse")
+    parser.add_argument(
+        "--model",
+        default="default",
+        help="a folder below models/, or the path of a bundle (default: %(default)s)",
+    )
     parser.add_argument("--version", default=workspace_version(), help="default: the workspace's")
     parser.add_argument("--out", type=Path, default=ROOT / "target/edge")
     arguments = parser.parse_args()
     name = f"glimpse-{arguments.version}-{arguments.arch}-linux"
     tree = arguments.out / name
     shutil.rmtree(tree, ignore_errors=True)
-    stage(tree, arguments.arch, arguments.binary)
+    stage(tree, arguments.arch, arguments.binary, bundle(arguments.model))
     fill(tree / "recipe.yaml", arguments.version)
     sbom.write(tree / "sbom.cdx.json", tree, arguments.version, arguments.arch, source_date())
     checksums(tree)
@@ -73,7 +77,16 @@ def source_date() -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def stage(tree: Path, arch: str, binary: Path) -> None:
+def bundle(name: str) -> Path:
+    """The folder of a committed bundle, or of one that a path names."""
+    folders = [ROOT / "models" / name, Path(name)]
+    found = next((folder for folder in folders if (folder / "bundle.json").is_file()), None)
+    if found is None:
+        sys.exit(f"{name} is neither a folder below models/ nor a bundle; MODEL names one of them")
+    return found
+
+
+def stage(tree: Path, arch: str, binary: Path, model: Path) -> None:
     """Copy every part to where it is in the package."""
     runtime = ROOT / "target/onnxruntime" / arch
     if not binary.is_file():
@@ -84,6 +97,7 @@ def stage(tree: Path, arch: str, binary: Path) -> None:
     jpeg = sbom.vendored_source("turbojpeg-sys")
     parts = PARTS | {
         "bin/glimpse": binary,
+        "model": model,
         f"lib/{library.name}": library,
         "licenses/onnxruntime-LICENSE": runtime / "LICENSE",
         "licenses/onnxruntime-ThirdPartyNotices.txt": runtime / "ThirdPartyNotices.txt",

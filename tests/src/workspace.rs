@@ -12,7 +12,15 @@ pub fn root() -> PathBuf {
 /// The committed default bundle.
 #[must_use]
 pub fn default_bundle() -> PathBuf {
-    existing(root().join("models/default"), "git checkout models/default")
+    bundle("default")
+}
+
+/// A committed bundle by its folder below `models/`, or any bundle by its path.
+#[must_use]
+pub fn bundle(name: &str) -> PathBuf {
+    let committed = root().join("models").join(name);
+    let folder = if committed.is_dir() { committed } else { root().join(name) };
+    existing(folder, "git checkout models")
 }
 
 /// The ONNX Runtime library: `GLIMPSE_ORT_LIBRARY`, or what `make onnxruntime` fetched.

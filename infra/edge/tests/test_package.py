@@ -50,6 +50,21 @@ def test_the_same_inputs_make_the_same_archive(packages: Path, tmp_path: Path) -
         assert all(member.name == NAME or member.name.startswith(f"{NAME}/") for member in archive)
 
 
+def test_another_model_is_packed_with_its_licence(packages: Path, tmp_path: Path) -> None:
+    command: list[str | Path] = [EDGE / "package.py", "--arch", ARCH, "--version", "1.0.0"]
+    command += ["--out", tmp_path, "--binary", packages / "glimpse", "--model"]
+    subprocess.run([*command, "imagenet-lite"], check=True)
+    tree = tmp_path / NAME
+    bundle = json.loads((tree / "model/bundle.json").read_text())
+    assert bundle["name"] == "efficientnet-lite0-imagenet"
+    assert {"LICENSE", "NOTICE"} <= {path.name for path in (tree / "model").iterdir()}
+    bill = json.loads((tree / "sbom.cdx.json").read_text())
+    assert bundle["name"] in {component["name"] for component in bill["components"]}
+    done = subprocess.run([*command, "none"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "MODEL names one of them" in done.stderr
+
+
 def test_the_bill_of_materials_is_valid_and_names_what_is_inside(packages: Path) -> None:
     text = (packages / NAME / "sbom.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None

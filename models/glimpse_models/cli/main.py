@@ -25,6 +25,7 @@ USER_STEPS = {
     "rollback": "make an earlier published version current",
     "list": "the published versions",
     "imagenet": "the 1000-class, 224-pixel bundle from torchvision's weights",
+    "imagenet-lite": "the small 1000-class bundle from weights that need no network",
 }
 
 AUTHOR_STEPS = {
@@ -38,7 +39,7 @@ AUTHOR_STEPS = {
 }
 
 # Where a step's name cannot be its module's.
-MODULES = {"list": "versions", "to-checkpoint": "checkpoint"}
+MODULES = {"list": "versions", "to-checkpoint": "checkpoint", "imagenet-lite": "imagenet_lite"}
 
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements.txt"
 

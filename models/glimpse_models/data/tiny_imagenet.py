@@ -43,7 +43,7 @@ def open_tiny_imagenet(root: Path) -> DataSet:
     validation = [(root / "val" / "images" / row[0], index_of[row[1]]) for row in rows]
     return DataSet(
         "Tiny-ImageNet",
-        _synonyms(root, wnids),
+        _labels(root, wnids),
         Split.of(train),
         Split.of(validation),
         picture_side=SIDE,
@@ -52,13 +52,22 @@ def open_tiny_imagenet(root: Path) -> DataSet:
     )
 
 
-def _synonyms(root: Path, wnids: list[str]) -> tuple[str, ...]:
-    """The first synonym in `words.txt`; where another class has it, the next."""
+def synonyms_of(root: Path) -> list[list[str]]:
+    """All names of each class, in the order of the class indices."""
+    return _synonyms(root, (root / "wnids.txt").read_text(encoding="utf-8").split())
+
+
+def _synonyms(root: Path, wnids: list[str]) -> list[list[str]]:
+    """As `words.txt` has them."""
     lines = (root / "words.txt").read_text(encoding="utf-8").splitlines()
     words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    return [[word.strip() for word in words[wnid].split(",")] for wnid in wnids]
+
+
+def _labels(root: Path, wnids: list[str]) -> tuple[str, ...]:
+    """The first synonym; where another class has it, the next."""
     labels: list[str] = []
-    for wnid in wnids:
-        synonyms = [word.strip() for word in words[wnid].split(",")]
+    for wnid, synonyms in zip(wnids, _synonyms(root, wnids), strict=True):
         unused = [word for word in synonyms if word not in labels]
         labels.append(unused[0] if unused else f"{synonyms[0]} ({wnid})")
     return tuple(labels)

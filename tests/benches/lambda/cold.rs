@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use glimpse_tests::s3::S3Server;
+use glimpse_tests::workspace;
 
 use crate::Failure;
 use crate::measure::{self, Floor, median, ms};
@@ -15,12 +16,16 @@ const ROUNDS: usize = 15;
 pub fn run(server: &S3Server, bundle: &Path, event: &str) -> Result<(), Failure> {
     let folder = bundle.to_string_lossy();
     let uri = server.publish(bundle, "models", "bench/1");
+    let lite = workspace::bundle("imagenet-lite");
+    let lite_uri = server.publish(&lite, "models", "bench/lite");
     let mut peers = vec![
         Peer::glimpse("glimpse, model in S3", &uri),
         Peer::glimpse("glimpse, model in a folder", &folder),
         Peer::python("Python handler, model in S3", &uri),
         Peer::python("Python handler, model in a folder", &folder),
         Peer::empty(),
+        Peer::glimpse("glimpse, imagenet-lite in S3", &lite_uri),
+        Peer::glimpse("glimpse, imagenet-lite in a folder", &lite.to_string_lossy()),
     ];
     let optimized = format!("{folder}-optimized");
     if Path::new(&optimized).is_dir() {
@@ -55,14 +60,16 @@ pub fn run(server: &S3Server, bundle: &Path, event: &str) -> Result<(), Failure>
     for (peer, median) in peers.iter().zip(&medians) {
         println!("  {:36}{:>8.1} ms", peer.name, ms(*median));
     }
-    let [ours_s3, ours_folder, python_s3, python_folder, _, ref optimized @ ..] = medians[..]
-    else {
+    let [ours_s3, ours_folder, python_s3, python_folder, _, ref others @ ..] = medians[..] else {
         return Ok(());
     };
     measure::verdict("glimpse from S3 / unavoidable", ours_s3, floor, 1.35);
     measure::verdict("glimpse from S3 / Python from S3", ours_s3, python_s3, 0.55);
     measure::verdict("glimpse from S3 / Python from a folder", ours_s3, python_folder, 0.55);
     measure::verdict("glimpse / Python, both from a folder", ours_folder, python_folder, 0.55);
+    let [lite_s3, lite_folder, ref optimized @ ..] = *others else { return Ok(()) };
+    measure::note("imagenet-lite / ResNet50, both from S3", lite_s3, ours_s3);
+    measure::note("imagenet-lite / ResNet50, both from a folder", lite_folder, ours_folder);
     if let [optimized_s3, optimized_folder] = *optimized {
         measure::note("optimized / QDQ, both from S3", optimized_s3, ours_s3);
         measure::note("optimized / QDQ, both from a folder", optimized_folder, ours_folder);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use glimpse_tests::s3::S3Server;
+use glimpse_tests::workspace;
 
 use crate::Failure;
 use crate::measure::{self, Bare, median, ms};
@@ -19,8 +20,13 @@ const LARGE_BLOCK: usize = 4;
 /// Warm requests in turns, and what each process needed at most.
 pub fn run(server: &S3Server, bundle: &Path, small: &str, large: &str) -> Result<(), Failure> {
     let folder = bundle.to_string_lossy();
-    let peers =
-        [Peer::glimpse("glimpse", &folder), Peer::python("Python handler", &folder), Peer::empty()];
+    let lite = workspace::bundle("imagenet-lite");
+    let peers = [
+        Peer::glimpse("glimpse", &folder),
+        Peer::python("Python handler", &folder),
+        Peer::empty(),
+        Peer::glimpse("glimpse, imagenet-lite", &lite.to_string_lossy()),
+    ];
     let mut bare_times = Vec::new();
     let mut taken: Vec<Taken> = peers.iter().map(|_| Taken::default()).collect();
     let mut taken_large: Vec<Taken> = peers.iter().map(|_| Taken::default()).collect();
@@ -60,9 +66,10 @@ fn latency(peers: &[Peer], taken: &[Taken], bare: Duration) {
     for (peer, median) in peers.iter().zip(&medians) {
         println!("  {:36}{:>8.2} ms", peer.name, ms(*median));
     }
-    let [ours, python, empty] = medians[..] else { return };
+    let [ours, python, empty, lite] = medians[..] else { return };
     measure::verdict("(glimpse - empty) / bare session.run", ours - empty, bare, 1.15);
     measure::verdict("glimpse / Python", ours, python, 0.85);
+    measure::note("imagenet-lite / ResNet50", lite, ours);
     // With nothing of one's own around the run: what no handler comes below on this processor.
     measure::note("(empty + bare session.run) / Python", empty + bare, python);
 }
