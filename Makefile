@@ -19,7 +19,7 @@ TESTS := test-rust test-clients test-models test-upgrading test-scaling lint-tem
 	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures
 
 # What compiles libjpeg-turbo.
-demo check docs test-rust test-upgrading test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures fuzz fuzz-smoke: build-tools
+demo check docs test-rust test-upgrading test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures soak fuzz fuzz-smoke: build-tools
 
 demo: onnxruntime emulator pictures ## classify a real picture through the Lambda runtime, each model in S3 (MODEL=default or imagenet-lite: this one; ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -94,6 +94,10 @@ test-pictures: target/venv-pictures/.stamp ## every format, variant, orientation
 
 fuzz: target/venv-pictures/.stamp ## fuzz every decoder and bundle.json (SECONDS=600 each, TARGETS="heic avif")
 	tests/fuzz/run $(or $(SECONDS),600) $(TARGETS)
+
+soak: onnxruntime ## half an hour of honest clients and 5 % hostile ones against serve in 1 GB (SECONDS=1800)
+	$(BINARIES)
+	SOAK_SECONDS=$(or $(SECONDS),1800) $(CARGO) test --workspace --locked --test siege -- --ignored --nocapture
 
 fuzz-smoke: target/venv-pictures/.stamp ## a minute of that, over kept findings first
 	@tests/fuzz/run 6 $(TARGETS)
@@ -177,4 +181,4 @@ target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp tar
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

@@ -63,6 +63,14 @@ impl ApiState {
         });
     }
 
+    /// Fit the budgets to a model that has taken the place of another.
+    pub fn refit(&self) {
+        let taken = self.admission.taken_bytes() + self.bodies.taken();
+        let share = Share::beside(self.config.memory_budget, taken);
+        self.admission.set_bytes(share.pictures);
+        self.bodies.resize(share.bodies);
+    }
+
     /// Classify pictures of different requests in one run of the session. Needs a tokio runtime.
     #[must_use]
     pub fn batching(self, batching: Batching) -> Self {

@@ -13,6 +13,8 @@ use crate::client::Client;
 const MOST_OVERTAKEN: u32 = 16;
 /// Work that is dear and hardly cost its sender anything is charged so many times its time.
 const DEAR_FACTOR: u32 = 8;
+/// After dear work, so many times its time are for the work of others, while they are there.
+const DEAR_REST: u32 = 4;
 /// Dear is what takes longer than this …
 const DEAR_TIME: Duration = Duration::from_millis(100);
 /// … and more than this for each byte that was sent. A photograph takes 30 ns.
@@ -57,6 +59,8 @@ pub(crate) struct Lines<T> {
     bytes: u64,
     taken_bytes: u64,
     dear: usize,
+    /// Until when dear work rests.
+    rested: Option<Instant>,
     /// What the client was served that was served least; it never falls.
     floor: Duration,
     clients: HashMap<Client, Line<T>>,
@@ -89,6 +93,7 @@ impl<T> Lines<T> {
             bytes,
             taken_bytes: 0,
             dear: 0,
+            rested: None,
             floor: Duration::ZERO,
             clients: HashMap::new(),
             count: 0,
@@ -148,7 +153,8 @@ impl<T> Lines<T> {
     fn look(&self, client: Client, now: Instant) -> Look {
         let first = self.clients.get(&client).and_then(|line| line.waiting.front());
         let Some(Waiting { work, overtaken, .. }) = first else { return Look::Later };
-        if work.is_dear() && (self.dear_is_full() || self.is_ahead(client, now)) {
+        let rests = || self.rested.is_some_and(|until| now < until) && self.is_ahead(client, now);
+        if work.is_dear() && (self.dear_is_full() || rests()) {
             return Look::Later;
         }
         // What joined the line before the budget shrank must not wait for ever.
@@ -199,7 +205,10 @@ impl<T> Lines<T> {
     pub(crate) fn end(&mut self, work: &Work, bytes: u64, time: Duration, now: Instant) {
         self.free_processors += 1;
         self.release(bytes);
-        self.dear -= usize::from(work.is_dear());
+        if work.is_dear() {
+            self.dear -= 1;
+            self.rested = Some(now + time * DEAR_REST);
+        }
         if let Some(line) = self.clients.get_mut(&work.client) {
             line.running -= 1;
             line.seen = now;
@@ -358,6 +367,27 @@ mod tests {
         assert!(lines.next().is_none());
         lines.1 += PRESENCE;
         assert_eq!(lines.next().unwrap().1, 1);
+    }
+
+    #[test]
+    fn dear_work_has_a_part_of_one_processor_while_others_are_there() {
+        let mut lines = Moment::new(2, 1000 * MEGA);
+        let bomb = Work { sent_bytes: 38, ..work(1, MEGA, 600) };
+        lines.push(work(2, MEGA, 1), 2);
+        lines.push(bomb, 1);
+        lines.push(bomb, 1);
+        assert_eq!(lines.order(), [2, 1]);
+        let mut waited = 0;
+        loop {
+            lines.push(work(2, MEGA, 1), 2);
+            let begun = lines.order();
+            if begun.contains(&1) {
+                break;
+            }
+            lines.1 += PRESENCE / 5;
+            waited += 50;
+        }
+        assert!((2400..2600).contains(&waited), "{waited} ms");
     }
 
     #[test]

@@ -30,7 +30,14 @@ impl Share {
     /// takes now: ask once the model is loaded.
     #[must_use]
     pub fn now(setting: Option<u64>) -> Self {
-        Self::of(setting.unwrap_or_else(|| left(memory::limit(), memory::resident())))
+        Self::beside(setting, 0)
+    }
+
+    /// The same while `taken` bytes of a budget are in use.
+    #[must_use]
+    pub fn beside(setting: Option<u64>, taken: u64) -> Self {
+        let own = || memory::resident().saturating_sub(taken);
+        Self::of(setting.unwrap_or_else(|| left(memory::limit(), own())))
     }
 
     /// A third is for bodies.

@@ -129,6 +129,18 @@ impl Classifier {
         self.session.optional_outputs().embedding
     }
 
+    /// How long the run of the model that is under way takes already, for a supervisor.
+    #[must_use]
+    pub fn run_age(&self) -> Option<Duration> {
+        self.session.run_age()
+    }
+
+    /// Tell a run that takes longer than `limit` to end, which then fails; whether there was one. It
+    /// ends when the operator that it is at has ended.
+    pub fn end_run_after(&self, limit: Duration) -> bool {
+        self.session.end_run_after(limit)
+    }
+
     /// Whether this model can do what `options` ask for; classifying checks it too.
     ///
     /// # Errors
@@ -249,6 +261,19 @@ impl Classifier {
     fn run(&self, pixels: &[u8], n: usize, options: &Options) -> Result<Outputs, ClassifyError> {
         let class_maps = options.explain.is_some();
         self.session.run_for(Wanted { class_maps, embedding: options.embedding }, pixels, n)
+    }
+
+    /// The rest of [`Classifier::classify`] for a picture that is prepared already.
+    ///
+    /// # Errors
+    /// As [`Classifier::classify`].
+    pub fn classify_one(
+        &self,
+        prepared: &Prepared,
+        options: &Options,
+    ) -> Result<Prediction, ClassifyError> {
+        self.check(options)?;
+        self.infer(prepared, options)
     }
 
     fn infer(&self, fitted: &Prepared, options: &Options) -> Result<Prediction, ClassifyError> {

@@ -42,6 +42,7 @@ mod classifier;
 mod contract;
 mod decode;
 mod embedding;
+mod ending;
 mod error;
 mod explain;
 mod labels;

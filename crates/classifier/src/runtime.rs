@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::time::Duration;
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
@@ -21,6 +22,7 @@ pub struct Runtime {
     environment: Environment,
     threads: usize,
     arena: bool,
+    load_limit: Option<Duration>,
 }
 
 impl Runtime {
@@ -41,7 +43,9 @@ impl Runtime {
             .map_err(|source| OpenError::Library { path: library.to_owned(), source })?;
         let environment = builder.with_name("glimpse").build().map_err(OpenError::Environment)?;
         environment.set_log_level(LogLevel::Error);
-        Ok(opened.insert(Self { environment, threads: processors(), arena: true }).clone())
+        Ok(opened
+            .insert(Self { environment, threads: processors(), arena: true, load_limit: None })
+            .clone())
     }
 
     /// Let sessions made from here use this many threads, or all processors where there are fewer.
@@ -55,6 +59,16 @@ impl Runtime {
     #[must_use]
     pub fn with_arena(self, arena: bool) -> Self {
         Self { arena, ..self }
+    }
+
+    /// Let loads of sessions be cancelled after this time; by default they take as long as they take.
+    #[must_use]
+    pub fn with_load_limit(self, limit: Duration) -> Self {
+        Self { load_limit: Some(limit), ..self }
+    }
+
+    pub(crate) fn load_limit(&self) -> Option<Duration> {
+        self.load_limit
     }
 
     pub(crate) fn environment(&self) -> &Environment {

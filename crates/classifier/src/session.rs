@@ -1,5 +1,9 @@
 //! The ONNX Runtime session: takes pixels, returns logits and the other wanted outputs.
 
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session as OrtSession};
 use ort::value::TensorRef;
@@ -7,6 +11,7 @@ use parking_lot::FairMutex;
 
 use crate::bundle::InputSpec;
 use crate::contract::{self, OptionalOutputs};
+use crate::ending;
 use crate::error::{ClassifyError, LoadError};
 use crate::outputs::Outputs;
 use crate::runtime::Runtime;
@@ -15,6 +20,7 @@ use crate::stream;
 /// One loaded model. Runs are queued in the order of their arrival: one run uses all cores.
 pub struct Session {
     inner: FairMutex<Inner>,
+    current: ending::Current,
     input: InputSpec,
     classes: usize,
     optional: OptionalOutputs,
@@ -23,7 +29,7 @@ pub struct Session {
 struct Inner {
     session: OrtSession,
     /// Requests only the logits: a plain run fetches nothing else. Made once.
-    plain: RunOptions<HasSelectedOutputs>,
+    plain: Arc<ending::Options>,
 }
 
 /// What a run is asked for besides logits.
@@ -61,7 +67,10 @@ impl Session {
         input: InputSpec,
         classes: usize,
     ) -> Result<Self, LoadError> {
-        let session = builder(runtime).and_then(|builder| stream::commit(builder, model));
+        let session = builder(runtime).and_then(|builder| {
+            let _alarm = runtime.load_limit().map(|limit| cancel_after(limit, &builder));
+            stream::commit(builder, model)
+        });
         Self::check(session, input, classes)
     }
 
@@ -73,7 +82,9 @@ impl Session {
         let session = session.map_err(LoadError::Session)?;
         let optional = contract::check(&session, input, classes)?;
         let plain = selecting(Wanted::default()).map_err(LoadError::Session)?;
-        Ok(Self { inner: FairMutex::new(Inner { session, plain }), input, classes, optional })
+        let (inner, current) =
+            (FairMutex::new(Inner { session, plain }), ending::Current::default());
+        Ok(Self { inner, current, input, classes, optional })
     }
 
     /// Logits `[n × classes]` of `n` pictures; `pixels` is uint8 RGB `[n, height, width, 3]`.
@@ -105,13 +116,19 @@ impl Session {
         let more = more.transpose().map_err(failed)?;
         let mut inner = self.inner.lock();
         let Inner { session, plain } = &mut *inner;
-        let options = more.as_ref().unwrap_or(plain);
+        let options = more.unwrap_or_else(|| plain.clone());
         let inputs = if wanted.class_maps {
             ort::inputs!["image" => image, "explain" => explain.map_err(failed)?]
         } else {
             ort::inputs!["image" => image]
         };
-        let outputs = session.run_with_options(inputs, options).map_err(failed)?;
+        self.current.begin(options.clone());
+        let outputs = session.run_with_options(inputs, &options.0);
+        if self.current.over() {
+            // Options that were told to end a run would end the next one too.
+            *plain = selecting(Wanted::default()).map_err(failed)?;
+        }
+        let outputs = outputs.map_err(failed)?;
         let output = |name: &str| {
             let (shape, values) = outputs[name].try_extract_tensor::<f32>().map_err(failed)?;
             if values.iter().any(|value| !value.is_finite()) {
@@ -130,6 +147,16 @@ impl Session {
         Ok(given)
     }
 
+    /// How long the run that is under way takes already.
+    pub(crate) fn run_age(&self) -> Option<Duration> {
+        self.current.age()
+    }
+
+    /// Tell a run that takes longer than `limit` to end; whether there was one.
+    pub(crate) fn end_run_after(&self, limit: Duration) -> bool {
+        self.current.end_after(limit)
+    }
+
     /// Number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {
@@ -142,7 +169,19 @@ impl Session {
     }
 }
 
-fn selecting(wanted: Wanted) -> ort::Result<RunOptions<HasSelectedOutputs>> {
+/// Cancel the load of `builder` after `limit`, unless what is returned is dropped before.
+fn cancel_after(limit: Duration, builder: &SessionBuilder) -> mpsc::Sender<()> {
+    let (loaded, wait) = mpsc::channel();
+    let load = builder.canceler();
+    thread::spawn(move || {
+        if wait.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = load.cancel();
+        }
+    });
+    loaded
+}
+
+fn selecting(wanted: Wanted) -> ort::Result<Arc<ending::Options>> {
     let mut outputs = OutputSelector::no_default().with("logits");
     if wanted.class_maps {
         outputs = outputs.with("class_maps");
@@ -150,7 +189,8 @@ fn selecting(wanted: Wanted) -> ort::Result<RunOptions<HasSelectedOutputs>> {
     if wanted.embedding {
         outputs = outputs.with("embedding");
     }
-    Ok(RunOptions::new()?.with_outputs(outputs))
+    let options: RunOptions<HasSelectedOutputs> = RunOptions::new()?.with_outputs(outputs);
+    Ok(Arc::new(ending::Options(options)))
 }
 
 fn builder(runtime: &Runtime) -> ort::Result<SessionBuilder> {

@@ -81,6 +81,8 @@ pub struct StoreConfig {
     pub max_model_bytes: u64,
     /// Whether sessions keep an arena of their own; the program says so, which knows its allocator.
     pub arena: bool,
+    /// Whether the first model is tried on a plain picture before it serves, as later ones always are.
+    pub try_first: bool,
 }
 
 impl ModelSource {
@@ -113,6 +115,7 @@ impl StoreConfig {
             load_deadline: Duration::from_millis(settings::LOAD_TIMEOUT_MS.default),
             max_model_bytes: settings::MAX_MODEL_BYTES.default,
             arena: true,
+            try_first: false,
         }
     }
 

@@ -96,6 +96,20 @@ pub enum LoadError {
     /// The model loads, but fails on a plain picture.
     #[error("model.onnx fails on a plain picture: {0}")]
     Trial(#[source] Arc<ClassifyError>),
+    /// The same bundle took too long before, to load or to answer.
+    #[error("bundle {digest} did not load or answer in time before; publish another one")]
+    GivenUp {
+        /// Of its `bundle.json`.
+        digest: Sha256Digest,
+    },
+    /// There is no memory for a second model beside the one that is served.
+    #[error("the bundle needs about {needed} bytes beside the one that is served; {free} are free")]
+    NoRoom {
+        /// Estimate for its model.
+        needed: u64,
+        /// What the process may still take.
+        free: u64,
+    },
     /// ONNX Runtime itself cannot be used.
     #[error(transparent)]
     Runtime(#[from] Arc<OpenError>),
@@ -147,6 +161,8 @@ impl LoadError {
             | Self::Bundle(_)
             | Self::Model(_)
             | Self::Trial(_)
+            | Self::GivenUp { .. }
+            | Self::NoRoom { .. }
             | Self::Runtime(_) => FailureKind::Invalid,
             Self::Deadline { .. } => FailureKind::Deadline,
         }

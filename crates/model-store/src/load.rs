@@ -1,7 +1,7 @@
 //! One load from beginning to end: everything that can overlap does.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -33,6 +33,8 @@ pub(crate) struct Loader {
     config: StoreConfig,
     objects: Objects,
     cache: Cache,
+    /// What took too long once is not tried again.
+    given_up: Mutex<Option<Sha256Digest>>,
 }
 
 /// Loaded, and not in service yet.
@@ -61,7 +63,7 @@ impl Loader {
             Some(root) => Cache::new(root, &uri),
             None => Cache::new(&std::env::temp_dir().join("glimpse"), &uri),
         };
-        Self { config, objects, cache }
+        Self { config, objects, cache, given_up: Mutex::default() }
     }
 
     /// The time that a load may take.
@@ -72,6 +74,9 @@ impl Loader {
     /// Obtain the bundle, open ONNX Runtime beside that, create the session; keep a download.
     pub(crate) async fn load(&self) -> Result<Loaded, LoadError> {
         let ready = self.prepare(self.obtain().boxed()).await?;
+        if self.config.try_first {
+            self.try_out(&ready.loaded).await?;
+        }
         Ok(self.activate(ready))
     }
 
@@ -84,9 +89,10 @@ impl Loader {
         if manifest.digest() == current {
             return Ok(None);
         }
+        self.check_tried(manifest.digest())?;
+        check_room(manifest.model_bytes())?;
         let ready = self.prepare(self.obtain_described(manifest).boxed()).await?;
-        let classifier = ready.loaded.classifier.clone();
-        blocking(move || warm_up(&classifier)).await?;
+        self.try_out(&ready.loaded).await?;
         Ok(Some(self.activate(ready)))
     }
 
@@ -109,16 +115,52 @@ impl Loader {
             LoadedFrom::S3 => CacheUpdate::Commit(self.draft(bundle.clone())),
             LoadedFrom::Cache => CacheUpdate::Touch,
         };
+        self.check_tried(digest)?;
+        let attempt = self.attempt(digest);
+        let runtime = runtime.with_load_limit(self.config.load_deadline);
         let classifier = blocking(move || {
             let (manifest, labels, model) = bundle.into_content();
             let created = Classifier::new(&runtime, manifest, labels, model, limits);
             Ok(created.map_err(Arc::new)?)
         })
-        .await?;
+        .await;
+        attempt.done();
+        let classifier = classifier?;
         let (session, total) = (session_started.elapsed(), started.elapsed());
         let report = LoadReport { loaded_from, open_library, fetch, verify, session, total };
         let loaded = Loaded { classifier: Arc::new(classifier), digest, report };
         Ok(Ready { loaded, cache_update })
+    }
+
+    /// Run it once; a run that does not end is ended when the load is given up.
+    async fn try_out(&self, loaded: &Loaded) -> Result<(), LoadError> {
+        struct EndRun(Arc<Classifier>);
+        impl Drop for EndRun {
+            fn drop(&mut self) {
+                self.0.end_run_after(Duration::ZERO);
+            }
+        }
+        let attempt = self.attempt(loaded.digest);
+        let _end_run = EndRun(loaded.classifier.clone());
+        let classifier = loaded.classifier.clone();
+        let tried = blocking(move || warm_up(&classifier)).await;
+        attempt.done();
+        tried
+    }
+
+    fn attempt(&self, digest: Sha256Digest) -> Attempt<'_> {
+        Attempt { loader: self, digest, begun: Instant::now(), is_over: false }
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, Option<Sha256Digest>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_tried(&self, digest: Sha256Digest) -> Result<(), LoadError> {
+        match *self.given_up() {
+            Some(given_up) if given_up == digest => Err(LoadError::GivenUp { digest }),
+            _ => Ok(()),
+        }
     }
 
     /// It serves from here on, and is what the next start finds first in the cache.
@@ -254,6 +296,37 @@ impl Loader {
         let cache = self.cache.clone();
         task::spawn_blocking(move || cache.draft(&bundle))
     }
+}
+
+/// A bundle that is being loaded or tried. Dropped before that is over, it had no more time; where
+/// most of the time was its own, it is remembered.
+struct Attempt<'a> {
+    loader: &'a Loader,
+    digest: Sha256Digest,
+    begun: Instant,
+    is_over: bool,
+}
+
+impl Attempt<'_> {
+    fn done(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.begun.elapsed() * 2 > self.loader.deadline() {
+            *self.loader.given_up() = Some(self.digest);
+        }
+    }
+}
+
+/// Whether a model of this size fits beside the one that is served: its weights, and as much again
+/// while they are laid out.
+fn check_room(model_bytes: u64) -> Result<(), LoadError> {
+    let needed = model_bytes.saturating_mul(2);
+    let free = glimpse_budget::limit().saturating_sub(glimpse_budget::resident());
+    if needed > free { Err(LoadError::NoRoom { needed, free }) } else { Ok(()) }
 }
 
 /// A model that fails on a grey picture would fail on every one.

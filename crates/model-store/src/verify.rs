@@ -84,6 +84,11 @@ impl VerifiedManifest {
         self.text.digest
     }
 
+    /// The size of its model, as it says.
+    pub(crate) fn model_bytes(&self) -> u64 {
+        self.entry(MODEL).map_or(0, |entry| entry.bytes)
+    }
+
     /// Refuse a `file` whose size is known to be wrong, before it is read.
     pub(crate) fn check_size(&self, file: &'static str, found: u64) -> Result<(), LoadError> {
         let expected = self.entry(file)?.bytes;

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clap::Args;
 use glimpse_budget::settings::MEMORY_BUDGET;
-use glimpse_classifier::FormatSet;
+use glimpse_classifier::{Classifier, FormatSet};
 use glimpse_model_store::{
     FailureKind, LoadError, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig, settings,
 };
@@ -101,6 +102,7 @@ impl ModelArguments {
         config.limits.formats = self.formats.unwrap_or(FormatSet::ALL);
         config.load_deadline = Duration::from_millis(self.load_timeout_ms);
         config.max_model_bytes = self.max_model_bytes;
+        config.try_first = true;
         Ok(ModelStore::new(config, objects))
     }
 }
@@ -140,6 +142,28 @@ pub async fn load(store: &ModelStore) -> Result<(), LoadError> {
 
 fn may_pass(error: &LoadError) -> bool {
     matches!(error.kind(), FailureKind::Unreachable | FailureKind::Deadline)
+}
+
+/// End runs of the model that take longer than `limit`, for ever: the requests that wait for them have
+/// given up, and others wait behind them. Models that were replaced are looked after until they are gone.
+pub async fn supervise(store: ModelStore, limit: Duration) {
+    const EVERY: Duration = Duration::from_millis(500);
+    let mut models: Vec<Weak<Classifier>> = Vec::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        if let Some(model) = store.ready() {
+            let model = Arc::downgrade(&model);
+            if !models.iter().any(|known| known.ptr_eq(&model)) {
+                models.push(model);
+            }
+        }
+        models.retain(|model| model.strong_count() > 0);
+        for model in models.iter().filter_map(Weak::upgrade) {
+            if model.end_run_after(limit) {
+                tracing::error!(?limit, "a run of the model took too long and was ended");
+            }
+        }
+    }
 }
 
 /// Look for another bundle at each interval of `every`, for ever; `swapped` is called after each

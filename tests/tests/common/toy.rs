@@ -16,6 +16,10 @@ pub enum Graph {
     MeanColour,
     /// Logits are not numbers, as a broken model gives.
     NotANumber,
+    /// A run that takes for ever: a loop of 2^62 rounds.
+    Endless,
+    /// As `MeanColour` for dark and grey pictures; a run that takes for ever for bright ones.
+    EndlessIfBright,
     /// As `MeanColour`, with 1, 2 and 3 added, with class maps and embeddings: a class's map is its
     /// colour at each pixel, and the embedding is the mean colour.
     Explained,
@@ -53,6 +57,7 @@ fn write(folder: &Path, graph: Graph, change: impl FnOnce(&mut Value)) {
 
 const FLOAT: u64 = 1;
 const UINT8: u64 = 2;
+const INT64: u64 = 7;
 const BOOL: u64 = 9;
 
 /// `model.onnx`, written by hand: the format is protocol buffers (onnx.proto3).
@@ -74,6 +79,24 @@ fn model(graph: Graph) -> Vec<u8> {
             node("Neg", &["mean"], "negative", &[]),
             node("Log", &["negative"], "logits", &[]),
         ]),
+        Graph::Endless => content.extend([
+            mean("mean"),
+            node("Loop", &["rounds", "go", "mean"], "logits", &rounds()),
+            tensor(5, "rounds", INT64, &[], &(1_u64 << 62).to_le_bytes()),
+            tensor(5, "go", BOOL, &[], &[1]),
+        ]),
+        Graph::EndlessIfBright => content.extend([
+            mean("mean"),
+            node("ReduceMean", &["pixels"], "level", &keep),
+            node("Sub", &["level", "grey"], "above", &[]),
+            node("Relu", &["above"], "bright", &[]),
+            node("Mul", &["bright", "many"], "count", &[]),
+            node("Cast", &["count"], "rounds", &attribute("to", 2, &number(3, INT64))),
+            node("Loop", &["rounds", "go", "mean"], "logits", &rounds()),
+            tensor(5, "grey", FLOAT, &[], &floats(&[127.0])),
+            tensor(5, "many", FLOAT, &[], &floats(&[1e12])),
+            tensor(5, "go", BOOL, &[], &[1]),
+        ]),
         Graph::Explained => content.extend([
             mean("embedding"),
             node("Add", &["embedding", "bias"], "logits", &[]),
@@ -85,6 +108,21 @@ fn model(graph: Graph) -> Vec<u8> {
     let graph = [content.concat(), text(2, "toy")].concat();
     let opset = message(8, &number(2, 13));
     [number(1, 8), message(7, &graph), opset].concat()
+}
+
+/// The body of a loop, in which each round makes the values larger.
+fn rounds() -> Vec<u8> {
+    let body = [
+        node("Identity", &["go_in"], "go_out", &[]),
+        node("Add", &["values_in", "values_in"], "values_out", &[]),
+        text(2, "body"),
+        value(11, "round", INT64, &[]),
+        value(11, "go_in", BOOL, &[]),
+        value(11, "values_in", FLOAT, &[None, Some(3)]),
+        value(12, "go_out", BOOL, &[]),
+        value(12, "values_out", FLOAT, &[None, Some(3)]),
+    ];
+    attribute("body", 5, &message(6, &body.concat()))
 }
 
 /// The output that is empty unless the optional input `explain` is given and true.

@@ -57,6 +57,11 @@ impl Connection {
         self.0.set_nonblocking(false).unwrap();
     }
 
+    /// Its socket.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.0
+    }
+
     /// Say that nothing more is sent.
     pub fn close_sending(&mut self) {
         self.0.shutdown(std::net::Shutdown::Write).unwrap();

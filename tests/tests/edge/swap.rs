@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use glimpse_tests::edge::{Running, glimpse};
 use glimpse_tests::s3::S3Server;
+use image::ImageFormat;
 use serde_json::json;
 
+use super::common::encode::{encode, plain};
 use super::common::toy::{self, Graph};
 use super::http::{ask, get, post};
 use super::serve::red;
@@ -128,4 +130,71 @@ fn a_refused_bundle_is_not_what_the_next_start_finds_while_s3_is_out_of_reach() 
     let (_running, address) = serve();
     assert_eq!(version(address), "1");
     assert_eq!(ask(address, &post(&red())).json()["label"], "red");
+}
+
+/// Processor time of a process so far, in ticks of 10 ms.
+fn ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+    fields.map(|field| field.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn a_bundle_that_never_answers_is_ended_and_not_tried_again() {
+    let bundle = toy::bundle(Graph::MeanColour);
+    let mut command = glimpse(bundle.path());
+    command.envs([("GLIMPSE_REFRESH_MS", "100"), ("GLIMPSE_LOAD_TIMEOUT_MS", "1500")]);
+    let (running, address) = Running::serve(&mut command);
+    replace(toy::bundle(Graph::Endless).path(), bundle.path());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let refusals = || {
+        let log = running.log();
+        let errors = log.iter().filter(|line| {
+            line["message"].as_str().unwrap_or_default().starts_with("the new bundle")
+        });
+        errors.map(|line| line["error"].to_string()).collect::<Vec<_>>()
+    };
+    while !refusals().iter().any(|error| error.contains("did not load or answer in time before")) {
+        assert!(Instant::now() < deadline, "{:?}", running.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(ask(address, &post(&red())).json()["label"], "red");
+    thread::sleep(Duration::from_millis(500));
+    let before = ticks(running.pid());
+    thread::sleep(Duration::from_secs(2));
+    let used = ticks(running.pid()) - before;
+    assert!(used < 100, "it still runs: {used} ticks in 2 s");
+    let good = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!("2"));
+    replace(good.path(), bundle.path());
+    wait_for_version(address, "2");
+}
+
+#[test]
+fn a_first_bundle_that_never_answers_is_not_served() {
+    let bundle = toy::bundle(Graph::Endless);
+    let mut command = glimpse(bundle.path());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--load-timeout-ms", "1000"]);
+    let mut running = Running::start(&mut command);
+    assert_eq!(running.end().code(), Some(2));
+    let log = format!("{:?}", running.log());
+    assert!(!log.contains("\"ready\"") && log.contains("did not load or answer in time"), "{log}");
+    let folder = super::classify::pictures();
+    let mut command = glimpse(bundle.path());
+    command.env("GLIMPSE_LOAD_TIMEOUT_MS", "1000").arg("classify").arg(folder.path());
+    let started = Instant::now();
+    assert_eq!(command.output().unwrap().status.code(), Some(2));
+    assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_ended_and_others_are_served() {
+    let bundle = toy::bundle(Graph::EndlessIfBright);
+    let mut command = glimpse(bundle.path());
+    let (running, address) = Running::serve(command.env("GLIMPSE_REQUEST_TIMEOUT_MS", "1500"));
+    let bright = encode(&plain(9, 8, [255, 250, 250]), ImageFormat::Png);
+    let answer = ask(address, &post(&bright));
+    assert!(matches!(answer.status, 500 | 503), "{}", answer.json());
+    running.wait_for("a run of the model took too long and was ended");
+    let answer = ask(address, &post(&red()));
+    assert_eq!((answer.status, answer.json()["label"].clone()), (200, "red".into()));
 }

@@ -12,6 +12,7 @@ mod common;
 #[allow(dead_code)]
 mod http;
 mod pictures;
+mod soak;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -42,10 +42,7 @@ pub(crate) async fn one(
     let request = Request::of(&options);
     let result = match &state.batcher {
         None => {
-            let infer = move |model: &Classifier, prepared| {
-                let mut one = model.classify_prepared(&[(&prepared, &options)]);
-                one.pop().unwrap_or(Err(ClassifyError::NotFinite))
-            };
+            let infer = move |model: &Classifier, prepared| model.classify_one(&prepared, &options);
             decoded(state, model, (picture.into(), request), caller, infer).await?
         }
         Some(batcher) => {

@@ -1,6 +1,7 @@
 //! The one model of this server, as protocols for many models ask for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use glimpse_classifier::Classifier;
 use serde::Deserialize;
@@ -54,6 +55,9 @@ pub(super) async fn exists(
     }
 }
 
+/// A run that takes so long does not end: the model is not ready.
+const STUCK: Duration = Duration::from_secs(120);
+
 /// Whether the model of this name is loaded; where none is, asking starts the load.
 pub(super) fn is_loaded(
     state: &ApiState,
@@ -61,7 +65,7 @@ pub(super) fn is_loaded(
     version: Option<&str>,
 ) -> Result<bool, Problem> {
     match state.store.ready() {
-        Some(model) => check(&model, name, version).map(|()| true),
+        Some(model) => check(&model, name, version).map(|()| answers(&model)),
         None => {
             state.store.warm();
             Ok(false)
@@ -71,11 +75,17 @@ pub(super) fn is_loaded(
 
 /// Whether any model is loaded; where none is, asking starts the load.
 pub(super) fn any_is_loaded(state: &ApiState) -> bool {
-    let loaded = state.store.ready().is_some();
-    if !loaded {
-        state.store.warm();
+    match state.store.ready() {
+        Some(model) => answers(&model),
+        None => {
+            state.store.warm();
+            false
+        }
     }
-    loaded
+}
+
+fn answers(model: &Classifier) -> bool {
+    model.run_age().is_none_or(|age| age < STUCK)
 }
 
 fn check(model: &Classifier, name: &str, version: Option<&str>) -> Result<(), Problem> {

@@ -185,7 +185,7 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(address) = arguments.health_listen {
         tokio::spawn(listen::plain(listen::bind(address).await?, health_router(&state)));
     }
-    let ready = start(store, arguments.refresh_ms, metrics);
+    let ready = start((store, state), arguments.refresh_ms, load.request_timeout(), metrics);
     let ready = async {
         match stop.unless(ready).await {
             Some(Err(error)) => Err(error),
@@ -201,17 +201,39 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 /// Load the model, say that requests can come, and follow its changes.
-async fn start(store: ModelStore, refresh_ms: u64, metrics: Metrics) -> Result<(), Error> {
+async fn start(
+    (store, state): (ModelStore, ApiState),
+    refresh_ms: u64,
+    run_limit: Duration,
+    metrics: Metrics,
+) -> Result<(), Error> {
     model::load(&store).await?;
     metrics.name_model(&store);
-    systemd::ready();
+    tokio::spawn(model::supervise(store.clone(), run_limit));
+    let watched = store.clone();
+    // A run that was told to end and does not is a hang.
+    systemd::ready(move || {
+        let age = watched.ready().and_then(|model| model.run_age());
+        age.is_none_or(|age| age < run_limit * 2)
+    });
     tracing::info!("ready");
     tokio::spawn(give_memory_back());
     if refresh_ms > 0 {
         let every = Duration::from_millis(refresh_ms);
-        tokio::spawn(model::follow(store, every, move |store| metrics.name_model(store)));
+        let swapped = move |store: &ModelStore| {
+            metrics.name_model(store);
+            tokio::spawn(refit(state.clone()));
+        };
+        tokio::spawn(model::follow(store, every, swapped));
     }
     Ok(())
+}
+
+/// Fit the budgets to another model, once the one before is gone.
+async fn refit(state: ApiState) {
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let _ = tokio::task::spawn_blocking(glimpse_start::process::give_back).await;
+    state.refit();
 }
 
 /// What a burst took goes back to the system soon after it.

@@ -2,16 +2,18 @@
 
 use sd_notify::NotifyState;
 
-/// Report readiness. Where a watchdog is configured, notify it from now on, from the threads that
-/// serve: when those hang, so do the notifications.
-pub fn ready() {
+/// Report readiness. Where a watchdog is configured, notify it from now on while `is_alive`, from the
+/// threads that serve: when those hang, so do the notifications.
+pub fn ready(is_alive: impl Fn() -> bool + Send + 'static) {
     notify(NotifyState::Ready);
     if let Some(timeout) = sd_notify::watchdog_enabled() {
         tokio::spawn(async move {
             let mut beat = tokio::time::interval(timeout / 3);
             loop {
                 beat.tick().await;
-                notify(NotifyState::Watchdog);
+                if is_alive() {
+                    notify(NotifyState::Watchdog);
+                }
             }
         });
     }
