@@ -76,3 +76,18 @@ def test_avif_and_heic_are_decoded(tmp_path: Path) -> None:
     cup = np.asarray(open_picture(Path(__file__).parent / "pictures" / "cup.heic"))
     assert cup.shape == (267, 400, 3)
     assert cup.mean((0, 1)) == pytest.approx([158.6, 85.8, 51.6], abs=1), "a cup of coffee on wood"
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_a_jpeg_needs_its_pixels_and_no_end_marker(
+    options: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    whole = written(path, Image.fromarray(SCENE), **options)
+    content = path.read_bytes()
+    path.write_bytes(content.removesuffix(b"\xff\xd9"))
+    assert np.array_equal(np.asarray(open_picture(path)), whole)
+    for length in (len(content) - 60, len(content) // 2):
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError, match="truncated"):
+            open_picture(path)

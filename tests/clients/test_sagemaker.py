@@ -4,7 +4,7 @@ import http.server
 import json
 import threading
 
-import awscli.botocore.session as botocore
+import boto3
 import pytest
 import requests
 
@@ -43,11 +43,11 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def runtime(server):
-    """botocore's SageMaker runtime client, which boto3 hands out; the AWS CLI ships it."""
+    """boto3's SageMaker runtime client."""
     handler = type("Handler", (Endpoint,), {"container": server})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as endpoint:
         threading.Thread(target=endpoint.serve_forever, daemon=True).start()
-        yield botocore.get_session().create_client(
+        yield boto3.Session().client(
             "sagemaker-runtime",
             region_name="eu-central-1",
             endpoint_url=f"http://127.0.0.1:{endpoint.server_port}",

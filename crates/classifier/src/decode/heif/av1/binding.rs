@@ -1,13 +1,15 @@
 //! The binding to `re_rav1d`, whose interface is that of the C library dav1d. It holds nothing else.
 //!
 //! Invariants:
-//! - A context is opened, used and closed within [`Picture::decode`], on one thread (`n_threads` = 1).
+//! - A context is opened, used and closed within [`Picture::decode`], on one thread (`n_threads` = 1); its
+//!   picture may be given to another thread.
 //! - Data is copied into a buffer of the library, which owns it from then on; what is not taken is given back.
 //! - A [`Picture`] holds the library's reference to its planes until it is dropped, and gives out slices of them
 //!   only as long as it is borrowed. Its planes are `stride` bytes a row for as many rows as its layout says,
 //!   of bytes for 8 bits and of aligned 16-bit words for more.
-//! - The library's functions end the process where they would panic, so they are fuzzed (tests/fuzz), and
-//!   version 0.1.3 of this port is the one without the known end on a decoding error (rav1d issue 1497).
+//! - The library's functions cannot unwind, so those that read data are called on threads of `contained.rs`,
+//!   and fuzzed (tests/fuzz). Version 0.1.3 of this port is the one without the known end on a decoding error
+//!   (rav1d issue 1497).
 
 use std::ffi::c_int;
 use std::ptr::NonNull;
@@ -93,6 +95,9 @@ impl Sequence {
 
 /// A decoded picture.
 pub(super) struct Picture(Dav1dPicture);
+
+// SAFETY: the library counts references to planes and headers atomically, and one thread has them at a time.
+unsafe impl Send for Picture {}
 
 /// The samples of one row, of which a picture of more than 8 bits has words.
 pub(super) enum Row<'a> {

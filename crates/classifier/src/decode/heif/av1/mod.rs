@@ -2,6 +2,7 @@
 
 #[allow(unsafe_code)] // The one binding; it holds nothing else.
 mod binding;
+mod contained;
 mod units;
 
 use super::colour::Colour;
@@ -9,6 +10,7 @@ use super::frame::{Chroma, Frame, Samples, Shape};
 use super::layout::Tile;
 use crate::decode::isobmff::Fault;
 use binding::{Layout, Picture, Row, Sequence, Trouble};
+use contained::{Failed, contained};
 
 /// The most frames in one coded picture that are decoded: its four layers, and some that are not shown. Each
 /// costs as much as a picture, and a hidden one takes few bytes.
@@ -21,20 +23,33 @@ pub(super) fn shape(tile: &Tile<'_>) -> Result<Shape, Fault> {
     if units::frames(&tile.data)? > MAX_FRAMES {
         return Err(Fault::Unsupported("more than 8 frames in one picture"));
     }
-    Ok(shape_of(&Sequence::read(header).ok_or(Fault::Corrupt)?))
+    let header = header.to_vec();
+    let sequence = contained(move || Sequence::read(&header)).map_err(fault)?;
+    Ok(shape_of(&sequence.ok_or(Fault::Corrupt)?))
 }
 
 /// Decode a tile.
 pub(super) fn decode(tile: &Tile<'_>) -> Result<Frame, Fault> {
     let announced = shape(tile)?;
     let pixels = announced.width.checked_mul(announced.height).ok_or(Fault::Corrupt)?;
-    let picture = Picture::decode(&tile.data, pixels).map_err(|trouble| match trouble {
+    let data = tile.data.to_vec();
+    let picture = contained(move || Picture::decode(&data, pixels)).map_err(fault)?;
+    let picture = picture.map_err(|trouble| match trouble {
         Trouble::Corrupt => Fault::Corrupt,
         Trouble::Unsupported => Fault::Unsupported("this profile of AV1"),
     })?;
     let shape =
         Shape { width: picture.width(), height: picture.height(), ..shape_of(&picture.sequence()) };
     Ok(Frame { shape, samples: Box::new(picture) })
+}
+
+fn fault(failed: Failed) -> Fault {
+    match failed {
+        Failed::Panicked => Fault::Corrupt,
+        Failed::NotTried => {
+            Fault::Unsupported("AV1, whose decoder has failed too often since the start,")
+        }
+    }
 }
 
 impl Samples for Picture {
