@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::OverBudget;
-use crate::line::{Lines, PRESENCE, Work};
+use crate::line::{Lines, PRESENCE};
+use crate::work::Work;
 
 /// Lets work begin when a processor and its memory are free; cloning shares it.
 #[derive(Debug, Clone)]

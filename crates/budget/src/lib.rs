@@ -9,13 +9,14 @@ mod line;
 mod memory;
 mod pool;
 mod share;
+mod work;
 
 pub use admission::{Admission, Permit};
 pub use client::Client;
-pub use line::Work;
 pub use memory::{limit, resident};
 pub use pool::{Pool, Reserved};
 pub use share::{Share, settings};
+pub use work::Work;
 
 use std::fmt;
 

@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+mod attempt;
 mod cache;
 mod config;
 mod digest;

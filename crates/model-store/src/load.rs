@@ -1,7 +1,7 @@
 //! One load from beginning to end: everything that can overlap does.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -11,6 +11,7 @@ use glimpse_objects::Objects;
 use glimpse_telemetry::{emf, measure};
 use tokio::task::{self, JoinHandle};
 
+use crate::attempt::GivenUp;
 use crate::cache::{Cache, Draft};
 use crate::config::{ModelSource, StoreConfig};
 use crate::digest::Sha256Digest;
@@ -34,7 +35,7 @@ pub(crate) struct Loader {
     objects: Objects,
     cache: Cache,
     /// What took too long once is not tried again.
-    given_up: Mutex<Option<Sha256Digest>>,
+    given_up: GivenUp,
 }
 
 /// Loaded, and not in service yet.
@@ -63,7 +64,7 @@ impl Loader {
             Some(root) => Cache::new(root, &uri),
             None => Cache::new(&std::env::temp_dir().join("glimpse"), &uri),
         };
-        Self { config, objects, cache, given_up: Mutex::default() }
+        Self { config, objects, cache, given_up: GivenUp::default() }
     }
 
     /// The time that a load may take.
@@ -89,7 +90,7 @@ impl Loader {
         if manifest.digest() == current {
             return Ok(None);
         }
-        self.check_tried(manifest.digest())?;
+        self.given_up.check(manifest.digest())?;
         check_room(manifest.model_bytes())?;
         let ready = self.prepare(self.obtain_described(manifest).boxed()).await?;
         self.try_out(&ready.loaded).await?;
@@ -115,8 +116,8 @@ impl Loader {
             LoadedFrom::S3 => CacheUpdate::Commit(self.draft(bundle.clone())),
             LoadedFrom::Cache => CacheUpdate::Touch,
         };
-        self.check_tried(digest)?;
-        let attempt = self.attempt(digest);
+        self.given_up.check(digest)?;
+        let attempt = self.given_up.attempt(digest, self.deadline());
         let runtime = runtime.with_load_limit(self.config.load_deadline);
         let classifier = blocking(move || {
             let (manifest, labels, model) = bundle.into_content();
@@ -140,27 +141,12 @@ impl Loader {
                 self.0.end_run_after(Duration::ZERO);
             }
         }
-        let attempt = self.attempt(loaded.digest);
+        let attempt = self.given_up.attempt(loaded.digest, self.deadline());
         let _end_run = EndRun(loaded.classifier.clone());
         let classifier = loaded.classifier.clone();
         let tried = blocking(move || warm_up(&classifier)).await;
         attempt.done();
         tried
-    }
-
-    fn attempt(&self, digest: Sha256Digest) -> Attempt<'_> {
-        Attempt { loader: self, digest, begun: Instant::now(), is_over: false }
-    }
-
-    fn given_up(&self) -> MutexGuard<'_, Option<Sha256Digest>> {
-        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn check_tried(&self, digest: Sha256Digest) -> Result<(), LoadError> {
-        match *self.given_up() {
-            Some(given_up) if given_up == digest => Err(LoadError::GivenUp { digest }),
-            _ => Ok(()),
-        }
     }
 
     /// It serves from here on, and is what the next start finds first in the cache.
@@ -295,29 +281,6 @@ impl Loader {
     fn draft(&self, bundle: VerifiedBundle) -> JoinHandle<io::Result<Draft>> {
         let cache = self.cache.clone();
         task::spawn_blocking(move || cache.draft(&bundle))
-    }
-}
-
-/// A bundle that is being loaded or tried. Dropped before that is over, it had no more time; where
-/// most of the time was its own, it is remembered.
-struct Attempt<'a> {
-    loader: &'a Loader,
-    digest: Sha256Digest,
-    begun: Instant,
-    is_over: bool,
-}
-
-impl Attempt<'_> {
-    fn done(mut self) {
-        self.is_over = true;
-    }
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if !self.is_over && self.begun.elapsed() * 2 > self.loader.deadline() {
-            *self.loader.given_up() = Some(self.digest);
-        }
     }
 }
 

@@ -123,15 +123,39 @@ fn a_token_opens_all_and_health_and_the_page_need_none() {
 #[test]
 fn tls_is_served_from_pem_files_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    fs::write(&certificate, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let write = || {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().clone()
+    };
+    let first = write();
     let files = [certificate.to_str().unwrap(), key.to_str().unwrap()];
-    let (_bundle, _running, address) = serve(&["--tls-cert", files[0], "--tls-key", files[1]]);
+    let (_bundle, running, address) = serve(&["--tls-cert", files[0], "--tls-key", files[1]]);
+    let answer = over_tls(address, &first).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"label\":\"red\""), "{answer}");
+    // A renewed certificate is served without a restart; half of a renewal is not.
+    let renewed = write();
+    running.wait_for("read again");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while over_tls(address, &renewed).is_err() {
+        assert!(Instant::now() < deadline, "the renewed certificate is not served");
+    }
+    assert!(over_tls(address, &first).is_err());
 
+    let mut plain = Connection::open(address);
+    plain.send(&get("/healthz"));
+    assert!(plain.answer().is_none());
+}
+
+/// The answer to a picture, from a server that is trusted by its certificate.
+fn over_tls(
+    address: SocketAddr,
+    certificate: &rustls::pki_types::CertificateDer<'static>,
+) -> std::io::Result<String> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
+    roots.add(certificate.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -143,16 +167,11 @@ fn tls_is_served_from_pem_files_and_nothing_else_is() {
     let mut socket = TcpStream::connect(address).unwrap();
     let mut stream = rustls::Stream::new(&mut client, &mut socket);
     let request = post_with(&red(), "connection: close\r\n");
-    stream.write_all(&request).unwrap();
+    stream.write_all(&request)?;
     let mut answer = Vec::new();
     // The server may close without a farewell.
     let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"label\":\"red\""), "{answer}");
-
-    let mut plain = Connection::open(address);
-    plain.send(&get("/healthz"));
-    assert!(plain.answer().is_none());
+    Ok(String::from_utf8(answer).unwrap())
 }
 
 #[test]

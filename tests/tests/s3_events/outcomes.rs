@@ -1,12 +1,13 @@
 //! What becomes of an object: a label, an error record, or a failure that is tried again.
 
 use glimpse_api::ApiConfig;
-use glimpse_s3_events::HandlerError;
+use glimpse_s3_events::{EventsConfig, Handler, HandlerError, Worker};
 use glimpse_tests::s3::Fault;
+use image::ImageFormat;
 use serde_json::{Value, json};
 
 use crate::common::api::{Api, block_on, cat};
-use crate::common::encode::{animation, pages};
+use crate::common::encode::{animation, encode, pages, plain};
 use crate::common::toy::Graph;
 use crate::event::{self, Created};
 use crate::world::{GREEN, MAX_OBJECT_BYTES, PICTURES, RED, RESULTS, World, colour, send};
@@ -241,4 +242,23 @@ fn an_invocation_without_time_left_fails_what_it_did_not_settle() {
     let soon = glimpse_s3_events::Invocation::new("r", std::time::Duration::from_millis(200));
     let answer = block_on(world.handler().handle(queued, &soon)).unwrap();
     assert_eq!(failed(&answer), ["slow"]);
+}
+
+#[test]
+fn a_picture_over_the_memory_budget_gets_an_error_record() {
+    let world = World::toy();
+    let config =
+        EventsConfig { memory_budget: Some(4_500_000), ..EventsConfig::new(RESULTS.to_owned()) };
+    let handler = Handler::new(Worker::new(world.store.clone(), world.objects(), config));
+    let large = encode(&plain(1000, 1000, [0, 0, 200]), ImageFormat::Png);
+    let objects = [("large.png", large), ("small.png", colour(RED))];
+    for (sequencer, (key, content)) in (1..).zip(objects) {
+        let created = world.put(key, content, sequencer);
+        block_on(async { send(&handler, created.notification()).await.unwrap() });
+    }
+    block_on(async {
+        let large = world.result_json("large.png").await;
+        assert_eq!(large["error"]["code"], "image_too_large", "{large}");
+        assert_eq!(world.result_json("small.png").await["label"], "red");
+    });
 }

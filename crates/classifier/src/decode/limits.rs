@@ -73,3 +73,30 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(pixels: u64) -> u64 {
+        let mut limits = Limits::default();
+        limits.limit_pixels(pixels);
+        limits.max_decoded_bytes
+    }
+
+    #[test]
+    fn fewer_pixels_mean_less_memory() {
+        assert_eq!(bytes(50_000_000), Limits::default().max_decoded_bytes);
+        assert!(bytes(1_000_000) < 40 << 20);
+        assert!(bytes(12_000_000) > 12_000_000 * 18);
+        assert_eq!(bytes(100_000_000), 800_000_000);
+    }
+
+    #[test]
+    fn dear_variants_have_fewer_pixels() {
+        let refused = |cost: Cost| Limits::default().check(Format::Png, &cost).is_err();
+        assert!(!refused(Cost::new(1, 50_000_000, 39)));
+        assert!(refused(Cost::new(1, 50_000_000, 41)));
+        assert!(refused(Cost::new(1, u64::MAX, u64::MAX)));
+    }
+}
