@@ -123,9 +123,10 @@ emulator: ## fetch AWS's runtime interface emulator
 pictures: ## fetch freely licensed pictures
 	@$(FETCH) pictures
 
-package: ## build with sam what is deployed, and check its size
+package: onnxruntime ## build with sam what is deployed, check its size, and describe it (target/sbom)
 	infra/sam-build
 	$(PYTHON) infra/package-size.py
+	$(PYTHON) infra/sbom.py target/sbom
 
 reproducible: ## build the HTTP function's zip in two folders and compare them byte for byte (takes long)
 	infra/reproducible

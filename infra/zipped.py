@@ -1,6 +1,6 @@
 """A folder as a zip whose bytes depend on the names and contents of its files alone.
 
-    python3 infra/zipped.py FOLDER ZIP
+python3 infra/zipped.py FOLDER ZIP
 """
 
 from __future__ import annotations

@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
-import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import tomllib
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 import sbom
 
 HERE = Path(__file__).resolve().parent
@@ -58,7 +57,7 @@ def main() -> None:
     shutil.rmtree(tree, ignore_errors=True)
     stage(tree, arguments.arch, arguments.binary, bundle(arguments.model))
     fill(tree / "recipe.yaml", arguments.version)
-    sbom.write(tree / "sbom.cdx.json", tree, arguments.version, arguments.arch, source_date())
+    describe(tree, arguments.version, arguments.arch)
     checksums(tree)
     print(pack(tree))
 
@@ -69,12 +68,12 @@ def workspace_version() -> str:
     return str(manifest["workspace"]["package"]["version"])
 
 
-def source_date() -> int:
-    """When the packaged source was committed, in seconds since 1970."""
-    if given := os.environ.get("SOURCE_DATE_EPOCH"):
-        return int(given)
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def describe(tree: Path, version: str, arch: str) -> None:
+    """Write the bill of materials of the package staged in `tree`."""
+    library = next((tree / "lib").glob("libonnxruntime.so.*"))
+    parts = [sbom.runtime(library), sbom.model(tree / "model")]
+    document = sbom.crates_of_binary("functions/edge", arch, sbom.source_date())
+    sbom.write(tree / "sbom.cdx.json", document, "glimpse", version, parts)
 
 
 def bundle(name: str) -> Path:
@@ -137,7 +136,7 @@ def pack(tree: Path) -> Path:
     """Make the archive beside the tree, and its checksum beside the archive."""
     archive = tree.with_name(tree.name + ".tar.gz")
     partial = archive.with_suffix(".part")
-    when = source_date()
+    when = sbom.source_date()
 
     def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = 0

@@ -7,6 +7,7 @@ import json
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 from conftest import ARCH, EDGE, ROOT
@@ -66,9 +67,7 @@ def test_another_model_is_packed_with_its_licence(packages: Path, tmp_path: Path
 
 
 def test_the_bill_of_materials_is_valid_and_names_what_is_inside(packages: Path) -> None:
-    text = (packages / NAME / "sbom.cdx.json").read_text()
-    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None
-    bill = json.loads(text)
+    bill = json.loads((packages / NAME / "sbom.cdx.json").read_text())
     names = {component["name"] for component in bill["components"]}
     assert {
         "onnxruntime",
@@ -79,6 +78,29 @@ def test_the_bill_of_materials_is_valid_and_names_what_is_inside(packages: Path)
         "axum",
         "clap",
     } <= names
+    holds(bill)
+
+
+def test_what_is_deployed_to_lambda_has_bills_of_materials(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "infra/sbom.py", tmp_path, "--arch", ARCH], check=True)
+    inside = {
+        "http-function": {"libjpeg-turbo", "glimpse-classifier", "lambda_http"},
+        "s3-events-function": {"libjpeg-turbo", "glimpse-classifier", "lambda_runtime"},
+        "onnxruntime-layer": {"onnxruntime"},
+    }
+    assert {path.name.removesuffix(".cdx.json") for path in tmp_path.iterdir()} == set(inside)
+    for name, expected in inside.items():
+        bill = json.loads((tmp_path / f"{name}.cdx.json").read_text())
+        assert expected <= {component["name"] for component in bill["components"]}, name
+        assert bill["metadata"]["component"]["name"] == name
+        holds(bill)
+
+
+def holds(bill: dict[str, Any]) -> None:
+    """A bill is valid, has what is in a binary alone, and every licence."""
+    text = json.dumps(bill)
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None
+    names = {component["name"] for component in bill["components"]}
     assert "insta" not in names, "what only tests need is not in the binary"
     assert str(ROOT) not in text, "the package does not say where it was built"
     refs = {

@@ -1,23 +1,34 @@
-"""A CycloneDX bill of materials of the edge package: the crates, C code in them, ONNX Runtime, the model.
+#!/usr/bin/env python3
+"""CycloneDX bills of materials: the crates, C code in them, ONNX Runtime, the model.
 
-cargo-cyclonedx describes the crates; what cargo does not know is added here.
+    infra/sbom.py OUT [--arch x86_64]
+
+writes those of the functions and of the layer that template.yaml deploys; infra/edge/package.py writes the edge
+package's, which its container image holds too. cargo-cyclonedx describes the crates; what cargo does not know is
+added here.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
 import subprocess
+import sys
+import tomllib
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 VERSION = "0.5.9"
-CRATE = "glimpse-edge"
+# What is deployed to Lambda → the folder of its crate.
+FUNCTIONS = {"http-function": "functions/http-api", "s3-events-function": "functions/s3-events"}
 
 Component = dict[str, Any]
+Document = dict[str, Any]
 
 # Crate that compiles another project's source into the binary → that project, its folder in the crate, its
 # licence. The project's version stands in its CMakeLists.txt.
@@ -26,16 +37,39 @@ VENDORED = {
 }
 
 
-def write(path: Path, tree: Path, version: str, arch: str, when: int) -> None:
-    """Describe the package staged in `tree`, made at `when` (seconds since 1970)."""
-    document = crates_of_binary(arch, when)
+def main() -> None:
+    """Write the bills of what is deployed to Lambda."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="the folder that they are written to")
+    parser.add_argument("--arch", default="x86_64", choices=["x86_64", "aarch64"])
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    version, when = manifest["workspace"]["package"]["version"], source_date()
+    for name, folder in FUNCTIONS.items():
+        document = crates_of_binary(folder, arguments.arch, when)
+        write(arguments.out / f"{name}.cdx.json", document, name, version, [])
+    library = next((ROOT / "target/onnxruntime" / arguments.arch).glob("libonnxruntime.so.*"), None)
+    if library is None:
+        sys.exit(f"infra/fetch/fetch.py onnxruntime --arch {arguments.arch} was not run")
+    layer = empty("onnxruntime-layer", when)
+    write(
+        arguments.out / "onnxruntime-layer.cdx.json",
+        layer,
+        "onnxruntime-layer",
+        version,
+        [runtime(library)],
+    )
+
+
+def write(path: Path, document: Document, name: str, version: str, parts: list[Component]) -> None:
+    """Write the bill of `name`: the crates of `document`, the C code that they bring, and `parts`."""
     root = document["metadata"]["component"]
-    root |= {"name": "glimpse", "version": version}
+    root |= {"name": name, "version": version}
     root.pop("components", None)
-    parts = [runtime(tree), model(tree)]
     document["components"] += parts
     needs = {entry["ref"]: entry for entry in document["dependencies"]}
-    needs[root["bom-ref"]]["dependsOn"] += [part["bom-ref"] for part in parts]
+    needs[root["bom-ref"]].setdefault("dependsOn", []).extend(part["bom-ref"] for part in parts)
     for crate in list(document["components"]):
         if crate["name"] in VENDORED:
             part = vendored(crate)
@@ -48,8 +82,30 @@ def write(path: Path, tree: Path, version: str, arch: str, when: int) -> None:
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def crates_of_binary(arch: str, when: int) -> dict[str, Any]:
-    """What cargo-cyclonedx says of the crates in the binary, and of which needs which."""
+def source_date() -> int:
+    """When the source was committed, in seconds since 1970 (or SOURCE_DATE_EPOCH)."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def empty(name: str, when: int) -> Document:
+    """A bill without crates."""
+    time = datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    root = {"type": "library", "bom-ref": name, "name": name}
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": {"timestamp": time, "component": root},
+        "components": [],
+        "dependencies": [{"ref": name}],
+    }
+
+
+def crates_of_binary(folder: str, arch: str, when: int) -> Document:
+    """The crates in the binary of the crate in `folder`, and which needs which, by cargo-cyclonedx."""
     subprocess.run([ROOT / "infra/tools/cargo-install", "cargo-cyclonedx", VERSION], check=True)
     name = f"sbom-{os.getpid()}"  # a file of this name appears beside each Cargo.toml
     command: list[str | Path] = [ROOT / "target/tools/bin/cargo-cyclonedx", "cyclonedx", "-q"]
@@ -58,10 +114,10 @@ def crates_of_binary(arch: str, when: int) -> dict[str, Any]:
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(when)}
     try:
         subprocess.run(command, cwd=ROOT, check=True, env=environment, stdout=subprocess.DEVNULL)
-        found: dict[str, Any] = json.loads((ROOT / f"functions/edge/{name}.json").read_text())
+        found: Document = json.loads((ROOT / folder / f"{name}.json").read_text())
     finally:
-        for folder in ("crates/*", "functions/*", "examples", "tests", "tests/*"):
-            for made in ROOT.glob(f"{folder}/{name}.json"):
+        for place in ("crates/*", "functions/*", "examples", "tests", "tests/*"):
+            for made in ROOT.glob(f"{place}/{name}.json"):
                 made.unlink()
     found.pop("serialNumber", None)
     return found
@@ -90,9 +146,8 @@ def vendored_source(crate: str) -> Path:
     return Path(manifest).parent / VENDORED[crate][1]
 
 
-def runtime(tree: Path) -> Component:
+def runtime(library: Path) -> Component:
     """The ONNX Runtime library."""
-    library = next((tree / "lib").glob("libonnxruntime.so.*"))
     version = library.name.removeprefix("libonnxruntime.so.")
     purl = f"pkg:pypi/onnxruntime@{version}"
     found = {
@@ -105,15 +160,15 @@ def runtime(tree: Path) -> Component:
     return found | {"hashes": [file_hash(library)]} | licensed("MIT")
 
 
-def model(tree: Path) -> Component:
-    """The default bundle, as its bundle.json describes it."""
-    bundle = json.loads((tree / "model/bundle.json").read_text())
+def model(folder: Path) -> Component:
+    """A bundle, as its bundle.json describes it."""
+    bundle = json.loads((folder / "bundle.json").read_text())
     return {
         "type": "machine-learning-model",
         "bom-ref": f"model:{bundle['name']}@{bundle['version']}",
         "name": bundle["name"],
         "version": bundle["version"],
-        "hashes": [file_hash(tree / "model/model.onnx")],
+        "hashes": [file_hash(folder / "model.onnx")],
         "licenses": [{"license": {"name": bundle["license"]}}],
     }
 
@@ -121,3 +176,7 @@ def model(tree: Path) -> Component:
 def file_hash(path: Path) -> dict[str, str]:
     """SHA-256 of a file."""
     return {"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+if __name__ == "__main__":
+    main()
