@@ -17,6 +17,7 @@ mod faults;
 mod forms;
 mod hostile_json;
 mod methods;
+mod mutated;
 mod objects;
 mod open_inference;
 mod open_inference_binary;
