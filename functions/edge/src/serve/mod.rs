@@ -58,7 +58,6 @@ pub struct Arguments {
     metrics_listen: Option<SocketAddr>,
     /// Serve everybody who reaches an address that is not of this machine alone
     #[arg(long, env = "GLIMPSE_NO_TOKEN", hide_env_values = true)]
-    #[arg(conflicts_with = "bearer_token_file")]
     no_token: bool,
     /// Reverse proxies whose Forwarded or X-Forwarded-For names the client: addresses and networks,
     /// comma-separated
