@@ -20,7 +20,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glimpse_models.bundle.head import read_head
 from glimpse_models.cli.main import main
+from glimpse_models.graph.io import open_session
+from glimpse_models.graph.outputs import maps_of
 
 CLASSES = ("blue", "green", "red", "white")
 ROOT = Path(__file__).parent.parent
@@ -209,3 +212,12 @@ def s3_client(address: str) -> Any:
         aws_secret_access_key="test",
         region_name="us-east-1",
     )
+
+
+def explained(folder: Path, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A bundle's logits, and the class activation maps of its features and head."""
+    session = open_session(folder / "model.onnx")
+    assert [value.name for value in session.get_inputs()] == ["image"]
+    assert not session.get_overridable_initializers()
+    logits, features = session.run(["logits", "features"], {"image": pixels})
+    return logits, maps_of(features, read_head((folder / "head.safetensors").read_bytes()))

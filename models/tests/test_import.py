@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import glimpse, ok, refused
+from conftest import explained, glimpse, ok, refused
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
@@ -128,11 +128,9 @@ def test_scores_are_the_networks_own(ends: str, tmp_path: Path) -> None:
     assert np.allclose(scores_of(folder), expected, atol=1e-5)
     session = open_session(folder / "model.onnx")
     outputs = [value.name for value in session.get_outputs()]
-    kept = (
-        ["logits", "embedding"] if ends == "log softmax" else ["logits", "class_maps", "embedding"]
-    )
+    kept = ["logits"] if ends == "log softmax" else ["logits", "features"]
     assert [name for name in kept if name in outputs] == [name for name in outputs if name in kept]
-    assert ("class_maps" in outputs) == (ends != "log softmax")
+    assert (folder / "head.safetensors").exists() == (ends != "log softmax")
 
 
 def test_scores_that_a_softmax_of_parts_made_are_the_networks_own(tmp_path: Path) -> None:
@@ -165,9 +163,7 @@ def test_one_class_is_a_probability(end: Ends, labels: str, tmp_path: Path) -> N
     assert written == (["cat", "not cat"] if labels == "cat\n" else ["dog", "cat"])
     scores = scores_of(folder)
     assert np.allclose(scores[:, written.index("cat")], own[:, 0], atol=1e-5)
-    session = open_session(folder / "model.onnx")
-    given = {"image": PIXELS, "explain": np.array(True)}
-    logits, maps = session.run(["logits", "class_maps"], given)
+    logits, maps = explained(folder, PIXELS)
     assert np.allclose(maps.mean(axis=(2, 3)), logits, atol=1e-3)
 
 
@@ -255,9 +251,7 @@ def test_float16_is_taken(ends: str, keep_io: bool, tmp_path: Path) -> None:
     folder = bundled(halved(model_of(ENDS[ends]), keep_io), tmp_path)
     expected = softmax(run_plain(model_of([]), PIXELS).astype(np.float32))
     assert np.allclose(scores_of(folder), expected, atol=5e-3)
-    session = open_session(folder / "model.onnx")
-    given = {"image": PIXELS, "explain": np.array(True)}
-    logits, maps = session.run(["logits", "class_maps"], given)
+    logits, maps = explained(folder, PIXELS)
     assert np.allclose(maps.mean(axis=(2, 3)), logits, atol=1e-3)
     kinds = {tensor.data_type for tensor in onnx.load(folder / "model.onnx").graph.initializer}
     assert TensorProto.FLOAT16 not in kinds, "so that it can be quantized"
@@ -357,9 +351,7 @@ def test_both_exporters_of_pytorch_give_class_activation_maps(
         out = tmp_path / model.split(".")[0]
         base = ("--name", "net", "--version", "1", "--out", out)
         ok("bundle", "--model", tmp_path / model, *labels, *base)
-        session = open_session(out / "model.onnx")
-        given = {"image": PIXELS, "explain": np.array(True)}
-        logits, maps = session.run(["logits", "class_maps"], given)
+        logits, maps = explained(out, PIXELS)
         assert np.abs(logits - expected).max() < tolerance
         assert np.abs(maps.mean(axis=(2, 3)) - logits).max() < tolerance
         assert json.loads((out / "bundle.json").read_text())["class_maps"] == {

@@ -87,7 +87,7 @@ class Deployment:
         folder = ROOT / "models" / "default"
         bundle = json.loads((folder / "bundle.json").read_bytes())
         bundle["version"] = version or bundle["version"]
-        for name in ("model.onnx", "labels.txt", "bundle.json"):
+        for name in (*bundle["files"], "bundle.json"):
             body = (folder / name).read_bytes()
             if name == "bundle.json":
                 body = json.dumps(bundle).encode()

@@ -47,7 +47,9 @@ static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| {
     let read = |name| std::fs::read(bundle.join(name)).unwrap();
     let manifest = Manifest::parse(&read("bundle.json")).unwrap();
     let labels = Labels::parse(&read("labels.txt")).unwrap();
-    Classifier::new(&runtime, manifest, labels, read("model.onnx"), Limits::default()).unwrap()
+    Classifier::new(&runtime, manifest, labels, read("model.onnx"), Limits::default())
+        .unwrap()
+        .with_head(Box::new(move || Ok(read("head.safetensors"))))
 });
 
 #[divan::bench(args = SIZES)]

@@ -9,6 +9,7 @@ use crate::decode::{Cost, Header, Limits, PictureCounts, Request, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
 use crate::explain::{self, Explanations};
+use crate::head::{HeadSource, LazyHead};
 use crate::labels::Labels;
 use crate::options::Options;
 use crate::outputs::{Outputs, Row};
@@ -17,6 +18,9 @@ use crate::preprocess;
 use crate::rank::{self, Ranked};
 use crate::runtime::Runtime;
 use crate::session::{Session, Wanted};
+
+/// The file of a bundle that holds the network's last layer.
+pub const HEAD_FILE: &str = "head.safetensors";
 
 /// Pictures in one run of the session: more gain nothing on two cores and cost memory.
 pub const RUN_SIZE: usize = 8;
@@ -30,6 +34,7 @@ pub struct Classifier {
     labels: Labels,
     session: Session,
     limits: Limits,
+    head: Option<LazyHead>,
 }
 
 /// The answer for one picture.
@@ -102,7 +107,16 @@ impl Classifier {
     ) -> Result<Self, LoadError> {
         manifest.check_labels(labels.len())?;
         let session = Session::streaming(runtime, model, manifest.input, labels.len())?;
-        Ok(Self { manifest, labels, session, limits })
+        Ok(Self { manifest, labels, session, limits, head: None })
+    }
+
+    /// The same, which explains its labels by the head that `source` gives where `bundle.json` lists
+    /// one. It is asked at the first explained request.
+    #[must_use]
+    pub fn with_head(self, source: HeadSource) -> Self {
+        let listed = self.manifest.files.contains_key(HEAD_FILE);
+        let head = listed.then(|| LazyHead::new(source, self.labels.len()));
+        Self { head, ..self }
     }
 
     /// The bundle's description.
@@ -117,16 +131,18 @@ impl Classifier {
         &self.labels
     }
 
-    /// Whether the model can explain its labels: it has class maps.
+    /// Whether the model can explain its labels: it has features and a head, or class maps.
     #[must_use]
     pub fn explains(&self) -> bool {
-        self.session.optional_outputs().class_maps
+        let outputs = self.session.optional_outputs();
+        outputs.class_maps || outputs.features.is_some() && self.head.is_some()
     }
 
     /// Length of the model's embeddings, if it gives them.
     #[must_use]
     pub fn embedding_dimension(&self) -> Option<usize> {
-        self.session.optional_outputs().embedding
+        let outputs = self.session.optional_outputs();
+        outputs.embedding.or(outputs.features)
     }
 
     /// How long the run of the model that is under way takes already, for a supervisor.
@@ -358,7 +374,11 @@ impl Classifier {
         let mut predictions = rank::top_k(&scores, &self.labels, options.top_k);
         let Manifest { input, class_maps: cells, .. } = &self.manifest;
         let base = OverlayBase { pixels, input, cells: *cells };
-        let explain = |wanted| explain::explain(row, &predictions, wanted, &base);
+        let explain = |wanted| {
+            let own = self.session.optional_outputs().class_maps;
+            let head = self.head.as_ref().filter(|_| !own).map(LazyHead::get).transpose()?;
+            explain::explain(row, &predictions, wanted, &base, head)
+        };
         let explanations = options.explain.as_ref().map(explain).transpose()?;
         let top = predictions[0].clone();
         predictions.retain(|ranked| ranked.score >= options.min_score);
@@ -368,7 +388,11 @@ impl Classifier {
             top,
             predictions,
             explanations,
-            embedding: row.embedding.filter(|_| options.embedding).map(embedding::normalised),
+            embedding: options
+                .embedding
+                .then(|| row.embedding())
+                .flatten()
+                .map(|features| embedding::normalised(&features)),
             energy: options.energy.then(|| rank::energy(row.logits)),
             header: None,
             timing,

@@ -9,9 +9,11 @@ use crate::error::LoadError;
 /// The outputs that a model has besides logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OptionalOutputs {
-    /// Whether there are class activation maps.
+    /// Whether the graph itself makes class activation maps, as those of schema version 1 do.
     pub(crate) class_maps: bool,
-    /// The length of its embeddings.
+    /// The number of channels that global average pooling takes in.
+    pub(crate) features: Option<usize>,
+    /// The length of embeddings that the graph itself makes, as those of schema version 1 do.
     pub(crate) embedding: Option<usize>,
 }
 
@@ -25,6 +27,7 @@ pub(crate) fn check(
     check_logits(session.outputs(), classes)?;
     Ok(OptionalOutputs {
         class_maps: has_class_maps(session)?,
+        features: features(session.outputs())?,
         embedding: embedding(session.outputs())?,
     })
 }
@@ -78,6 +81,17 @@ fn has_class_maps(session: &Session) -> Result<bool, LoadError> {
                    input `explain`, bool [], is true"
             .to_owned(),
     })
+}
+
+fn features(outputs: &[Outlet]) -> Result<Option<usize>, LoadError> {
+    let Some(output) = named(outputs, "features") else { return Ok(None) };
+    match floats(output) {
+        Some(&[_, channels, _, _]) if channels > 0 => Ok(usize::try_from(channels).ok()),
+        _ => Err(LoadError::Contract {
+            found: describe(outputs),
+            expected: "its output `features` to be float32 [N, D, h, w] with D known".to_owned(),
+        }),
+    }
 }
 
 fn embedding(outputs: &[Outlet]) -> Result<Option<usize>, LoadError> {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::head::HeadError;
+
 /// The ONNX Runtime library cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -189,12 +191,18 @@ pub enum ClassifyError {
         /// Input height, pixels.
         height: u32,
     },
-    /// Explanation was asked of a model without class maps.
-    #[error("explain: this model has no class activation maps (the output `class_maps`)")]
+    /// Explanation was asked of a bundle that cannot give it.
+    #[error(
+        "explain: this model has no class activation maps (the bundle needs the output `features` \
+         and head.safetensors)"
+    )]
     NoClassMaps,
     /// An embedding was asked of a model that gives none.
-    #[error("embedding: this model gives none (the output `embedding`)")]
+    #[error("embedding: this model gives none (the output `features`)")]
     NoEmbedding,
+    /// `head.safetensors`, which explanation needs, cannot be had now, or is not what it must be.
+    #[error("explain: the bundle's head.safetensors cannot be read; try again later")]
+    Head(#[source] HeadError),
     /// A class to be explained is not among the picture's best.
     #[error(
         "explain: {class} is not among the picture's {top_k} best labels; raise top_k or name one of them"
@@ -240,6 +248,7 @@ impl ClassifyError {
             | Self::NoEmbedding
             | Self::NoSuchPage { .. }
             | Self::NotAmongTheBest { .. } => "invalid_parameter",
+            Self::Head(_) => "model_unavailable",
             Self::Overlay(_) | Self::Inference(_) | Self::NotFinite | Self::OutputShape { .. } => {
                 "internal"
             }

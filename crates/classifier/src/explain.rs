@@ -7,6 +7,7 @@
 
 use crate::activation_map::ClassActivationMap;
 use crate::error::ClassifyError;
+use crate::head::Head;
 use crate::options::{Class, Explain};
 use crate::outputs::Row;
 use crate::overlay::{self, OverlayBase};
@@ -50,16 +51,17 @@ impl Explanations {
 
 /// Explain the wanted classes; `ranked` are the picture's best, one at least.
 ///
-/// `row` must hold class activation maps.
+/// `row` must hold class activation maps, or features for the `head`.
 pub(crate) fn explain(
     row: &Row<'_>,
     ranked: &[Ranked],
     wanted: &Explain,
     base: &OverlayBase<'_>,
+    head: Option<&Head>,
 ) -> Result<Explanations, ClassifyError> {
     let one = |ranked: &Ranked| {
-        let (width, raw) = row.activation_map(ranked.index).ok_or(ClassifyError::NoClassMaps)?;
-        let map = ClassActivationMap::new(width, raw.to_vec());
+        let (width, raw) = row.activation_map(ranked.index, head)?;
+        let map = ClassActivationMap::new(width, raw);
         let overlay = wanted.overlay.then(|| overlay::png(base, &map)).transpose()?;
         let (label, index) = (ranked.label.clone(), ranked.index);
         Ok(Explanation { label, index, logit: row.logits[index], map, overlay })
@@ -103,11 +105,12 @@ mod tests {
         let row = Row {
             logits: &[2.5, 8.5, 14.5],
             class_maps: Some(MapRow { values: &maps, width: 3, positions: 6 }),
+            features: None,
             embedding: None,
         };
         let best = [ranked("c", 2), ranked("b", 1)];
         let base = OverlayBase { pixels: &[127; 48], input: &INPUT, cells: None };
-        explain(&row, &best, &Explain { classes, overlay }, &base)
+        explain(&row, &best, &Explain { classes, overlay }, &base, None)
     }
 
     #[test]

@@ -19,6 +19,8 @@
 //! # }
 //! ```
 //!
+//! Class activation maps need the bundle's head: [`Classifier::with_head`].
+//!
 //! On request a prediction has class activation maps, an energy score (how unlike the training
 //! pictures this one is) and an embedding (a vector to find similar pictures by).
 //!
@@ -45,6 +47,7 @@ mod embedding;
 mod ending;
 mod error;
 mod explain;
+mod head;
 mod labels;
 mod options;
 mod outputs;
@@ -60,13 +63,14 @@ pub use bundle::{
     Calibration, Cells, Crop, FileEntry, Filter, InputSpec, Manifest, Metrics, Resize, ResizeMode,
     SCHEMA_VERSION, Size, Task,
 };
-pub use classifier::{Classifier, Prediction, Prepared, RUN_SIZE, Timing};
+pub use classifier::{Classifier, HEAD_FILE, Prediction, Prepared, RUN_SIZE, Timing};
 pub use decode::{
     Cost, Format, FormatSet, Header, Limits, Picture, PictureCounts, Request, Scale, Source,
     UnknownFormat, decode,
 };
 pub use error::{BundleError, ClassifyError, LoadError, OpenError};
 pub use explain::{Explanation, Explanations};
+pub use head::{HeadError, HeadSource};
 pub use labels::Labels;
 pub use options::{Class, Explain, Options};
 pub use preprocess::{fit, needed};

@@ -1,6 +1,7 @@
 //! The outputs of one run of the session, and the part that belongs to one picture.
 
 use crate::error::ClassifyError;
+use crate::head::Head;
 
 /// The outputs of a run, picture after picture.
 pub(crate) struct Outputs {
@@ -10,6 +11,8 @@ pub(crate) struct Outputs {
     logits: Vec<f32>,
     /// `[n × classes × positions]`.
     class_maps: Option<Maps>,
+    /// `[n × channels × positions]`.
+    features: Option<Maps>,
     /// `[n × dimension]`.
     embedding: Option<Vec<f32>>,
 }
@@ -20,14 +23,32 @@ struct Maps {
     positions: usize,
 }
 
+impl Maps {
+    /// Where `shape` is `[n, channels, height, width]` with at least one position.
+    fn new(shape: &[i64], values: Vec<f32>, wanted: [usize; 2]) -> Option<Self> {
+        let sides: Vec<usize> = shape.iter().filter_map(|&side| side.try_into().ok()).collect();
+        let &[n, channels, height, width] = sides.as_slice() else { return None };
+        let positions = height * width;
+        let fits = positions > 0 && values.len() == n * channels * positions;
+        (wanted == [n, channels] && fits).then_some(Self { values, width, positions })
+    }
+
+    /// Those of one of `n` pictures.
+    fn row(&self, n: usize, picture: usize) -> MapRow<'_> {
+        let Self { ref values, width, positions } = *self;
+        MapRow { values: part(values, n, picture), width, positions }
+    }
+}
+
 /// The outputs for one picture.
 pub(crate) struct Row<'a> {
     pub(crate) logits: &'a [f32],
     pub(crate) class_maps: Option<MapRow<'a>>,
+    pub(crate) features: Option<MapRow<'a>>,
     pub(crate) embedding: Option<&'a [f32]>,
 }
 
-/// The maps `[classes × positions]` of one picture; positions are row-major, `width` in a row.
+/// The maps `[classes × positions]` or features `[channels × positions]` of one picture; positions are row-major, `width` in a row.
 pub(crate) struct MapRow<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) width: usize,
@@ -39,7 +60,7 @@ impl Outputs {
         if n == 0 || logits.len() != n * classes {
             return Err(ClassifyError::OutputShape { output: "logits" });
         }
-        Ok(Self { n, classes, logits, class_maps: None, embedding: None })
+        Ok(Self { n, classes, logits, class_maps: None, features: None, embedding: None })
     }
 
     /// `shape` must be `[n, classes, height, width]` with at least one position.
@@ -48,17 +69,20 @@ impl Outputs {
         shape: &[i64],
         values: Vec<f32>,
     ) -> Result<Self, ClassifyError> {
-        let wrong = ClassifyError::OutputShape { output: "class_maps" };
-        let sides: Vec<usize> = shape.iter().filter_map(|&side| side.try_into().ok()).collect();
-        let &[n, classes, height, width] = sides.as_slice() else { return Err(wrong) };
-        let positions = height * width;
-        if (n, classes) != (self.n, self.classes)
-            || positions == 0
-            || values.len() != n * classes * positions
-        {
-            return Err(wrong);
-        }
-        self.class_maps = Some(Maps { values, width, positions });
+        let maps = Maps::new(shape, values, [self.n, self.classes]);
+        self.class_maps = Some(maps.ok_or(ClassifyError::OutputShape { output: "class_maps" })?);
+        Ok(self)
+    }
+
+    /// `shape` must be `[n, channels, height, width]` with at least one position.
+    pub(crate) fn with_features(
+        mut self,
+        shape: &[i64],
+        values: Vec<f32>,
+        channels: usize,
+    ) -> Result<Self, ClassifyError> {
+        let maps = Maps::new(shape, values, [self.n, channels]);
+        self.features = Some(maps.ok_or(ClassifyError::OutputShape { output: "features" })?);
         Ok(self)
     }
 
@@ -90,14 +114,10 @@ impl Outputs {
     }
 
     fn row(&self, picture: usize) -> Row<'_> {
-        let maps = self.class_maps.as_ref();
         Row {
             logits: part(&self.logits, self.n, picture),
-            class_maps: maps.map(|maps| MapRow {
-                values: part(&maps.values, self.n, picture),
-                width: maps.width,
-                positions: maps.positions,
-            }),
+            class_maps: self.class_maps.as_ref().map(|maps| maps.row(self.n, picture)),
+            features: self.features.as_ref().map(|maps| maps.row(self.n, picture)),
             embedding: self.embedding.as_deref().map(|values| part(values, self.n, picture)),
         }
     }
@@ -110,10 +130,33 @@ fn part(values: &[f32], n: usize, picture: usize) -> &[f32] {
 }
 
 impl Row<'_> {
-    /// Width and values of a class's activation map, if the run made maps.
-    pub(crate) fn activation_map(&self, class: usize) -> Option<(usize, &[f32])> {
-        let MapRow { values, width, positions } = self.class_maps.as_ref()?;
-        Some((*width, values.get(class * positions..(class + 1) * positions)?))
+    /// Width and values of a class's activation map, if the run made maps or features.
+    pub(crate) fn activation_map(
+        &self,
+        class: usize,
+        head: Option<&Head>,
+    ) -> Result<(usize, Vec<f32>), ClassifyError> {
+        if let Some(MapRow { values, width, positions }) = self.class_maps.as_ref() {
+            let map = values.get(class * positions..(class + 1) * positions);
+            return Ok((*width, map.ok_or(ClassifyError::NoClassMaps)?.to_vec()));
+        }
+        let (Some(features), Some(head)) = (self.features.as_ref(), head) else {
+            return Err(ClassifyError::NoClassMaps);
+        };
+        Ok((features.width, head.map(class, features.values)?))
+    }
+
+    /// What the head sees of the picture: the graph's own, or the mean of the features.
+    pub(crate) fn embedding(&self) -> Option<Vec<f32>> {
+        if let Some(embedding) = self.embedding {
+            return Some(embedding.to_vec());
+        }
+        let MapRow { values, positions, .. } = self.features.as_ref()?;
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // A few positions.
+        let mean = |channel: &[f32]| {
+            (channel.iter().copied().map(f64::from).sum::<f64>() / *positions as f64) as f32
+        };
+        Some(values.chunks_exact(*positions).map(mean).collect())
     }
 }
 
@@ -135,10 +178,18 @@ mod tests {
         let second = outputs.rows().nth(1).unwrap();
         assert_eq!(second.logits, [3.0, 4.0]);
         assert_eq!(second.embedding.unwrap(), [3.0, 4.0, 5.0]);
-        let (width, values) = second.activation_map(1).unwrap();
-        assert_eq!((width, values), (3, &[18.0, 19.0, 20.0, 21.0, 22.0, 23.0][..]));
+        let (width, values) = second.activation_map(1, None).unwrap();
+        assert_eq!((width, values), (3, vec![18.0, 19.0, 20.0, 21.0, 22.0, 23.0]));
         assert_eq!(outputs.first().logits, [1.0, 2.0]);
         assert_eq!(outputs.rows().count(), 2);
+    }
+
+    #[test]
+    fn an_embedding_is_the_mean_of_the_features() {
+        let features = (0..8_u8).map(f32::from).collect();
+        let outputs = outputs().with_features(&[2, 2, 1, 2], features, 2).unwrap();
+        assert_eq!(outputs.rows().nth(1).unwrap().embedding().unwrap(), [4.5, 6.5]);
+        assert!(outputs.first().activation_map(0, None).is_err());
     }
 
     #[test]

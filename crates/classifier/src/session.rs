@@ -39,6 +39,14 @@ pub(crate) struct Wanted {
     pub(crate) embedding: bool,
 }
 
+/// Outputs of the graph besides logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Asked {
+    class_maps: bool,
+    features: bool,
+    embedding: bool,
+}
+
 impl Session {
     /// Load `model` (the bytes of `model.onnx`) and check it against the bundle format.
     ///
@@ -81,7 +89,7 @@ impl Session {
     ) -> Result<Self, LoadError> {
         let session = session.map_err(LoadError::Session)?;
         let optional = contract::check(&session, input, classes)?;
-        let plain = selecting(Wanted::default()).map_err(LoadError::Session)?;
+        let plain = selecting(Asked::default()).map_err(LoadError::Session)?;
         let (inner, current) =
             (FairMutex::new(Inner { session, plain }), ending::Current::default());
         Ok(Self { inner, current, input, classes, optional })
@@ -112,12 +120,13 @@ impl Session {
         let failed = ClassifyError::Inference;
         let image = TensorRef::from_array_view((shape, pixels)).map_err(failed)?;
         let explain = TensorRef::from_array_view(((), &[true][..]));
-        let more = (wanted != Wanted::default()).then(|| selecting(wanted));
+        let asked = self.outputs_for(wanted);
+        let more = (asked != Asked::default()).then(|| selecting(asked));
         let more = more.transpose().map_err(failed)?;
         let mut inner = self.inner.lock();
         let Inner { session, plain } = &mut *inner;
         let options = more.unwrap_or_else(|| plain.clone());
-        let inputs = if wanted.class_maps {
+        let inputs = if asked.class_maps {
             ort::inputs!["image" => image, "explain" => explain.map_err(failed)?]
         } else {
             ort::inputs!["image" => image]
@@ -126,7 +135,7 @@ impl Session {
         let outputs = session.run_with_options(inputs, &options.0);
         if self.current.over() {
             // Options that were told to end a run would end the next one too.
-            *plain = selecting(Wanted::default()).map_err(failed)?;
+            *plain = selecting(Asked::default()).map_err(failed)?;
         }
         let outputs = outputs.map_err(failed)?;
         let output = |name: &str| {
@@ -137,11 +146,15 @@ impl Session {
             Ok((shape.to_vec(), values.to_vec()))
         };
         let mut given = Outputs::new(output("logits")?.1, n, self.classes)?;
-        if wanted.class_maps {
+        if asked.class_maps {
             let (shape, values) = output("class_maps")?;
             given = given.with_class_maps(&shape, values)?;
         }
-        if let (true, Some(dimension)) = (wanted.embedding, self.optional.embedding) {
+        if let (true, Some(channels)) = (asked.features, self.optional.features) {
+            let (shape, values) = output("features")?;
+            given = given.with_features(&shape, values, channels)?;
+        }
+        if let (true, Some(dimension)) = (asked.embedding, self.optional.embedding) {
             given = given.with_embedding(output("embedding")?.1, dimension)?;
         }
         Ok(given)
@@ -155,6 +168,15 @@ impl Session {
     /// Tell a run that takes longer than `limit` to end; whether there was one.
     pub(crate) fn end_run_after(&self, limit: Duration) -> bool {
         self.current.end_after(limit)
+    }
+
+    /// Which of the graph's outputs give what is wanted.
+    fn outputs_for(&self, wanted: Wanted) -> Asked {
+        let OptionalOutputs { class_maps, features, embedding } = self.optional;
+        let class_maps = wanted.class_maps && class_maps;
+        let embedding = wanted.embedding && embedding.is_some();
+        let missing = wanted.class_maps && !class_maps || wanted.embedding && !embedding;
+        Asked { class_maps, features: missing && features.is_some(), embedding }
     }
 
     /// Number of classes.
@@ -181,14 +203,12 @@ fn cancel_after(limit: Duration, builder: &SessionBuilder) -> mpsc::Sender<()> {
     loaded
 }
 
-fn selecting(wanted: Wanted) -> ort::Result<Arc<ending::Options>> {
-    let mut outputs = OutputSelector::no_default().with("logits");
-    if wanted.class_maps {
-        outputs = outputs.with("class_maps");
-    }
-    if wanted.embedding {
-        outputs = outputs.with("embedding");
-    }
+fn selecting(asked: Asked) -> ort::Result<Arc<ending::Options>> {
+    let Asked { class_maps, features, embedding } = asked;
+    let optional = [("class_maps", class_maps), ("features", features), ("embedding", embedding)];
+    let wanted = optional.into_iter().filter(|(_, wanted)| *wanted);
+    let outputs = wanted
+        .fold(OutputSelector::no_default().with("logits"), |outputs, (name, _)| outputs.with(name));
     let options: RunOptions<HasSelectedOutputs> = RunOptions::new()?.with_outputs(outputs);
     Ok(Arc::new(ending::Options(options)))
 }

@@ -89,6 +89,11 @@ impl Cache {
         Ok(Draft { cache: self.clone(), entry, written })
     }
 
+    /// The folder of the entry for the `bundle.json` with this checksum, whether it is there or not.
+    pub(crate) fn entry(&self, digest: &Sha256Digest) -> PathBuf {
+        self.folder.join(digest.to_string())
+    }
+
     fn prune(&self) {
         for (digest, _) in self.newest_first().iter().skip(KEPT) {
             remove(&self.folder.join(digest.to_string()));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use glimpse_classifier::{Classifier, Options, Runtime};
+use glimpse_classifier::{Classifier, HeadSource, Options, Runtime};
 use glimpse_objects::Objects;
 use glimpse_telemetry::{emf, measure};
 use tokio::task::{self, JoinHandle};
@@ -16,6 +16,7 @@ use crate::cache::{Cache, Draft};
 use crate::config::{ModelSource, StoreConfig};
 use crate::digest::Sha256Digest;
 use crate::error::{FailureKind, LoadError};
+use crate::head::{self, HeadPlace};
 use crate::report::{LoadReport, LoadedFrom};
 use crate::source::folder;
 use crate::source::s3::S3Bundle;
@@ -119,10 +120,15 @@ impl Loader {
         self.given_up.check(digest)?;
         let attempt = self.given_up.attempt(digest, self.deadline());
         let runtime = runtime.with_load_limit(self.config.load_deadline);
+        let head = self.head(&bundle);
         let classifier = blocking(move || {
             let (manifest, labels, model) = bundle.into_content();
             let created = Classifier::new(&runtime, manifest, labels, model, limits);
-            Ok(created.map_err(Arc::new)?)
+            let classifier = created.map_err(Arc::new)?;
+            Ok(match head {
+                Some(head) => classifier.with_head(head),
+                None => classifier,
+            })
         })
         .await;
         attempt.done();
@@ -147,6 +153,21 @@ impl Loader {
         let tried = blocking(move || warm_up(&classifier)).await;
         attempt.done();
         tried
+    }
+
+    /// What reads the bundle's head, where it has one.
+    fn head(&self, bundle: &VerifiedBundle) -> Option<HeadSource> {
+        let expected = bundle.head()?;
+        let place = match &self.config.source {
+            ModelSource::Folder(path) => HeadPlace::Folder(path.clone()),
+            ModelSource::S3 { bucket, prefix } => HeadPlace::S3 {
+                objects: self.objects.clone(),
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                entry: self.cache.entry(&bundle.digest()),
+            },
+        };
+        Some(head::source(place, expected, self.config.max_model_bytes))
     }
 
     /// It serves from here on, and is what the next start finds first in the cache.

@@ -14,6 +14,8 @@ use crate::error::LoadError;
 pub(crate) const MANIFEST: &str = "bundle.json";
 /// The class names.
 pub(crate) const LABELS: &str = "labels.txt";
+/// The network's last layer.
+pub(crate) use glimpse_classifier::HEAD_FILE as HEAD;
 /// The network.
 pub(crate) const MODEL: &str = "model.onnx";
 
@@ -115,17 +117,7 @@ impl VerifiedManifest {
     }
 
     fn check(&self, file: &'static str, content: &Hashed) -> Result<(), LoadError> {
-        self.check_size(file, content.bytes.len() as u64)?;
-        let expected = &self.entry(file)?.sha256;
-        if content.digest.to_string() == *expected {
-            return Ok(());
-        }
-        Err(LoadError::Checksum {
-            file,
-            found: content.digest,
-            expected: expected.clone(),
-            promised_by: MANIFEST,
-        })
+        check_entry(file, self.entry(file)?, content)
     }
 
     fn entry(&self, file: &'static str) -> Result<&FileEntry, LoadError> {
@@ -157,6 +149,11 @@ impl VerifiedBundle {
         (self.manifest, self.parsed_labels, self.model)
     }
 
+    /// What `bundle.json` promises of a head, if it lists one.
+    pub(crate) fn head(&self) -> Option<ExpectedHead> {
+        self.manifest.files.get(HEAD).cloned().map(ExpectedHead)
+    }
+
     /// Time spent hashing.
     pub(crate) fn hashing(&self) -> Duration {
         self.hashing
@@ -166,6 +163,38 @@ impl VerifiedBundle {
     pub(crate) fn files(&self) -> [(&'static str, &[u8]); 3] {
         [(MANIFEST, &self.text), (LABELS, &self.labels), (MODEL, &self.model)]
     }
+}
+
+/// What `head.safetensors` of a verified bundle must be.
+#[derive(Clone)]
+pub(crate) struct ExpectedHead(FileEntry);
+
+impl ExpectedHead {
+    /// Its bytes, if they are what `bundle.json` promises.
+    pub(crate) fn verify(&self, content: Hashed) -> Result<Vec<u8>, LoadError> {
+        check_entry(HEAD, &self.0, &content)?;
+        Ok(content.bytes.into())
+    }
+}
+
+fn check_entry(
+    file: &'static str,
+    expected: &FileEntry,
+    content: &Hashed,
+) -> Result<(), LoadError> {
+    let found = content.bytes.len() as u64;
+    if found != expected.bytes {
+        return Err(LoadError::Size { file, found, expected: expected.bytes });
+    }
+    if content.digest.to_string() == expected.sha256 {
+        return Ok(());
+    }
+    Err(LoadError::Checksum {
+        file,
+        found: content.digest,
+        expected: expected.sha256.clone(),
+        promised_by: MANIFEST,
+    })
 }
 
 #[cfg(test)]
@@ -179,10 +208,9 @@ pub(crate) mod tests {
                                "bytes": content.len()})
         };
         serde_json::json!({
-            "schema_version": 1, "name": "m", "version": "1", "created_at": "2026-01-01T00:00:00Z",
+            "schema_version": 2, "name": "m", "version": "1", "created_at": "2026-01-01T00:00:00Z",
             "files": {MODEL: entry(model), LABELS: entry(labels)},
-            "input": {"height": 8, "width": 8, "resize_shorter_side": 8,
-                      "interpolation": "bilinear-antialias"},
+            "input": {"height": 8, "width": 8, "resize": {"mode": "shorter-side", "size": 8}},
             "license": "MIT"
         })
         .to_string()

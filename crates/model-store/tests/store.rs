@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use glimpse_classifier::{Explain, Options};
 use glimpse_model_store::{
     FailureKind, LoadedFrom, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig,
 };
@@ -379,4 +380,29 @@ async fn a_bundle_with_an_expected_digest_is_never_swapped() {
     store.get().await.unwrap();
     std::fs::write(folder.path().join("bundle.json"), "{}").unwrap();
     assert_eq!(store.refresh().await.unwrap(), Refreshed::Unchanged);
+}
+
+/// The only requests for the head are those of explained requests, over connections of their own: on
+/// Lambda, the thread that explains is the one that drives the runtime.
+#[tokio::test]
+async fn a_head_in_s3_is_read_at_the_first_explained_request_and_kept_in_the_cache() {
+    let scene = Scene::new();
+    scene.fill_cache().await;
+    let heads = || {
+        let requests = scene.server.faults().requests("head.safetensors");
+        requests.iter().filter(|line| line.starts_with("GET")).count()
+    };
+    let picture = std::fs::read(workspace::picture("coffee.png")).unwrap();
+    let explained = Options { explain: Some(Explain::default()), ..Options::default() };
+    let model = scene.store().get().await.unwrap();
+    assert!(model.explains());
+    model.classify(&picture, &Options::default()).unwrap();
+    assert_eq!(heads(), 0);
+    for _ in 0..2 {
+        model.classify(&picture, &explained).unwrap();
+    }
+    assert_eq!(heads(), 1);
+    let next = scene.store().get().await.unwrap();
+    next.classify(&picture, &explained).unwrap();
+    assert_eq!(heads(), 1, "the cache has it");
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{
-    ResponseChecksumValidation, StalledStreamProtectionConfig, timeout::TimeoutConfig,
+    ResponseChecksumValidation, SharedHttpClient, StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -19,14 +20,7 @@ const STALL: Duration = Duration::from_secs(3);
 /// Region, credentials and endpoint as the AWS SDK finds them; the environment comes first, so the
 /// instance metadata service is asked only where nothing else answers.
 pub(super) async fn connect() -> Client {
-    let builder = aws_smithy_http_client::Builder::new();
-    let http = if needs_no_tls() {
-        builder.build_http()
-    } else {
-        // A megabyte smaller than the SDK's default, and built without cmake.
-        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
-    };
-    let shared = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    let shared = aws_config::defaults(BehaviorVersion::latest()).http_client(http()).load().await;
     let stalled = StalledStreamProtectionConfig::enabled().grace_period(STALL).build();
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
@@ -38,6 +32,16 @@ pub(super) async fn connect() -> Client {
         // Emulators and private endpoints rarely resolve `bucket.host`.
         .force_path_style(shared.endpoint_url().is_some() || endpoint().is_some());
     Client::from_conf(config.build())
+}
+
+/// Connections of their own.
+pub(super) fn http() -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new();
+    if needs_no_tls() {
+        return builder.build_http();
+    }
+    // A megabyte smaller than the SDK's default, and built without cmake.
+    builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 /// Whether S3 is reached without TLS and credentials need no call: then nobody's certificate is

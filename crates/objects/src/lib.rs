@@ -63,6 +63,15 @@ impl Objects {
         Self(Arc::new(OnceCell::new_with(Some(client))))
     }
 
+    /// The same access over connections of its own: those of a client belong to the runtime that
+    /// opened them, and stand still while that one is blocked.
+    #[must_use]
+    pub fn with_own_connections(&self) -> Self {
+        let Some(client) = self.0.get() else { return Self::from_env() };
+        let config = client.config().to_builder().http_client(connect::http());
+        Self::with_client(Client::from_conf(config.build()))
+    }
+
     /// The client, for a request of this bucket.
     async fn client(&self, bucket: &str) -> Result<&Client, ObjectError> {
         if is_directory_bucket(bucket) {

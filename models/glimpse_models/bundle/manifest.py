@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glimpse_models.bundle.head import FILE as HEAD
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.errors import UserError
 
 SCHEMA_VERSION = 2
 """What is written; version 1 is read too."""
+
+FILES = ("model.onnx", "labels.txt", HEAD)
+"""All that a bundle may hold beside its description; the head is optional."""
 
 Manifest = dict[str, Any]
 
@@ -47,15 +51,17 @@ class Content:
 
     model: bytes
     labels: bytes
+    head: bytes | None = None
 
     @classmethod
-    def of(cls, model: bytes, labels: tuple[str, ...]) -> Content:
+    def of(cls, model: bytes, labels: tuple[str, ...], head: bytes | None = None) -> Content:
         """With one label per line."""
-        return cls(model, "".join(f"{label}\n" for label in labels).encode())
+        return cls(model, "".join(f"{label}\n" for label in labels).encode(), head)
 
     def files(self) -> dict[str, bytes]:
         """By file name."""
-        return {"labels.txt": self.labels, "model.onnx": self.model}
+        optional = {} if self.head is None else {HEAD: self.head}
+        return {**optional, "labels.txt": self.labels, "model.onnx": self.model}
 
 
 def entry_of(content: bytes) -> dict[str, str | int]:
@@ -64,7 +70,7 @@ def entry_of(content: bytes) -> dict[str, str | int]:
 
 
 def write_bundle(out: Path, content: Content, about: Manifest) -> str:
-    """Write the three files, each once; gives the SHA-256 of `bundle.json`.
+    """Write the files, each once; gives the SHA-256 of `bundle.json`.
 
     `about` is everything but what follows from the content and from the time.
     """
@@ -101,8 +107,11 @@ def atomic_directory(out: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=".making-", dir=out) as folder:
         making = Path(folder)
         yield making
-        for name in ("model.onnx", "labels.txt", "bundle.json"):
-            (making / name).replace(out / name)
+        for name in (*FILES, "bundle.json"):
+            if (making / name).exists():
+                (making / name).replace(out / name)
+            elif name == HEAD:
+                (out / name).unlink(missing_ok=True)  # of the bundle that was here
 
 
 def read_manifest(bundle: Path) -> Manifest:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from glimpse_models.bundle.head import FILE as HEAD
+from glimpse_models.bundle.head import read_head
 from glimpse_models.bundle.manifest import (
     Content,
     Manifest,
@@ -49,7 +51,7 @@ class VerifiedBundle:
         return parse_labels(self.folder / "labels.txt", self.content.labels)
 
     def files(self) -> dict[str, bytes]:
-        """All three, `bundle.json` last."""
+        """All of them, `bundle.json` last."""
         return {**self.content.files(), "bundle.json": self.description}
 
 
@@ -58,8 +60,11 @@ def verify(folder: Path) -> VerifiedBundle:
     path = folder / "bundle.json"
     description = read_description(folder)
     manifest = parse_manifest(path, description)
+    head = _verified_file(folder, HEAD, manifest) if HEAD in manifest["files"] else None
     found = {name: _verified_file(folder, name, manifest) for name in ("model.onnx", "labels.txt")}
-    content = Content(found["model.onnx"], found["labels.txt"])
+    content = Content(found["model.onnx"], found["labels.txt"], head)
+    if head is not None:
+        read_head(head)
     check_model(content.model, len(parse_labels(folder / "labels.txt", content.labels)))
     return VerifiedBundle(folder, manifest, description, content)
 

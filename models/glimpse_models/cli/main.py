@@ -17,6 +17,7 @@ USER_STEPS = {
     "bundle": "ONNX or weights → a bundle that the service loads",
     "calibrate": "the same bundle with a temperature, so that its scores are honest",
     "optimize": "the same bundle with its graph optimized offline, for shorter cold starts",
+    "upgrade": "a bundle of schema version 1 in the form of version 2",
     "verify": "check a bundle's files and run its model once",
     "evaluate": "measure weights, ONNX files and bundles on validation pictures",
     "compare": "two bundles on the same pictures: the gate before a release",

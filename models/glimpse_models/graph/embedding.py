@@ -49,12 +49,27 @@ def set_width(model: onnx.ModelProto, width: int) -> None:
             value.type.tensor_type.shape.dim[1].dim_value = width
 
 
+def pooling_of(model: onnx.ModelProto) -> onnx.NodeProto | None:
+    """The node that pools the features, if nothing but a head is between it and the logits."""
+    producer = {name: node for node in model.graph.node for name in node.output}
+    found = _pooling(producer, {tensor.name for tensor in model.graph.initializer})
+    return found[0] if found and found[1] else None
+
+
 def _pooled(producer: dict[str, onnx.NodeProto], constants: set[str]) -> str | None:
     """The input of the head's first layer, if nothing but the head is between it and the logits."""
+    found = _pooling(producer, constants)
+    return found[1] if found else None
+
+
+def _pooling(
+    producer: dict[str, onnx.NodeProto], constants: set[str]
+) -> tuple[onnx.NodeProto, str | None] | None:
+    """The pooling, and the input of the head's first layer."""
     name, entered = "logits", None
     while (node := producer.get(name)) is not None:
         if node.op_type in POOLING:
-            return entered
+            return node, entered
         if node.op_type in LAYERS:
             entered = node.input[0]
         elif node.name != ONE_CLASS and node.op_type not in (*BETWEEN, *KEEPING, *ROUNDING):

@@ -53,7 +53,7 @@ def find_head(model: onnx.ModelProto) -> Head | None:
         return None
     pooled, weights, bias, classes_first = layer
     pooling = producer.get(_back_over(producer, pooled, (*FLATTENING, *ROUNDING)))
-    if pooling is None or not _is_global_pooling(pooling, producer, constants):
+    if pooling is None or not is_global_pooling(pooling, producer, constants):
         return None
     return Head(pooling.input[0], pooled, weights, bias, classes_first, columns)
 
@@ -105,9 +105,10 @@ def _is_constant(producer: Nodes, constants: dict[str, onnx.TensorProto], name: 
     return _back_over(producer, name, ("DequantizeLinear", "Identity", "Cast")) in constants
 
 
-def _is_global_pooling(
+def is_global_pooling(
     node: onnx.NodeProto, producer: Nodes, constants: dict[str, onnx.TensorProto]
 ) -> bool:
+    """Whether it is the mean over the places of `[N, D, h, w]`."""
     if node.op_type == "GlobalAveragePool":
         return True
     if node.op_type != "ReduceMean":

@@ -47,7 +47,7 @@ def optimize_graph(source: Path, target: Path) -> None:
 
 
 def require_same_outputs(source: Path, optimized: Path) -> None:
-    """Every output of both graphs, to the bit, with and without the class activation maps."""
+    """Every output of both graphs, to the bit; where the graph makes maps itself, with those too."""
     sessions = [open_session(path) for path in (source, optimized)]
     side = sessions[0].get_inputs()[0].shape[1]
     chance = np.random.default_rng(1)

@@ -8,27 +8,46 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
-from glimpse_models.graph import class_maps, embedding
-from glimpse_models.graph.io import open_session
+from glimpse_models.graph import class_maps, embedding, features
+from glimpse_models.graph.io import open_session, output_names
+
+Weights = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 # Of the logits' spread. Rounding is left out of the comparison, so that this is float error alone.
 TOLERANCE = 1e-3
 
+NO_POOLING = "the model has no global average pooling over rows and columns before its head"
 NO_HEAD = "the model does not end in global average pooling and one linear layer"
 OTHER_LOGITS = "with them, the logits of a plain run would change"
 
 
-def add_class_maps(model: onnx.ModelProto) -> str | None:
-    """Add class activation maps if their mean is the logit; else says why not."""
+def add_features(model: onnx.ModelProto) -> str | None:
+    """Add what the global pooling takes in; else says why not."""
     before = model.SerializeToString()
-    if not class_maps.add_class_maps(model):
-        return NO_HEAD
-    why = fault_of_maps(model) if _same_logits(before, model) else OTHER_LOGITS
-    if why:
-        model.ParseFromString(before)
+    if not features.add_features(model):
+        return NO_POOLING
+    if _same_logits(before, model):
+        found = _run(model, [features.OUTPUT])[0]
+        if found.ndim == 4 and np.isfinite(found).all():
+            features.set_shape(model, found.shape)
+            return None
+        why = f"its features have the shape {list(found.shape)}"
+    else:
+        why = OTHER_LOGITS
+    model.ParseFromString(before)
     return why
+
+
+def head_for_maps(model: onnx.ModelProto) -> tuple[Weights | None, str]:
+    """The head, if it makes exact class activation maps of the output `features`; else why not."""
+    head = features.head_of(model)
+    if head is None or features.OUTPUT not in output_names(model):
+        return None, NO_HEAD
+    why = fault_of_maps(model, head)
+    return (None, why) if why else (head, "")
 
 
 def add_embedding(model: onnx.ModelProto) -> str | None:
@@ -40,7 +59,7 @@ def add_embedding(model: onnx.ModelProto) -> str | None:
     if not _same_logits(before, model):
         why = OTHER_LOGITS
     else:
-        found = _run(model, [embedding.OUTPUT], {})[0]
+        found = _run(model, [embedding.OUTPUT])[0]
         if found.ndim == 2 and np.isfinite(found).all():
             embedding.set_width(model, found.shape[1])
         else:
@@ -50,16 +69,26 @@ def add_embedding(model: onnx.ModelProto) -> str | None:
     return why
 
 
-def fault_of_maps(model: onnx.ModelProto) -> str | None:
+def fault_of_maps(model: onnx.ModelProto, head: Weights) -> str | None:
     """Why the maps of a model are not the parts of its logits, but for rounding to 8 bits."""
     exact = onnx.ModelProto()
     exact.CopyFrom(model)
     class_maps.remove_rounding(exact)
-    logits, maps = _run(exact, ["logits", class_maps.OUTPUT], {"explain": True})
-    off = np.abs(maps.mean(axis=(2, 3)) - logits).max() / max(np.abs(logits).max(), 1e-6)
+    logits, found = _run(exact, ["logits", features.OUTPUT])
+    if found.shape[1] != head[0].shape[1]:
+        return f"the head takes {head[0].shape[1]} features, and there are {found.shape[1]}"
+    off = np.abs(maps_of(found, head).mean(axis=(2, 3)) - logits).max()
+    off /= max(np.abs(logits).max(), 1e-6)
     if off > TOLERANCE:
         return f"the mean of a map differs from its logit by {100 * off:.2g} %"
     return None
+
+
+def maps_of(found: npt.NDArray[np.float32], head: Weights) -> npt.NDArray[np.float32]:
+    """Maps `[N, C, h, w]`: the head at each position of the features `[N, D, h, w]`."""
+    weights, bias = head
+    maps: npt.NDArray[np.float32] = np.einsum("ndhw,cd->nchw", found, weights)
+    return maps + bias[:, None, None]
 
 
 def _same_logits(before: bytes, model: onnx.ModelProto) -> bool:
@@ -70,10 +99,9 @@ def _same_logits(before: bytes, model: onnx.ModelProto) -> bool:
     return bool(np.array_equal(first, second))
 
 
-def _run(model: onnx.ModelProto, outputs: list[str], switches: dict[str, bool]) -> list[Any]:
+def _run(model: onnx.ModelProto, outputs: list[str]) -> list[Any]:
     session = open_session(model.SerializeToString())
-    given = {name: np.array(value) for name, value in switches.items()}
-    found: list[Any] = session.run(outputs, {"image": _pixels(model), **given})
+    found: list[Any] = session.run(outputs, {"image": _pixels(model)})
     return found
 
 

@@ -16,13 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from glimpse_models.bundle.head import FILE as HEAD
+from glimpse_models.bundle.head import read_head
 from glimpse_models.bundle.manifest import read_manifest, spec_of
 from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
-from glimpse_models.graph.class_maps import OUTPUT, cell_centres
+from glimpse_models.graph.class_maps import cell_centres
+from glimpse_models.graph.features import OUTPUT
 from glimpse_models.graph.io import load_onnx, open_session
-from glimpse_models.graph.outputs import fault_of_maps
+from glimpse_models.graph.outputs import fault_of_maps, maps_of
 from glimpse_models.graph.wrap import is_optimized
 from glimpse_models.measure.classifiers import Pixels, read_input
 from glimpse_models.measure.metrics import softmax
@@ -66,7 +69,8 @@ def faithfulness(options: FaithfulnessOptions) -> None:
     run = options.run.read()
     data = run.open(options.data)
     split = data.validation.sample(options.pictures, run.seed)
-    found = measure(Explained(options.bundle), split, options, run.seed)
+    bundle = Explained(options.bundle)
+    found = measure(bundle, split, options, run.seed)
     print(
         f"covering the hottest {found.covered} of {found.cells} cells costs the top label more than {found.covered} random ones "
         f"on {100 * found.faithful:.1f} % of {found.pictures} validation pictures (maps of {found.map_side} × {found.map_side})\n"
@@ -78,7 +82,7 @@ def faithfulness(options: FaithfulnessOptions) -> None:
         options.json.write_text(f"{json.dumps(asdict(found), indent=2)}\n", encoding="utf-8")
     model = load_onnx(options.bundle / "model.onnx")
     # An optimized graph gives the same bits as the one that it was made of.
-    if not is_optimized(model) and (fault := fault_of_maps(model)):
+    if not is_optimized(model) and (fault := fault_of_maps(model, bundle.head)):
         raise UserError(f"the class activation maps are wrong: {fault}; make the bundle anew")
     if found.faithful < options.at_least:
         raise UserError(
@@ -95,10 +99,12 @@ class Explained:
         self._temperature = manifest.get("calibration", {}).get("temperature", 1.0)
         self._session = open_session(bundle / "model.onnx")
         self._centres = cell_centres(load_onnx(bundle / "model.onnx"))
-        if OUTPUT not in [value.name for value in self._session.get_outputs()]:
+        path = bundle / HEAD
+        if not path.is_file() or OUTPUT not in [one.name for one in self._session.get_outputs()]:
             raise UserError(
-                f"{bundle} has no class activation maps; make it of a network with global pooling and one linear layer"
+                f"{bundle} has no class activation maps; make it of a network with global pooling and one linear layer, or upgrade one of schema version 1"
             )
+        self.head = read_head(path.read_bytes())
 
     def scores(self, pixels: Pixels) -> npt.NDArray[np.float64]:
         """`[N, classes]` for `[N, side, side, 3]`, as served."""
@@ -107,9 +113,8 @@ class Explained:
 
     def explain(self, pixels: Pixels) -> tuple[Floats, Floats]:
         """Logits `[N, classes]` and maps `[N, classes, h, w]`."""
-        given = {"image": pixels, "explain": np.array(True)}
-        logits, maps = self._session.run(["logits", OUTPUT], given)
-        return logits, maps
+        logits, features = self._session.run(["logits", OUTPUT], {"image": pixels})
+        return logits, maps_of(features, self.head)
 
     def heat(self, found: Floats, grid: int) -> Floats:
         """A map `[h, w]` at the centres of the picture's cells `[grid, grid]`, bilinear."""

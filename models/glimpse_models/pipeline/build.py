@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glimpse_models.bundle.card import CardOptions, write_card
+from glimpse_models.bundle.head import FILE as HEAD
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import open_data
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
-from glimpse_models.graph.class_maps import OUTPUT
-from glimpse_models.graph.io import load_onnx, output_names
 from glimpse_models.measure.faithfulness import FaithfulnessOptions, faithfulness
 from glimpse_models.pipeline.bundle import BundleOptions, bundle
 from glimpse_models.pipeline.defaults import Choice, choose_recipe
@@ -190,7 +189,7 @@ def _data_of(options: BuildOptions, runs: tuple[Path, ...]) -> DataSet:
 
 def _faithfulness(options: BuildOptions, folders: Folders, runs: tuple[Path, ...]) -> Path | None:
     """The figures of the class activation maps, for the card; nothing where there are none."""
-    if OUTPUT not in output_names(load_onnx(folders.bundle / "model.onnx")):
+    if not (folders.bundle / HEAD).exists():
         return None
     figures = folders.work / "faithfulness.json"
     with _step("faithfulness", "of the class activation maps"):

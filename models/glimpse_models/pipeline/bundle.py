@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from glimpse_models.bundle.head import write_head
 from glimpse_models.bundle.manifest import Content, Manifest, input_entry, write_bundle
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.bundle.provenance import (
@@ -30,7 +31,7 @@ from glimpse_models.data.normalization import IMAGENET, Normalization
 from glimpse_models.data.preprocess import EVALUATION, Geometry, InputSpec
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
-from glimpse_models.graph import class_maps, outputs, wrap
+from glimpse_models.graph import class_maps, features, outputs, wrap
 from glimpse_models.graph.io import input_side, load_onnx, output_names
 from glimpse_models.graph.scores import labels_of_logits
 from glimpse_models.measure.classifiers import Classifier, open_classifier, served
@@ -92,7 +93,7 @@ def bundle(options: BundleOptions) -> None:
             f"{options.model} is quantized, and the record needs the accuracy before that too; "
             "give the float model with --float-model, or leave --data out"
         )
-    add_outputs(model, maps=options.class_maps)
+    head = add_outputs(model, maps=options.class_maps)
     trained_on = records[-1]["data"]["name"] if records else data.name if data else None
     about = {
         "name": options.name,
@@ -101,7 +102,7 @@ def bundle(options: BundleOptions) -> None:
         "license": options.license or license_of(trained_on),
     }
     resize = options.resize or trained_resize(model, source, records)
-    ready = ready_to_serve(model, labels, resize, options.geometry)
+    ready = ready_to_serve(model, labels, resize, options.geometry, head)
     measured: Manifest = {}
     if data is not None:
         name = f"{options.name} {options.version}"
@@ -136,31 +137,44 @@ def ready_to_serve(
     labels: tuple[str, ...],
     resize: int | None = None,
     geometry: Geometry = EVALUATION,
+    head: bytes | None = None,
 ) -> Ready:
     """Run the model as the service would."""
     check_labels(labels)
-    content = Content.of(model.SerializeToString(), labels)
+    content = Content.of(model.SerializeToString(), labels, head)
     side = check_model(content.model, len(labels))
     spec = geometry.at(side, resize)
-    described = {"input": input_entry(spec), **cells_of_maps(model)}
+    described = {"input": input_entry(spec), **(cells_of_maps(model) if head else {})}
     return Ready(content, labels, spec, described, wrap.is_quantized(model))
 
 
 def cells_of_maps(model: onnx.ModelProto) -> Manifest:
     """The centres of the class activation maps' cells, in pixels of the input."""
-    if class_maps.OUTPUT not in output_names(model):
-        return {}
     found = class_maps.cell_centres(model)
     return {"class_maps": {"stride": found[0], "first": found[1]}} if found else {}
 
 
-def add_outputs(model: onnx.ModelProto, maps: bool = True) -> None:
-    """Add class activation maps and embedding where the network allows them; else say why not."""
+def add_outputs(model: onnx.ModelProto, maps: bool = True) -> bytes | None:
+    """Add features, of which embeddings and class activation maps are made, where the network has them.
+
+    Gives the head for the maps. What the network does not allow is said with the reason.
+    """
+    features.remove_switch(model)
     there = output_names(model)  # a bundle's own model has them
-    if maps and class_maps.OUTPUT not in there and (why := outputs.add_class_maps(model)):
+    if features.OUTPUT not in there and (why := outputs.add_features(model)):
+        # Pooled otherwise, there may still be one vector per picture.
+        if lacking := outputs.add_embedding(model):
+            print(f"no embedding: {lacking}", file=sys.stderr)
+        if maps:
+            print(f"no class activation maps: {why}", file=sys.stderr)
+        return None
+    if not maps:
+        return None
+    head, why = outputs.head_for_maps(model)
+    if head is None:
         print(f"no class activation maps: {why}", file=sys.stderr)
-    if "embedding" not in there and (why := outputs.add_embedding(model)):
-        print(f"no embedding: {why}", file=sys.stderr)
+        return None
+    return write_head(*head)
 
 
 def load(path: Path) -> onnx.ModelProto | Trained:

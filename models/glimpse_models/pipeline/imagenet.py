@@ -75,8 +75,8 @@ def imagenet(options: ImagenetOptions) -> None:
             )
         )
         model = load_onnx(int8)
-        add_outputs(model)
-        ready = ready_to_serve(model, names, resize)
+        head = add_outputs(model)
+        ready = ready_to_serve(model, names, resize, head=head)
         about: Manifest = {
             "name": name,
             "version": options.version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from glimpse_models.bundle.manifest import Content, write_bundle
+from glimpse_models.bundle.manifest import write_bundle
 from glimpse_models.bundle.verify import verify_source
 from glimpse_models.graph.io import open_session
 from glimpse_models.graph.optimize import optimize_graph, refuse_other_forms, require_same_outputs
@@ -39,7 +40,7 @@ def optimize(options: OptimizeOptions) -> None:
         optimize_graph(source, optimized)
         require_same_outputs(source, optimized)
         before, after = medians([source, optimized])
-        content = Content(optimized.read_bytes(), old.content.labels)
+        content = dataclasses.replace(old.content, model=optimized.read_bytes())
     provenance = {
         **old.manifest.get("provenance", {}),
         "optimized_from": {"version": old.version, "sha256": old.sha256},

@@ -12,6 +12,7 @@ from glimpse_models.registry.s3 import Current, Repository
 
 CONTENT_TYPES = {
     "model.onnx": "application/octet-stream",
+    "head.safetensors": "application/octet-stream",
     "labels.txt": "text/plain; charset=utf-8",
     "bundle.json": "application/json",
 }

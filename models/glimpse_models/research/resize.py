@@ -11,9 +11,9 @@ from pathlib import Path
 
 from glimpse_models.bundle.manifest import read_manifest, write_bundle
 from glimpse_models.data.labels import read_labels
-from glimpse_models.graph import wrap
+from glimpse_models.graph import features, wrap
 from glimpse_models.graph.io import load_onnx
-from glimpse_models.pipeline.bundle import ready_to_serve
+from glimpse_models.pipeline.bundle import add_outputs, ready_to_serve
 from glimpse_models.train.record import git_commit
 
 
@@ -33,8 +33,11 @@ def resize(options: ResizeOptions) -> None:
     source = options.bundle / "model.onnx"
     model = load_onnx(source)
     wrap.refuse_optimized(model, source)
+    features.remove_features(model)  # whose places are others now
     wrap.resize(model, options.side)
-    ready = ready_to_serve(model, read_labels(options.bundle / "labels.txt"), options.resize)
+    head = add_outputs(model)
+    labels = read_labels(options.bundle / "labels.txt")
+    ready = ready_to_serve(model, labels, options.resize, head=head)
     about = {
         "name": f"{manifest['name']}-{options.side}",
         "version": manifest["version"],

@@ -121,7 +121,9 @@ impl S3Server {
     /// When the folder is no bundle, or the server refuses it.
     #[allow(clippy::expect_used)]
     pub fn publish(&self, folder: &Path, bucket: &str, prefix: &str) -> String {
-        for file in ["model.onnx", "labels.txt", "bundle.json"] {
+        let head = "head.safetensors"; // optional
+        let optional = folder.join(head).exists().then_some(head);
+        for file in optional.into_iter().chain(["model.onnx", "labels.txt", "bundle.json"]) {
             let content = std::fs::read(folder.join(file)).expect("a file of the bundle");
             self.put(bucket, &format!("{prefix}/{file}"), content);
         }

@@ -23,6 +23,8 @@ pub enum Graph {
     /// As `MeanColour`, with 1, 2 and 3 added, with class maps and embeddings: a class's map is its
     /// colour at each pixel, and the embedding is the mean colour.
     Explained,
+    /// The same logits, maps and embeddings by the output `features` and `head.safetensors`.
+    Featured,
 }
 
 /// A bundle named `toy` with the labels red, green and blue.
@@ -39,6 +41,7 @@ pub fn bundle_with(graph: Graph, change: impl FnOnce(&mut Value)) -> TempDir {
 
 fn write(folder: &Path, graph: Graph, change: impl FnOnce(&mut Value)) {
     let (model, labels) = (model(graph), b"red\ngreen\nblue\n".to_vec());
+    let head = (graph == Graph::Featured).then(head);
     let entry = |content: &[u8]| json!({ "sha256": Sha256Digest::of(content).to_string(), "bytes": content.len() });
     let mut description = json!({
         "schema_version": 2, "name": "toy", "version": "1", "created_at": "2026-01-01T00:00:00Z",
@@ -47,9 +50,12 @@ fn write(folder: &Path, graph: Graph, change: impl FnOnce(&mut Value)) {
                    "resize": { "mode": "shorter-side", "size": SIDE } },
         "license": "MIT"
     });
+    if let Some(head) = &head {
+        description["files"]["head.safetensors"] = entry(head);
+    }
     change(&mut description);
-    let files = [("model.onnx", model), ("labels.txt", labels)];
-    for (name, content) in files {
+    let head = head.map(|head| ("head.safetensors", head));
+    for (name, content) in [("model.onnx", model), ("labels.txt", labels)].into_iter().chain(head) {
         std::fs::write(folder.join(name), content).unwrap();
     }
     std::fs::write(folder.join("bundle.json"), description.to_string()).unwrap();
@@ -104,6 +110,13 @@ fn model(graph: Graph) -> Vec<u8> {
             value(12, "embedding", FLOAT, &[None, Some(3)]),
             class_maps(),
         ]),
+        Graph::Featured => content.extend([
+            mean("mean"),
+            node("Add", &["mean", "bias"], "logits", &[]),
+            tensor(5, "bias", FLOAT, &[3], &floats(&[1.0, 2.0, 3.0])),
+            node("Transpose", &["pixels"], "features", &integers("perm", &[0, 3, 1, 2])),
+            value(12, "features", FLOAT, &[None, Some(3), side, side]),
+        ]),
     }
     let graph = [content.concat(), text(2, "toy")].concat();
     let opset = message(8, &number(2, 13));
@@ -123,6 +136,18 @@ fn rounds() -> Vec<u8> {
         value(12, "values_out", FLOAT, &[None, Some(3)]),
     ];
     attribute("body", 5, &message(6, &body.concat()))
+}
+
+/// `head.safetensors` of a layer that gives each colour its own logit, with 1, 2 and 3 added.
+fn head() -> Vec<u8> {
+    let header = json!({
+        "weights": { "dtype": "F32", "shape": [3, 3], "data_offsets": [0, 36] },
+        "bias": { "dtype": "F32", "shape": [3], "data_offsets": [36, 48] }
+    })
+    .to_string();
+    let length = u64::try_from(header.len()).unwrap().to_le_bytes();
+    let weights = floats(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+    [&length[..], header.as_bytes(), &weights, &floats(&[1.0, 2.0, 3.0])].concat()
 }
 
 /// The output that is empty unless the optional input `explain` is given and true.

@@ -267,6 +267,63 @@ fn overlays_are_limited_by_the_answers_size() {
 }
 
 #[test]
+fn features_and_a_head_give_what_the_graphs_own_maps_give() {
+    let (_, picture) = halves();
+    let body = json!({
+        "image": base64(&picture), "explain": true, "embedding": true, "top_k": 3
+    });
+    let [own, made] = [Graph::Explained, Graph::Featured].map(|graph| {
+        let folder = toy::bundle(graph);
+        let api = Api::folder(folder.path());
+        assert_eq!(api.get("/model").ok()["embedding_dimension"], 3);
+        let mut body = body.clone();
+        body["explain"] = json!({ "labels": ["green", "red"], "format": "png" });
+        without_timing(api.post_json("/predict", &body).ok())
+    });
+    assert_eq!(own, made);
+    let batch = json!({ "images": [base64(&picture), base64(&picture)], "explain": true });
+    let [own, made] = [Graph::Explained, Graph::Featured].map(|graph| {
+        let folder = toy::bundle(graph);
+        let answer = Api::folder(folder.path()).post_json("/predict", &batch).ok();
+        answer["results"][1]["explanation"].clone()
+    });
+    assert_eq!(own, made);
+}
+
+#[test]
+fn features_without_a_head_are_refused_by_name() {
+    let api = start_with(Graph::Featured, |bundle| {
+        bundle["files"].as_object_mut().unwrap().remove("head.safetensors");
+    });
+    assert_eq!(api.get("/model").ok()["explains"], false);
+    let (_, picture) = halves();
+    let problem = ask(&api, &picture, &json!(true)).problem(400, "invalid_parameter");
+    assert!(problem["detail"].as_str().unwrap().contains("head.safetensors"), "{problem}");
+    let body = json!({ "image": base64(&picture), "embedding": true });
+    assert_eq!(api.post_json("/predict", &body).ok()["embedding"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_head_is_read_when_it_is_asked_for_and_never_unverified() {
+    let folder = toy::bundle(Graph::Featured);
+    let api = Api::folder(folder.path());
+    let (_, picture) = halves();
+    let head = folder.path().join("head.safetensors");
+    let content = std::fs::read(&head).unwrap();
+    let mut other = content.clone();
+    *other.last_mut().unwrap() ^= 1;
+    for wrong in [&other[..], b"no tensors"] {
+        std::fs::write(&head, wrong).unwrap();
+        ask(&api, &picture, &json!(true)).problem(503, "model_unavailable");
+        ask(&api, &picture, &json!(false)).ok();
+    }
+    std::fs::write(&head, content).unwrap();
+    ask(&api, &picture, &json!(true)).ok();
+    std::fs::remove_file(&head).unwrap();
+    ask(&api, &picture, &json!(true)).ok();
+}
+
+#[test]
 fn a_model_without_maps_or_features_refuses_to_explain_and_to_embed() {
     let api = start(Graph::MeanColour);
     let picture = base64(&halves().1);

@@ -260,6 +260,7 @@ fn refused(error: &ClassifyError) -> (StatusCode, &'static str, &'static str) {
         | E::NoEmbedding
         | E::NoSuchPage { .. }
         | E::NotAmongTheBest { .. } => (S::BAD_REQUEST, "Invalid parameter"),
+        E::Head(_) => (S::SERVICE_UNAVAILABLE, "Model unavailable"),
         E::Overlay(_) | E::Inference(_) | E::NotFinite | E::OutputShape { .. } => {
             (S::INTERNAL_SERVER_ERROR, "Internal error")
         }

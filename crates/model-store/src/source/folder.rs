@@ -42,6 +42,11 @@ pub(crate) fn read_rest(
     manifest.complete(labels.read()?, model.read()?)
 }
 
+/// Read one file of a bundle, not verified yet. Blocks.
+pub(crate) fn file(folder: &Path, name: &str, limit: u64) -> Result<Hashed, LoadError> {
+    OpenFile::open(folder.join(name), limit)?.read()
+}
+
 /// A file whose size is known and within its limit.
 struct OpenFile {
     path: PathBuf,

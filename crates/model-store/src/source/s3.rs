@@ -78,6 +78,11 @@ impl S3Bundle<'_> {
         manifest.complete(labels, model)
     }
 
+    /// Read one file of the bundle, not verified yet.
+    pub(crate) async fn file(&self, name: &str, limit: u64) -> Result<Hashed, LoadError> {
+        self.begin(name, limit).await?.read().await
+    }
+
     async fn begin(&self, file: &str, limit: u64) -> Result<Begun, LoadError> {
         let key = match self.prefix {
             "" => file.to_owned(),
