@@ -44,7 +44,7 @@ static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| {
     let library = target().join("onnxruntime").join(std::env::consts::ARCH);
     let runtime = Runtime::open(&library.join("libonnxruntime.so")).unwrap();
     let bundle = target().join("../models/default");
-    let read = |name| std::fs::read(bundle.join(name)).unwrap();
+    let read = move |name: &str| std::fs::read(bundle.join(name)).unwrap();
     let manifest = Manifest::parse(&read("bundle.json")).unwrap();
     let labels = Labels::parse(&read("labels.txt")).unwrap();
     Classifier::new(&runtime, manifest, labels, read("model.onnx"), Limits::default())

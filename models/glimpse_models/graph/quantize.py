@@ -62,6 +62,7 @@ class Quantizer:
         # Its advice is about models without symbolic shapes, which ours have for the batch alone.
         logging.getLogger().setLevel(logging.ERROR)
         quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
+        name_nodes(ready)
         quantizer, first = cls(ready, folder / "ranges.json", method), folder / "first.onnx"
         quantizer._quantize(first, [], [], CalibrationReader(pictures))
         shifts = bias_shifts(onnx.load(ready), onnx.load(first), pictures[:CORRECTING])
@@ -128,6 +129,14 @@ class Quantizer:
             for name, shift in self.shifts.items()
             if name not in keep_float and (not only or name in only)
         }
+
+
+def name_nodes(path: Path) -> None:
+    """Give nodes without a name one: nodes are chosen, kept in float and corrected by their names."""
+    model = onnx.load(path)
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
+    onnx.save(model, path)
 
 
 def free_logits(model: onnx.ModelProto) -> None:

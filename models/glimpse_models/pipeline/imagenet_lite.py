@@ -88,8 +88,8 @@ def imagenet_lite(options: LiteOptions) -> None:
             f"int8 keeps the label of {figures.kept.sure_share:.4f} of the pictures that float is sure of, "
             f"below {LEAST_AGREEMENT}; calibrate with more --pictures"
         )
-    add_outputs(model)
-    ready = ready_to_serve(model, labels, lite.INPUT.resize, lite.INPUT.geometry)
+    head = add_outputs(model)
+    ready = ready_to_serve(model, labels, lite.INPUT.resize, lite.INPUT.geometry, head)
     about: Manifest = {
         "name": NAME,
         "version": options.version,
