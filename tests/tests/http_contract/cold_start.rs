@@ -50,5 +50,5 @@ fn health_and_pages_load_nothing() {
     for path in ["/healthz", "/v2", "/v2/health/live", "/openapi.json", "/"] {
         assert_eq!(api.get(path).status, 200, "{path}");
     }
-    assert_eq!(scene.server.faults().requests("").len(), 3, "the three uploads of the bundle");
+    assert_eq!(scene.server.faults().requests("").len(), 4, "the uploads of the bundle");
 }
