@@ -63,7 +63,7 @@ test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest
 	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
 
-test-upgrading: $(VENV)/.stamp ## every name of 0.1.0 works, or fails with its successor's name
+test-upgrading: onnxruntime $(VENV)/.stamp ## every name of 0.1.0 works, or fails with its successor's name
 	$(BINARIES)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider -o pythonpath="models infra" tests/upgrading
 

@@ -25,10 +25,17 @@ OLD = tomllib.loads((HERE / "names-0.1.0.toml").read_text())
 OLD_TEMPLATE = load(HERE / "template-0.1.0.yaml")
 TEMPLATE = load()
 # What outlives a deployment: another type or name would be another, empty resource.
-KEPT = ("AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::Serverless::Function", "AWS::ApiGatewayV2::Api")
+KEPT = (
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+    "AWS::Serverless::Function",
+    "AWS::ApiGatewayV2::Api",
+)
 
 FLAGS = [(verb, flag) for verb, flags in OLD["flags"].items() for flag in flags]
-OPTIONS = [(step, option) for step, options in OLD["steps"].items() for option in options]
+OPTIONS = [
+    (step, option) for step, options in OLD["steps"].items() for option in options
+]
 
 
 def documented() -> dict[str, str]:
@@ -55,7 +62,11 @@ def successor(*names: str) -> str:
 def glimpse(*words: str, **environment: str) -> str:
     """What `glimpse` prints."""
     run = subprocess.run(
-        [GLIMPSE, *words], env=os.environ | environment, capture_output=True, text=True, timeout=60
+        [GLIMPSE, *words],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     return run.stdout + run.stderr
 
@@ -80,12 +91,16 @@ def test_a_flag_works_or_names_its_successor(
 def parser_of(step: str) -> argparse.ArgumentParser:
     """The command line of a step."""
     parser = argparse.ArgumentParser()
-    importlib.import_module(f"glimpse_models.cli.{MODULES.get(step, step)}").add_arguments(parser)
+    importlib.import_module(
+        f"glimpse_models.cli.{MODULES.get(step, step)}"
+    ).add_arguments(parser)
     return parser
 
 
 @pytest.mark.parametrize("step", OLD["steps"])
-def test_a_step_works_or_names_its_successor(step: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_works_or_names_its_successor(
+    step: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     if step in USER_STEPS or step in AUTHOR_STEPS:
         return
     assert main([step]) != 0
@@ -108,7 +123,9 @@ def test_an_option_of_a_step_works_or_names_its_successor(
 @pytest.mark.parametrize("variable", OLD["variables"])
 def test_a_variable_is_read_or_has_a_successor(variable: str) -> None:
     """`crates/` and `functions/` read it by its full name."""
-    sources = (path for top in ("crates", "functions") for path in (ROOT / top).rglob("*.rs"))
+    sources = (
+        path for top in ("crates", "functions") for path in (ROOT / top).rglob("*.rs")
+    )
     if any(f'"{variable}"' in path.read_text(encoding="utf-8") for path in sources):
         return
     assert successor(variable) in glimpse("classify", "nothing", **{variable: "1"})
@@ -122,7 +139,9 @@ def test_a_make_target_is_there_or_has_a_successor(target: str) -> None:
 
 @pytest.mark.parametrize("metric", OLD["metrics"])
 def test_a_metric_is_there_or_has_a_successor(metric: str) -> None:
-    sources = (path for top in ("crates", "functions") for path in (ROOT / top).rglob("*.rs"))
+    sources = (
+        path for top in ("crates", "functions") for path in (ROOT / top).rglob("*.rs")
+    )
     if not any(f'"{metric}"' in path.read_text(encoding="utf-8") for path in sources):
         assert successor(metric)
 
@@ -138,7 +157,9 @@ def test_a_parameter_takes_the_values_that_it_took(name: str) -> None:
         map(str, new.get("AllowedValues", []))
     )
     assert new.get("MinValue", 0) <= old.get("MinValue", 0) or SUCCESSORS.get(name)
-    assert new.get("MaxValue", old.get("MaxValue")) == old.get("MaxValue") or SUCCESSORS.get(name)
+    assert new.get("MaxValue", old.get("MaxValue")) == old.get(
+        "MaxValue"
+    ) or SUCCESSORS.get(name)
 
 
 @pytest.mark.parametrize("name", OLD_TEMPLATE["Outputs"])

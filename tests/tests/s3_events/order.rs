@@ -4,7 +4,7 @@ use futures::future::join_all;
 
 use crate::common::api::block_on;
 use crate::event;
-use crate::world::{GREEN, PICTURES, RED, World, colour, send};
+use crate::world::{GREEN, PICTURES, RED, RESULTS, World, colour, send};
 
 #[test]
 fn an_event_that_comes_twice_changes_nothing() {
@@ -173,4 +173,21 @@ fn however_events_race_the_newest_wins() {
             assert_eq!(result["source"]["etag"], newest.etag);
         });
     }
+}
+
+/// What the s3-events function of 0.1.0 wrote; see tests/upgrading/data-0.1.0.
+#[test]
+fn a_result_of_0_1_0_is_kept_for_older_events_and_replaced_by_newer_ones() {
+    const OLD: &[u8] = include_bytes!("../../upgrading/data-0.1.0/result.json");
+    const SEQUENCER: u64 = 0x0055_AED6_DCD9_0281;
+    let world = World::toy();
+    world.server.put(RESULTS, &format!("{PICTURES}/a/red.png.json"), OLD.to_vec());
+    block_on(async {
+        let older = world.put("a/red.png", colour(GREEN), SEQUENCER - 1);
+        send(&world.handler(), older.notification()).await.unwrap();
+        assert_eq!(world.result("a/red.png").await.as_deref(), Some(OLD));
+        let newer = world.put("a/red.png", colour(GREEN), SEQUENCER + 1);
+        send(&world.handler(), newer.notification()).await.unwrap();
+        assert_eq!(world.result_json("a/red.png").await["label"], "green");
+    });
 }
