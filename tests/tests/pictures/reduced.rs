@@ -65,7 +65,7 @@ fn inputs_at_reduced_scale_are_near_those_of_full_scale() {
          levels, worst {worst:.3}"
     );
     assert!(pictures >= 400 && reduced * 10 >= pictures * 9, "{reduced} of {pictures} reduced");
-    // Labels are printed and not yet asserted: 476 of 480 were among those of full scale (99.2 %), where
+    // Labels are printed and not yet asserted: 477 of 480 were among those of full scale (99.4 %), where
     // the parity test asks for 99.5 %. Many of these crops are unclear to the model.
     assert!(mean <= DIFFERENCE.0 && worst <= DIFFERENCE.1, "mean {mean:.3}, worst {worst:.3}");
 }

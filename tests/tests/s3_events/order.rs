@@ -128,7 +128,7 @@ fn another_model_replaces_the_result_of_the_same_object() {
 fn an_invalid_result_is_replaced() {
     let world = World::toy();
     let created = world.put("red.png", colour(RED), 1);
-    world.server.put(crate::world::RESULTS, "pictures/red.png.json", b"[]".to_vec());
+    world.server.put(RESULTS, "pictures/red.png.json", b"[]".to_vec());
     block_on(async {
         send(&world.handler(), created.notification()).await.unwrap();
         assert_eq!(world.result_json("red.png").await["label"], "red");
