@@ -12,8 +12,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pictures"))
 
 import numpy as np
+from files import tiff
 from heif_container import ALPHA, Container, clean_aperture, mirror, rotation
 from heif_matrix import AVIF, HEIC, avif, coded_avif, coded_heic, deep_avif, deep_heic, heic, save, translucent
+from old_jpeg import old_jpegs
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +53,9 @@ def pictures(picture: Image.Image) -> dict[str, list[bytes]]:
             for compression in ("raw", "tiff_lzw", "packbits", "tiff_adobe_deflate")
         ]
         + [save(bilevel, "TIFF", compression=name) for name in ("group3", "group4")]
-        + [save(wide, "TIFF"), save(picture, "TIFF", compression="jpeg"), save(picture, "TIFF", **animation)],
+        + [save(wide, "TIFF"), save(picture, "TIFF", compression="jpeg"), save(picture, "TIFF", **animation)]
+        + [file for _, file in old_jpegs(picture)]
+        + [tiff(np.asarray(picture), compression="zstd"), tiff(np.asarray(grey).astype("u8") << 56)],
         "heic": heif_files(picture, HEIC)
         + [heic(picture, chroma=422), heic(picture, quality=-1, chroma=444), deep_heic(picture, 10, chroma=420)],
         "avif": heif_files(picture, AVIF)
