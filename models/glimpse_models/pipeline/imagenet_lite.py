@@ -42,7 +42,7 @@ class LiteOptions:
     out: Path
     command: str
     weights: Path | None = None
-    version: str = "1.0.0"
+    version: str = "1.0.1"
     pictures: int = 512
     limit: int | None = None
 
