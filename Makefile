@@ -15,7 +15,7 @@ BINARIES := $(CARGO) build --workspace --bins --locked
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-TESTS := test-rust test-clients test-models test-upgrading test-scaling lint-template test-stack \
+TESTS := test-rust test-clients test-models test-import test-upgrading test-scaling lint-template test-stack \
 	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures
 
 # What compiles libjpeg-turbo.
@@ -62,6 +62,14 @@ openapi: ## write docs/openapi.json anew
 test-models: $(VENV)/.stamp ## the Python package: tests, types, style
 	cd models && ../$(VENV)/bin/python -m pytest
 	cd models && ../$(VENV)/bin/mypy && ../$(VENV)/bin/ruff check && ../$(VENV)/bin/ruff format --check
+
+test-import: onnxruntime pictures $(VENV)/.stamp ## three networks of torchvision as bundles against their own pipelines, and five mistakes
+	$(BINARIES)
+	PYTHONPATH=models $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/architectures -k "in_every_test or mistake"
+
+test-architectures: onnxruntime pictures target/venv-architectures/.stamp ## the same for networks of timm, Hugging Face, Keras and more of torchvision, in an environment of its own
+	$(BINARIES)
+	PYTHONPATH=models target/venv-architectures/bin/python -m pytest -rA -p no:cacheprovider tests/architectures
 
 test-upgrading: onnxruntime $(VENV)/.stamp ## every name of 0.1.0 works, or fails with its successor's name
 	$(BINARIES)
@@ -172,6 +180,10 @@ $(VENV)/.stamp: models/requirements.txt models/requirements-dev.txt
 	@infra/tools/install-models $(@D)
 	@touch $@
 
+target/venv-architectures/.stamp: models/requirements.txt models/requirements-dev.txt tests/architectures/requirements.txt
+	@infra/tools/install-models $(@D) tests/architectures/requirements.txt
+	@touch $@
+
 target/venv-stack/.stamp: tests/stack/requirements.txt
 target/venv-edge/.stamp: infra/edge/requirements.txt
 target/venv-pictures/.stamp: tests/pictures/requirements.txt
@@ -182,4 +194,4 @@ target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp tar
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

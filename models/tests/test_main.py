@@ -86,7 +86,7 @@ def module_file(module: str) -> Path | None:
 
 
 ROOMS = (
-    *("errors", "data", "train", "graph", "bundle", "measure", "registry", "pipeline"),
+    *("errors", "data", "train", "graph", "bundle", "measure", "registry", "sources", "pipeline"),
     *("research", "cli"),
 )
 

@@ -1,7 +1,13 @@
-"""From a folder of pictures to a bundle and its model card, with every default chosen.
+"""From a folder of pictures, or from a classifier made elsewhere (--from), to a bundle.
+
+With every default chosen.
 
 Trains (or takes finished runs), exports, quantizes, bundles, measures, writes the card, verifies, and
 publishes where --to says so. Killed, it goes on with its training when given the same command again.
+
+--from takes timm:NAME, torchvision:NAME or hf:FOLDER with the preprocessing that they name, and keras:FILE
+or onnx:FILE with that of the options; the bundle is written if it answers as the source's own pipeline
+does. With --data it is quantized, calibrated with the training pictures there.
 """
 
 from __future__ import annotations
@@ -9,18 +15,31 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import add_data, add_endpoint, read_options
+from glimpse_models.cli.options import (
+    add_data,
+    add_endpoint,
+    add_geometry,
+    geometry_of,
+    read_options,
+)
 from glimpse_models.cli.train import add_broken
+from glimpse_models.data.normalization import NORMALIZATIONS
+from glimpse_models.errors import UserError
 from glimpse_models.pipeline.build import BuildOptions, build
 from glimpse_models.pipeline.defaults import PRETRAINED, SCRATCH
+from glimpse_models.pipeline.imported import KINDS, ImportOptions, import_model
+from glimpse_models.sources.source import Asked
 from glimpse_models.train.recipe import BACKBONES
 from glimpse_models.train.record import command_line
+
+STATED = ("onnx", "keras")
+"""Kinds that do not say how their pictures are prepared."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What must be given, and what may be."""
     default = BuildOptions
-    add_data(parser)
+    add_data(parser, required=False)
     parser.add_argument("--name", required=True, help="as in /v2/models/NAME")
     parser.add_argument("--version", required=True, help="a new model is a new version")
     parser.add_argument("--to", metavar="s3://BUCKET/PREFIX", help="publish it there")
@@ -29,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="the bundle's folder, the card beside it (default: WORK/bundle)"
     )
+    add_source(parser)
     training = parser.add_argument_group("training")
     training.add_argument(
         "--runs",
@@ -79,8 +99,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rest.add_argument("--license", help="SPDX expression or a sentence")
 
 
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """A classifier made elsewhere, and what it does not say itself."""
+    source = parser.add_argument_group("a classifier made elsewhere, in place of training")
+    source.add_argument(
+        "--from", dest="source", metavar="KIND:WHAT", help=f"kinds: {', '.join(KINDS)}"
+    )
+    source.add_argument("--labels", type=Path, help="one label per line, where it has none")
+    source.add_argument(
+        "--exporter", choices=("trace", "dynamo"), help="of PyTorch (default: trace)"
+    )
+    source.add_argument(
+        "--normalise", choices=NORMALIZATIONS, help="of onnx:FILE and keras:FILE, as validated"
+    )
+    source.add_argument("--resize", type=int, help="of onnx:FILE and keras:FILE, in pixels")
+    add_geometry(parser)
+
+
 def run(arguments: argparse.Namespace, words: list[str]) -> None:
     """Build."""
     given = vars(arguments)
+    if "source" in given:
+        import_model(_import_options(arguments, words))
+        return
+    if "data" not in given:
+        raise UserError("give --data FOLDER to train on, or --from KIND:WHAT")
     command = command_line(words, arguments.data, *given.get("runs", []))
     build(read_options(BuildOptions, arguments, command=command))
+
+
+def _import_options(arguments: argparse.Namespace, words: list[str]) -> ImportOptions:
+    """What was not given stays out: a source may say it."""
+    given = vars(arguments)
+    kind, _, what = arguments.source.partition(":")
+    stated = {"resize_mode", "filter", "no_antialias", "fill", "crop"} & set(given)
+    # The filter has no default here: a wrong one is not seen.
+    geometry = (
+        geometry_of(arguments) if stated and (kind not in STATED or "filter" in given) else None
+    )
+    asked = Asked(
+        what,
+        Path(given["weights"]) if "weights" in given else None,
+        given.get("labels"),
+        NORMALIZATIONS[given["normalise"]] if "normalise" in given else None,
+        given.get("side"),
+        given.get("resize"),
+        geometry,
+        given.get("exporter", "trace"),
+    )
+    paths = [given[name] for name in ("data", "out") if name in given]
+    command = command_line(words, *paths)
+    return read_options(ImportOptions, arguments, asked=asked, command=command)

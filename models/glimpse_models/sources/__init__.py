@@ -1,0 +1,1 @@
+"""Classifiers made elsewhere: torchvision, timm, Hugging Face, Keras and plain ONNX files."""
