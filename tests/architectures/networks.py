@@ -69,10 +69,13 @@ def _saved(
     return Made(("--from", source, "--weights", str(weights), "--labels", str(labels)), own)
 
 
-def _huggingface(name: str, folder: Path, _labels: Path, samples: list[Path]) -> Made:
+def _huggingface(_name: str, folder: Path, _labels: Path, samples: list[Path]) -> Made:
     import transformers
 
-    config, processor = _hf_parts(transformers, name)
+    config = transformers.ViTConfig(
+        hidden_size=96, num_hidden_layers=4, num_attention_heads=3, intermediate_size=192
+    )
+    processor = transformers.ViTImageProcessorPil()
     config.id2label = dict(enumerate(LABELS))
     config.label2id = {label: number for number, label in enumerate(LABELS)}
     network = transformers.AutoModelForImageClassification.from_config(config).eval()
@@ -84,17 +87,6 @@ def _huggingface(name: str, folder: Path, _labels: Path, samples: list[Path]) ->
     network.save_pretrained(folder)
     processor.save_pretrained(folder)
     return Made(("--from", f"hf:{folder}"), _pipeline(network, transform))
-
-
-def _hf_parts(transformers: Any, name: str) -> tuple[Any, Any]:
-    if name == "vit":
-        config = transformers.ViTConfig(
-            hidden_size=96, num_hidden_layers=4, num_attention_heads=3, intermediate_size=192
-        )
-        return config, transformers.ViTImageProcessorPil()
-    config = transformers.ConvNextConfig(depths=[1, 1, 2, 1], hidden_sizes=[24, 48, 96, 192])
-    processor = transformers.ConvNextImageProcessorPil(size={"shortest_edge": 224}, crop_pct=0.875)
-    return config, processor
 
 
 def _keras(name: str, folder: Path, labels: Path, samples: list[Path]) -> Made:

@@ -40,7 +40,7 @@ FURTHER = (
     *("torchvision:efficientnet_b0", "torchvision:convnext_tiny", "torchvision:swin_t"),
     *("torchvision:vit_b_16", "torchvision:densenet121", "torchvision:shufflenet_v2_x1_0"),
     *("timm:resnet10t", "timm:vit_tiny_patch16_224", "timm:tf_efficientnet_lite0"),
-    *("hf:vit", "hf:convnext"),
+    "hf:vit",
 )
 
 SQUASHING = ("hf:vit",)

@@ -22,6 +22,7 @@ from glimpse_models.sources.source import Asked, Source, labels_of, of_network
 FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CONVNEXT_SQUASHED_FROM = 384
+CROP = "its centre crop rounds an odd margin down, a bundle's as torchvision does"
 
 
 def open_huggingface(asked: Asked) -> Source:
@@ -111,16 +112,11 @@ def _geometry(config: dict[str, Any]) -> InputSpec:
         edge: int = size["shortest_edge"] if "shortest_edge" in size else _square(size)
         if edge >= CONVNEXT_SQUASHED_FROM:
             return InputSpec(edge, edge, mode="squash", filter=name, crop="none")
-        return InputSpec(edge, int(edge / config.get("crop_pct", 224 / 256)), filter=name)
-    cropped = bool(config.get("do_center_crop", False))
-    side = config["crop_size"] if cropped else size
-    side = side if isinstance(side, int) else _square(side)
-    if "shortest_edge" in size:
-        if not cropped:
-            raise ValueError("the shortest edge without a crop")
-        return InputSpec(side, size["shortest_edge"], filter=name)
-    crop = "center" if cropped else "none"
-    return InputSpec(side, _square(size), mode="squash", filter=name, crop=crop)
+        raise ValueError(CROP)
+    if config.get("do_center_crop", False):
+        raise ValueError(CROP)
+    side = _square(size)
+    return InputSpec(side, side, mode="squash", filter=name, crop="none")
 
 
 def _square(size: dict[str, int]) -> int:
