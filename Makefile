@@ -19,7 +19,7 @@ TESTS := test-rust test-clients test-models test-import test-upgrading test-scal
 	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures
 
 # What compiles libjpeg-turbo.
-demo check docs test-rust test-upgrading test-clients openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures soak fuzz fuzz-smoke: build-tools
+demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures soak fuzz fuzz-smoke: build-tools
 
 demo: onnxruntime emulator pictures ## classify a real picture through the Lambda runtime, each model in S3 (MODEL=default or imagenet-lite: this one; ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
