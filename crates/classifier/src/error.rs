@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::head::HeadError;
+/// Why `head.safetensors` is not there, or cannot be used.
+pub type HeadError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The ONNX Runtime library cannot be used.
 #[derive(Debug, thiserror::Error)]

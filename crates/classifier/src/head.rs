@@ -3,18 +3,14 @@
 //! `head.safetensors` holds `weights`, float32 `[C, D]`, and `bias`, float32 `[C]`. Few requests ask
 //! for an explanation, so it is read at the first that does, and kept.
 
-use std::error::Error;
 use std::sync::OnceLock;
 
 use safetensors::{Dtype, SafeTensors};
 
-use crate::error::ClassifyError;
+use crate::error::{ClassifyError, HeadError};
 
 /// Gives the verified bytes of `head.safetensors`; may block.
 pub type HeadSource = Box<dyn Fn() -> Result<Vec<u8>, HeadError> + Send + Sync>;
-
-/// Why `head.safetensors` is not there.
-pub type HeadError = Box<dyn Error + Send + Sync>;
 
 /// The last layer: a linear one behind global average pooling.
 pub(crate) struct Head {

@@ -68,9 +68,9 @@ pub use decode::{
     Cost, Format, FormatSet, Header, Limits, Picture, PictureCounts, Request, Scale, Source,
     UnknownFormat, decode,
 };
-pub use error::{BundleError, ClassifyError, LoadError, OpenError};
+pub use error::{BundleError, ClassifyError, HeadError, LoadError, OpenError};
 pub use explain::{Explanation, Explanations};
-pub use head::{HeadError, HeadSource};
+pub use head::HeadSource;
 pub use labels::Labels;
 pub use options::{Class, Explain, Options};
 pub use preprocess::{fit, needed};
