@@ -52,7 +52,7 @@ impl Limits {
     }
 
     /// Accept pictures of up to `pixels`, and no more memory than the largest of them may need:
-    /// [`BYTES_PER_PIXEL`] for few, [`Limits::default`]'s for more, and 16 bits of RGBA for more still.
+    /// 20 bytes per pixel and 16 MiB, but at most the default, and at least 16 bits of RGBA.
     pub fn limit_pixels(&mut self, pixels: u64) {
         let dear = pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(FIXED_BYTES);
         let wide = pixels.saturating_mul(WIDE_PIXEL_BYTES);
