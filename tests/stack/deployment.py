@@ -31,7 +31,10 @@ def binaries() -> dict[str, Path]:
     """
     if built := os.environ.get("GLIMPSE_STACK_BUILD"):
         return {function: Path(built) / function / "bootstrap" for function in BINARIES}
-    return {function: ROOT / "target" / "debug" / name for function, name in BINARIES.items()}
+    return {
+        function: ROOT / "target" / "debug" / name
+        for function, name in BINARIES.items()
+    }
 
 
 def packages(folder: Path) -> overlay.Packages:
@@ -45,7 +48,9 @@ def packages(folder: Path) -> overlay.Packages:
     layer = folder / "layer"
     layer.mkdir(parents=True)
     shutil.copy(library / "LICENSE", layer)
-    return overlay.Packages(functions, layer, library / "libonnxruntime.so", folder / "cache")
+    return overlay.Packages(
+        functions, layer, library / "libonnxruntime.so", folder / "cache"
+    )
 
 
 class Deployment:
@@ -69,13 +74,25 @@ class Deployment:
 
     def deploy(self, template: Path | None = None, **parameters: str) -> None:
         """`sam deploy --config-env dev`, with some parameters of the test's."""
-        config = tomllib.loads((ROOT / "samconfig.toml").read_text())["dev"]["deploy"]["parameters"]
+        config = tomllib.loads((ROOT / "samconfig.toml").read_text())["dev"]["deploy"][
+            "parameters"
+        ]
         values = dict(pair.split("=", 1) for pair in config["parameter_overrides"])
-        values |= {"MaxReceiveCount": str(MAX_RECEIVE_COUNT), "AlarmEmail": "ops@example.com"}
+        values |= {
+            "MaxReceiveCount": str(MAX_RECEIVE_COUNT),
+            "AlarmEmail": "ops@example.com",
+        }
+        # A stack that is updated keeps a parameter's last value, not the template's new default.
+        parameters_of = json.loads((template or self.template).read_text())[
+            "Parameters"
+        ]
+        values["ModelPrefix"] = parameters_of["ModelPrefix"]["Default"]
         pairs = [f"{name}={value}" for name, value in (values | parameters).items()]
         file = str(template or self.template)
         self._sam("deploy", "--template-file", file, "--parameter-overrides", *pairs)
-        stacks = self.emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        stacks = self.emulator.client("cloudformation").describe_stacks(
+            StackName=STACK
+        )["Stacks"]
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0]["Outputs"]}
 
     def delete(self) -> None:
@@ -92,7 +109,9 @@ class Deployment:
             if name == "bundle.json":
                 body = json.dumps(bundle).encode()
             key = f"default/{bundle['version']}/{name}"
-            self.s3.put_object(Bucket=self.outputs["ModelBucketName"], Key=key, Body=body)
+            self.s3.put_object(
+                Bucket=self.outputs["ModelBucketName"], Key=key, Body=body
+            )
 
     def invoke(self, event: Path) -> dict[str, Any]:
         """The HTTP function's answer to a sample event."""
@@ -131,7 +150,15 @@ class Deployment:
 
     def _sam(self, command: str, *arguments: str) -> None:
         log = self.emulator.folder / f"sam-{command}.log"
-        run = [str(SAM), command, "--config-env", "dev", "--stack-name", STACK, *arguments]
+        run = [
+            str(SAM),
+            command,
+            "--config-env",
+            "dev",
+            "--stack-name",
+            STACK,
+            *arguments,
+        ]
         environment = self.emulator.environment() | {"SAM_CLI_TELEMETRY": "0"}
         with log.open("wb") as output:
             status = subprocess.run(
