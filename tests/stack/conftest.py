@@ -52,11 +52,14 @@ def deployment() -> Iterator[Deployment]:
         deployment.deploy(deployment.template_0_1_0)
         deployment.outputs_0_1_0 = deployment.outputs
         for bucket in OLD_BUCKETS:
-            deployment.s3.put_object(Bucket=deployment.outputs[bucket], Key=OLD_KEY, Body=b"old")
+            deployment.s3.put_object(
+                Bucket=deployment.outputs[bucket], Key=OLD_KEY, Body=b"old"
+            )
         deployment.deploy()
         # A message that failed is handed out again after that, on AWS after minutes.
         deployment.sqs.set_queue_attributes(
-            QueueUrl=deployment.outputs["UploadsQueueUrl"], Attributes={"VisibilityTimeout": "2"}
+            QueueUrl=deployment.outputs["UploadsQueueUrl"],
+            Attributes={"VisibilityTimeout": "2"},
         )
         yield deployment
     finally:
@@ -91,7 +94,9 @@ def before_the_model(deployment: Deployment) -> Before:
     """An upload that cannot be classified, until the queue has given up on it."""
     key = "first.jpg"
     deployment.s3.put_object(
-        Bucket=deployment.outputs["UploadsBucketName"], Key=key, Body=PICTURE.read_bytes()
+        Bucket=deployment.outputs["UploadsBucketName"],
+        Key=key,
+        Body=PICTURE.read_bytes(),
     )
     http = deployment.invoke(ROOT / "events" / "http-api-v2.json")
     dead = eventually(lambda: deployment.waiting("DeadLetterQueue") or None)
@@ -122,7 +127,9 @@ def stack(deployment: Deployment, before_the_model: Before) -> Deployment:
         deployment.sqs.send_message(
             QueueUrl=deployment.outputs["UploadsQueueUrl"], MessageBody=message["Body"]
         )
-        deployment.sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+        deployment.sqs.delete_message(
+            QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"]
+        )
     return deployment
 
 
@@ -131,7 +138,9 @@ def upload(stack: Deployment) -> Callable[[str, bytes], dict[str, Any]]:
     """Put an object into the uploads bucket, and wait for its result."""
 
     def put(key: str, body: bytes) -> dict[str, Any]:
-        stack.s3.put_object(Bucket=stack.outputs["UploadsBucketName"], Key=key, Body=body)
+        stack.s3.put_object(
+            Bucket=stack.outputs["UploadsBucketName"], Key=key, Body=body
+        )
         result: dict[str, Any] = json.loads(eventually(lambda: stack.result(key)))
         return result
 

@@ -82,11 +82,6 @@ class Deployment:
             "MaxReceiveCount": str(MAX_RECEIVE_COUNT),
             "AlarmEmail": "ops@example.com",
         }
-        # A stack that is updated keeps a parameter's last value, not the template's new default.
-        parameters_of = json.loads((template or self.template).read_text())[
-            "Parameters"
-        ]
-        values["ModelPrefix"] = parameters_of["ModelPrefix"]["Default"]
         pairs = [f"{name}={value}" for name, value in (values | parameters).items()]
         file = str(template or self.template)
         self._sam("deploy", "--template-file", file, "--parameter-overrides", *pairs)
@@ -100,18 +95,27 @@ class Deployment:
         self._sam("delete", "--no-prompts")
 
     def publish_model(self, version: str | None = None) -> None:
-        """Put the default bundle, under another version's name if asked, into the model bucket."""
+        """Put the default bundle into the model bucket, where the stack looks for it.
+
+        A stack that is updated keeps the prefix of 0.1.0, whatever the template's new default is.
+        Another `version` goes under a prefix of its own.
+        """
         folder = ROOT / "models" / "default"
         bundle = json.loads((folder / "bundle.json").read_bytes())
         bundle["version"] = version or bundle["version"]
+        prefix = f"default/{version}" if version else self.model_prefix()
         for name in (*bundle["files"], "bundle.json"):
             body = (folder / name).read_bytes()
             if name == "bundle.json":
                 body = json.dumps(bundle).encode()
-            key = f"default/{bundle['version']}/{name}"
+            key = f"{prefix}/{name}"
             self.s3.put_object(
                 Bucket=self.outputs["ModelBucketName"], Key=key, Body=body
             )
+
+    def model_prefix(self) -> str:
+        """The prefix of the model that the stack serves."""
+        return self.outputs["ModelUri"].split("/", 3)[3]
 
     def invoke(self, event: Path) -> dict[str, Any]:
         """The HTTP function's answer to a sample event."""

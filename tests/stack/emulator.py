@@ -37,7 +37,11 @@ class Emulator:
 
     def environment(self) -> dict[str, str]:
         """What a client of the emulator needs in its environment."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG")
+            if name in os.environ
+        }
         return kept | {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
@@ -50,11 +54,15 @@ class Emulator:
     def client(self, service: str) -> Any:
         """A client of one service, with the rights of the account's owner."""
         session = boto3.Session("test", "test", region_name=REGION)
-        return session.client(service, endpoint_url=self.endpoint, verify=str(self.certificate))
+        return session.client(
+            service, endpoint_url=self.endpoint, verify=str(self.certificate)
+        )
 
     def stop(self) -> None:
         """End it, and the functions that it runs."""
-        os.killpg(self.process.pid, signal.SIGKILL)  # asked kindly, it waits for its connections
+        os.killpg(
+            self.process.pid, signal.SIGKILL
+        )  # asked kindly, it waits for its connections
         self.process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -56,7 +56,11 @@ def write(packages: Packages, to: Path, source: Path = TEMPLATE) -> None:
             resource["Type"] = "AWS::IAM::Policy"
             resource["Properties"]["Roles"] = [resource["Properties"].pop("RoleName")]
     policy = resources["UploadsBucketPolicy"]["Properties"]["PolicyDocument"]
-    policy["Statement"] = [one for one in policy["Statement"] if one["Sid"] != "OnlyOnce"]
-    scaling = resources["EventsFunction"]["Properties"]["Events"]["Uploads"]["Properties"]
+    policy["Statement"] = [
+        one for one in policy["Statement"] if one["Sid"] != "OnlyOnce"
+    ]
+    scaling = resources["EventsFunction"]["Properties"]["Events"]["Uploads"][
+        "Properties"
+    ]
     scaling["ScalingConfig"]["MaximumConcurrency"] = CONCURRENCY
     to.write_text(json.dumps(template, indent=1))

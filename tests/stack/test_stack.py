@@ -67,7 +67,9 @@ def metrics(lines: list[str]) -> set[tuple[str, frozenset[str]]]:
         for directive in json.loads(line)["_aws"]["CloudWatchMetrics"]:
             assert directive["Namespace"] == "Glimpse"
             for metric in directive["Metrics"]:
-                found |= {(metric["Name"], frozenset(d)) for d in directive["Dimensions"]}
+                found |= {
+                    (metric["Name"], frozenset(d)) for d in directive["Dimensions"]
+                }
     return found
 
 
@@ -76,11 +78,15 @@ def test_a_stack_of_0_1_0_is_updated_in_place(deployment: Deployment) -> None:
     kept = {name: deployment.outputs.get(name) for name in deployment.outputs_0_1_0}
     assert kept == deployment.outputs_0_1_0
     for bucket in OLD_BUCKETS:
-        body = deployment.s3.get_object(Bucket=deployment.outputs[bucket], Key=OLD_KEY)["Body"]
+        body = deployment.s3.get_object(Bucket=deployment.outputs[bucket], Key=OLD_KEY)[
+            "Body"
+        ]
         assert body.read() == b"old"
 
 
-def test_without_a_model_a_request_gets_model_unavailable(before_the_model: Before) -> None:
+def test_without_a_model_a_request_gets_model_unavailable(
+    before_the_model: Before,
+) -> None:
     assert before_the_model.http["statusCode"] == 503
     assert json.loads(before_the_model.http["body"])["code"] == "model_unavailable"
 
@@ -113,14 +119,18 @@ def test_the_function_answers_as_the_alias(stack: Deployment) -> None:
 def test_the_api_answers_those_who_may_ask(stack: Deployment) -> None:
     predict = f"{stack.outputs['Endpoint']}/predict"
     picture = PICTURE.read_bytes()
-    status, _ = call(stack, "POST", predict, picture, signed=False, content_type="image/jpeg")
+    status, _ = call(
+        stack, "POST", predict, picture, signed=False, content_type="image/jpeg"
+    )
     assert status == 403
     status, body = call(stack, "POST", predict, picture, content_type="image/jpeg")
     assert status == 200
     assert json.loads(body)["label"] == json.loads(stack.invoke(EVENT)["body"])["label"]
 
 
-def test_an_upload_gets_the_label_that_the_api_gives(stack: Deployment, upload: Upload) -> None:
+def test_an_upload_gets_the_label_that_the_api_gives(
+    stack: Deployment, upload: Upload
+) -> None:
     result = upload("cat.jpg", PICTURE.read_bytes())
     assert result["label"] == json.loads(stack.invoke(EVENT)["body"])["label"]
     assert result["source"]["bucket"] == stack.outputs["UploadsBucketName"]
@@ -136,13 +146,21 @@ def test_a_file_that_is_not_a_picture_gets_an_error_record_and_no_retry(
     stack: Deployment, upload: Upload
 ) -> None:
     picture = PICTURE.read_bytes()
-    assert upload("cut.jpg", picture[: len(picture) // 2])["error"]["code"] == "corrupt_image"
-    assert upload("notes.txt", b"no picture")["error"]["code"] == "unsupported_image_format"
+    assert (
+        upload("cut.jpg", picture[: len(picture) // 2])["error"]["code"]
+        == "corrupt_image"
+    )
+    assert (
+        upload("notes.txt", b"no picture")["error"]["code"]
+        == "unsupported_image_format"
+    )
     assert eventually(lambda: stack.waiting("UploadsQueue") == 0 or None)
     assert stack.waiting("DeadLetterQueue") == 0
 
 
-def test_an_event_that_comes_twice_changes_nothing(stack: Deployment, upload: Upload) -> None:
+def test_an_event_that_comes_twice_changes_nothing(
+    stack: Deployment, upload: Upload
+) -> None:
     key = "twice.jpg"
     source = upload(key, PICTURE.read_bytes())["source"]
     first = versions(stack, key)
@@ -181,11 +199,15 @@ def notify(
 def versions(stack: Deployment, key: str) -> list[tuple[str, str]]:
     """Every version of the result of an upload."""
     name = f"{stack.outputs['UploadsBucketName']}/{key}.json"
-    found = stack.s3.list_object_versions(Bucket=stack.outputs["ResultsBucketName"], Prefix=name)
+    found = stack.s3.list_object_versions(
+        Bucket=stack.outputs["ResultsBucketName"], Prefix=name
+    )
     return [(version["VersionId"], version["ETag"]) for version in found["Versions"]]
 
 
-def test_a_task_of_a_back_fill_finds_its_result(stack: Deployment, upload: Upload) -> None:
+def test_a_task_of_a_back_fill_finds_its_result(
+    stack: Deployment, upload: Upload
+) -> None:
     """The output that docs/backfill.md names is the function that S3 Batch Operations calls."""
     key = "filled.jpg"
     upload(key, PICTURE.read_bytes())
@@ -212,7 +234,9 @@ def test_nothing_is_lost_of_many_uploads(stack: Deployment) -> None:
     kinds = [picture, picture + b"trailing", picture[:4000], b"", b"text"]
     keys = {f"many/{number:02}": kinds[number % len(kinds)] for number in range(30)}
     for key, body in keys.items():
-        stack.s3.put_object(Bucket=stack.outputs["UploadsBucketName"], Key=key, Body=body)
+        stack.s3.put_object(
+            Bucket=stack.outputs["UploadsBucketName"], Key=key, Body=body
+        )
     for number, key in enumerate(keys):
         result = json.loads(eventually(partial(stack.result, key)))
         assert ("label" in result) == (number % len(kinds) < 2), result
@@ -222,7 +246,9 @@ def test_nothing_is_lost_of_many_uploads(stack: Deployment) -> None:
 
 def test_a_client_uploads_by_the_address_that_it_is_given(stack: Deployment) -> None:
     picture = PICTURE.read_bytes()
-    announcement = json.dumps({"content_type": "image/jpeg", "content_length": len(picture)})
+    announcement = json.dumps(
+        {"content_type": "image/jpeg", "content_length": len(picture)}
+    )
     endpoint = stack.outputs["Endpoint"]
     status, answer = call(stack, "POST", f"{endpoint}/uploads", announcement.encode())
     assert status == 201, answer
@@ -234,31 +260,52 @@ def test_a_client_uploads_by_the_address_that_it_is_given(stack: Deployment) -> 
         return json.loads(answer) if status == 200 else None
 
     assert result() is None
-    headers = {name.replace("-", "_"): value for name, value in ticket["headers"].items()}
+    headers = {
+        name.replace("-", "_"): value for name, value in ticket["headers"].items()
+    }
     status, answer = call(stack, "PUT", ticket["url"], picture, signed=False, **headers)
     assert status == 200, answer
 
-    assert eventually(result)["label"] == json.loads(stack.invoke(EVENT)["body"])["label"]
+    assert (
+        eventually(result)["label"] == json.loads(stack.invoke(EVENT)["body"])["label"]
+    )
 
 
-def test_alarms_and_dashboard_ask_for_what_the_functions_tell(stack: Deployment) -> None:
+def test_alarms_and_dashboard_ask_for_what_the_functions_tell(
+    stack: Deployment,
+) -> None:
     template = load()
     told = {name: metrics(stack.log_lines(name)) for name in ("http", "events")}
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    asked = {name: alarm for name, alarm in alarms.items() if alarm.get("Namespace") == "Glimpse"}
+    asked = {
+        name: alarm
+        for name, alarm in alarms.items()
+        if alarm.get("Namespace") == "Glimpse"
+    }
     assert len(asked) == 2
     for name, alarm in asked.items():
         dimensions = frozenset(dimension["Name"] for dimension in alarm["Dimensions"])
         function = "http" if name.startswith("Http") else "events"
         assert (alarm["MetricName"], dimensions) in told[function]
-    body = of_type(template, "AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    body = of_type(template, "AWS::CloudWatch::Dashboard")["Dashboard"][
+        "DashboardBody"
+    ]["Fn::Sub"]
     # Rows of the Glimpse namespace: the name stands after the namespace or after ".".
     widgets = [
-        w["properties"]["metrics"] for w in json.loads(body)["widgets"] if w["type"] == "metric"
+        w["properties"]["metrics"]
+        for w in json.loads(body)["widgets"]
+        if w["type"] == "metric"
     ]
     rows = [row for rows in widgets if rows[0][0] == "Glimpse" for row in rows]
     names = {row[1] for row in rows if row[0] in ("Glimpse", ".")}
-    assert names >= {"DecodeMs", "InferMs", "RequestMs", "ColdStart", "ModelLoadMs", "Predictions"}
+    assert names >= {
+        "DecodeMs",
+        "InferMs",
+        "RequestMs",
+        "ColdStart",
+        "ModelLoadMs",
+        "Predictions",
+    }
     everything = told["http"] | told["events"]
     assert names <= {name for name, sets in everything if sets == {"FunctionName"}}
     assert re.search(r"\{Glimpse,FunctionName,Code\} MetricName=.{2}Errors", body)
@@ -271,20 +318,33 @@ def test_no_log_line_holds_a_key(stack: Deployment) -> None:
     assert "many/0" not in lines
 
 
-def test_a_new_model_is_a_new_version_and_the_old_one_a_deployment_away(stack: Deployment) -> None:
+def test_a_new_model_is_a_new_version_and_the_old_one_a_deployment_away(
+    stack: Deployment,
+) -> None:
     iam = stack.emulator.client("iam")
     role = role_of(stack)
     first = json.loads(stack.invoke(EVENT)["body"])["model"]["version"]
+    old = stack.model_prefix()
     stack.publish_model("9.9.9")
-    for version in ("9.9.9", first):
-        stack.deploy(ModelPrefix=f"default/{version}")
+    for version, prefix in (("9.9.9", "default/9.9.9"), (first, old)):
+        stack.deploy(ModelPrefix=prefix)
         response = stack.invoke(EVENT)
         assert json.loads(response["body"])["model"]["version"] == version
         policies = iam.list_role_policies(RoleName=role)["PolicyNames"]
-        assert [p for p in policies if p.startswith("Read")] == [f"ReadModel=default={version}"]
+        assert [p for p in policies if p.startswith("Read")] == [
+            f"ReadModel={prefix.replace('/', '=')}"
+        ]
     assert response["executed_version"] == "4"
-    published = stack.functions.list_versions_by_function(FunctionName=function_name(stack))
-    assert {v["Version"] for v in published["Versions"]} == {"$LATEST", "1", "2", "3", "4"}
+    published = stack.functions.list_versions_by_function(
+        FunctionName=function_name(stack)
+    )
+    assert {v["Version"] for v in published["Versions"]} == {
+        "$LATEST",
+        "1",
+        "2",
+        "3",
+        "4",
+    }
 
 
 def test_code_goes_back_by_the_alias(stack: Deployment) -> None:
@@ -301,7 +361,9 @@ def function_name(stack: Deployment) -> str:
 
 def role_of(stack: Deployment) -> str:
     """The HTTP function's role."""
-    configuration = stack.functions.get_function_configuration(FunctionName=function_name(stack))
+    configuration = stack.functions.get_function_configuration(
+        FunctionName=function_name(stack)
+    )
     role: str = configuration["Role"]
     return role.rsplit("/", 1)[-1]
 
