@@ -9,7 +9,7 @@ const BUILT = ROOT + "target/debug/";
 
 const SERVERS = {
   // The runtime interface emulator behind a gateway; the model comes from an S3 server.
-  lambda: { command: [BUILT + "demo"], ready: /open (http:\S+)\/ in a browser/ },
+  lambda: { command: [BUILT + "demo", "--model", "default"], ready: /open (http:\S+)\/ in a browser/ },
   // `glimpse serve`.
   edge: {
     command: [BUILT + "glimpse", "serve", "--listen", "127.0.0.1:0"],
