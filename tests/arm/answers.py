@@ -15,6 +15,6 @@ for number, model in enumerate(models):
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    found = session.run(None, {"image": np.load(pixels), "explain": np.array(True)})
+    found = session.run(None, {"image": np.load(pixels)})
     names = [output.name for output in session.get_outputs()]
     np.savez(Path(out) / f"{number}.npz", **dict(zip(names, found, strict=True)))

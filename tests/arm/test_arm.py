@@ -75,7 +75,7 @@ def here(models: list[Path], pixels: np.ndarray) -> Outputs:
     """What this processor answers."""
     session = open_session(models[0])
     names = [output.name for output in session.get_outputs()]
-    found = session.run(None, {"image": pixels, "explain": np.array(True)})
+    found = session.run(None, {"image": pixels})
     return dict(zip(names, found, strict=True))
 
 
