@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from glimpse_models.errors import UserError
@@ -46,6 +47,13 @@ def open_session(model: Path | bytes, threads: int = 0) -> Any:
             f"ONNX Runtime {onnxruntime.__version__} cannot load {name}: {error}. Export the model again with "
             "standard operators (opset 13 to 21) only"
         ) from error
+
+
+def random_pictures(session: Any, count: int) -> np.ndarray:
+    """Pictures of noise, uint8 `[count, H, W, 3]` as the session takes them; the same every time."""
+    _, height, width, channels = session.get_inputs()[0].shape
+    shape = (count, height, width, channels)
+    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
 
 
 def input_side(model: onnx.ModelProto) -> int:

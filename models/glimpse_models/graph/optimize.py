@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from glimpse_models.errors import UserError
-from glimpse_models.graph.io import load_onnx, open_session
+from glimpse_models.graph.io import load_onnx, open_session, random_pictures
 from glimpse_models.graph.wrap import is_optimized
 
 # Its blocked layouts are those of the processor that optimizes; all else holds for every processor.
@@ -49,10 +49,8 @@ def optimize_graph(source: Path, target: Path) -> None:
 def require_same_outputs(source: Path, optimized: Path) -> None:
     """Every output of both graphs, to the bit; where the graph makes maps itself, with those too."""
     sessions = [open_session(path) for path in (source, optimized)]
-    side = sessions[0].get_inputs()[0].shape[1]
-    chance = np.random.default_rng(1)
     for count in BATCHES:
-        pixels = chance.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+        pixels = random_pictures(sessions[0], count)
         for extra in _switches(sessions[0]):
             before, after = (session.run(None, {"image": pixels, **extra}) for session in sessions)
             names = [value.name for value in sessions[0].get_outputs()]

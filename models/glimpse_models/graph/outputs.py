@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 
 from glimpse_models.graph import class_maps, embedding, features
-from glimpse_models.graph.io import open_session, output_names
+from glimpse_models.graph.io import open_session, output_names, random_pictures
 
 Weights = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
@@ -93,18 +93,13 @@ def maps_of(found: npt.NDArray[np.float32], head: Weights) -> npt.NDArray[np.flo
 
 def _same_logits(before: bytes, model: onnx.ModelProto) -> bool:
     """Whether a plain run gives the same bits as before."""
-    plain = _pixels(model)
     sessions = [open_session(content) for content in (before, model.SerializeToString())]
-    first, second = (session.run(["logits"], {"image": plain})[0] for session in sessions)
+    pictures = {"image": random_pictures(sessions[0], 1)}
+    first, second = (session.run(["logits"], pictures)[0] for session in sessions)
     return bool(np.array_equal(first, second))
 
 
 def _run(model: onnx.ModelProto, outputs: list[str]) -> list[Any]:
     session = open_session(model.SerializeToString())
-    found: list[Any] = session.run(outputs, {"image": _pixels(model)})
+    found: list[Any] = session.run(outputs, {"image": random_pictures(session, 1)})
     return found
-
-
-def _pixels(model: onnx.ModelProto) -> Any:
-    side = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    return np.random.default_rng(1).integers(0, 256, (1, side, side, 3), dtype=np.uint8)

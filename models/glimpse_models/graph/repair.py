@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, numpy_helper, version_converter
 
 from glimpse_models.errors import UserError
-from glimpse_models.graph.io import open_session
+from glimpse_models.graph.io import open_session, random_pictures
 
 # From this IR version on, initializers need not be inputs; what is added here are none.
 FIRST_IR = 8
@@ -109,7 +109,5 @@ def upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _logits(model: onnx.ModelProto) -> np.ndarray:
     session = open_session(model.SerializeToString())
-    side = session.get_inputs()[0].shape[1]
-    pixels = np.random.default_rng(1).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
-    found: np.ndarray = session.run(["logits"], {"image": pixels})[0]
+    found: np.ndarray = session.run(["logits"], {"image": random_pictures(session, 1)})[0]
     return found

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from glimpse_models.errors import UserError
-from glimpse_models.graph.io import open_session
+from glimpse_models.graph.io import open_session, random_pictures
 from glimpse_models.graph.repair import inner_graphs
 
 # These may follow a softmax or a sigmoid: they change no value.
@@ -191,7 +191,7 @@ def _run(model: onnx.ModelProto) -> Scores:
     """What the model gives for some pictures, one at a time."""
     session = open_session(model.SerializeToString())
     side = session.get_inputs()[0].shape[1]
-    pixels = np.random.default_rng(1).integers(0, 256, (PICTURES, side, side, 3), dtype=np.uint8)
+    pixels = random_pictures(session, PICTURES)
     try:
         rows = [session.run(["logits"], {"image": one[None]})[0] for one in pixels]
     except Exception as error:  # onnxruntime's own exceptions have no common base

@@ -15,7 +15,7 @@ import numpy as np
 from glimpse_models.bundle.manifest import write_bundle
 from glimpse_models.bundle.verify import verify_source
 from glimpse_models.errors import UserError
-from glimpse_models.graph.io import load_onnx, open_session
+from glimpse_models.graph.io import load_onnx, open_session, random_pictures
 from glimpse_models.graph.wrap import refuse_optimized
 from glimpse_models.pipeline.bundle import add_outputs
 
@@ -40,9 +40,7 @@ def upgrade(options: UpgradeOptions) -> None:
     head = add_outputs(model)
     content = dataclasses.replace(old.content, model=model.SerializeToString(), head=head)
     before, after = (open_session(graph) for graph in (old.content.model, content.model))
-    side = before.get_inputs()[0].shape[1]
-    chance = np.random.default_rng(1)
-    pixels = chance.integers(0, 256, (PICTURES, side, side, 3), dtype=np.uint8)
+    pixels = random_pictures(before, PICTURES)
     logits = [session.run(["logits"], {"image": pixels})[0] for session in (before, after)]
     if not np.array_equal(*logits):
         raise UserError(

@@ -18,7 +18,7 @@ import onnx
 from tqdm import tqdm
 
 from glimpse_models.errors import UserError
-from glimpse_models.graph.io import load_onnx, open_session
+from glimpse_models.graph.io import load_onnx, open_session, random_pictures
 
 LOGITS = "logits"
 
@@ -82,8 +82,7 @@ def _replace(field: Any, values: Iterable[Any]) -> None:
 
 def medians(sessions: list[Any], runs: int) -> list[float]:
     """Milliseconds of a run for the logits, for each session."""
-    side = sessions[0].get_inputs()[0].shape[1]
-    pixels = np.random.default_rng(1).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    pixels = random_pictures(sessions[0], 1)
     times: list[list[float]] = [[] for _ in sessions]
     for turn in range(runs):
         # Whoever comes second finds other caches: they take turns at that too.
