@@ -1,16 +1,13 @@
 //! Files that are read again when they change: certificates and tokens are renewed while the service
 //! runs.
 
-use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::error::Error;
+use crate::stamp::Stamp;
 
 const EVERY: Duration = Duration::from_secs(2);
-
-/// Size and time of each file; a link that now names another file has others.
-type State = Vec<Option<(u64, SystemTime)>>;
 
 /// Call `reload` whenever one of `files` has changed, for ever. What cannot be used is logged, and
 /// tried again after the next change.
@@ -30,10 +27,7 @@ pub async fn follow(files: Vec<PathBuf>, reload: impl Fn() -> Result<(), Error>)
     }
 }
 
-fn state(files: &[PathBuf]) -> State {
-    let one = |file: &PathBuf| {
-        let found = fs::metadata(file).ok()?;
-        Some((found.len(), found.modified().ok()?))
-    };
-    files.iter().map(one).collect()
+/// A link that now names another file has another stamp.
+fn state(files: &[PathBuf]) -> Vec<Option<Stamp>> {
+    files.iter().map(|file| Stamp::of(file)).collect()
 }
