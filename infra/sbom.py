@@ -44,8 +44,7 @@ def main() -> None:
     parser.add_argument("--arch", default="x86_64", choices=["x86_64", "aarch64"])
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
-    version, when = manifest["workspace"]["package"]["version"], source_date()
+    version, when = workspace_version(), source_date()
     for name, folder in FUNCTIONS.items():
         document = crates_of_binary(folder, arguments.arch, when)
         write(arguments.out / f"{name}.cdx.json", document, name, version, [])
@@ -80,6 +79,12 @@ def write(path: Path, document: Document, name: str, version: str, parts: list[C
     document = json.loads(text)
     document["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_URL, text).urn
     path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def workspace_version() -> str:
+    """The one version of the workspace."""
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    return str(manifest["workspace"]["package"]["version"])
 
 
 def source_date() -> int:

@@ -16,7 +16,6 @@ import hashlib
 import shutil
 import sys
 import tarfile
-import tomllib
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -49,7 +48,9 @@ def main() -> None:
         default="default",
         help="a folder below models/, or the path of a bundle (default: %(default)s)",
     )
-    parser.add_argument("--version", default=workspace_version(), help="default: the workspace's")
+    parser.add_argument(
+        "--version", default=sbom.workspace_version(), help="default: the workspace's"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "target/edge")
     arguments = parser.parse_args()
     name = f"glimpse-{arguments.version}-{arguments.arch}-linux"
@@ -60,12 +61,6 @@ def main() -> None:
     describe(tree, arguments.version, arguments.arch)
     checksums(tree)
     print(pack(tree))
-
-
-def workspace_version() -> str:
-    """The one version of the workspace."""
-    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
-    return str(manifest["workspace"]["package"]["version"])
 
 
 def describe(tree: Path, version: str, arch: str) -> None:
