@@ -163,9 +163,9 @@ bench-lambda: onnxruntime emulator pictures target/venv-baseline/.stamp target/b
 	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
 	$(CARGO) bench --locked --package glimpse-tests --bench lambda
 
-bench-edge: onnxruntime pictures target/bundle-224 ## measure classify against the bare session, and serve under 64 clients
-	$(CARGO) build --release --locked --package glimpse-edge --bins
-	$(CARGO) bench --locked --package glimpse-tests --bench edge
+bench-edge: onnxruntime pictures target/bundle-224 ## measure serve under 1 to 64 clients and classify, against the bare session (PROFILE=demo: without the long build)
+	$(CARGO) build --profile $(or $(PROFILE),release) --locked --package glimpse-edge --bins
+	$(CARGO) bench --profile $(or $(PROFILE),bench) --locked --package glimpse-tests --bench edge
 
 # The default bundle's weights at 224 pixels: the size that ResNet50 is known at.
 target/bundle-224: models/default/bundle.json $(VENV)/.stamp

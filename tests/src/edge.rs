@@ -1,5 +1,6 @@
 //! The binary `glimpse` as a process.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,8 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `glimpse` with the bundle at `model`, and nothing else of this process's environment.
 #[must_use]
-pub fn glimpse(model: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new(workspace::glimpse());
+pub fn glimpse(model: impl AsRef<OsStr>) -> Command {
+    program(workspace::glimpse(), model)
+}
+
+/// The same with the `glimpse` of another build.
+#[must_use]
+pub fn program(path: impl AsRef<OsStr>, model: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(path);
     command
         .env_clear()
         .env("GLIMPSE_MODEL_URI", model)

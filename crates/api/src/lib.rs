@@ -30,7 +30,6 @@ use http::{HeaderValue, Method, StatusCode};
 
 pub use config::{ApiConfig, UploadsConfig, settings};
 pub use extract::body::discard;
-pub use inference::Batching;
 pub use problem::Problem;
 pub use request_id::RequestId;
 pub use state::ApiState;

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Once};
 
-use glimpse_budget::{Admission, Pool, Share};
+use glimpse_budget::{Admission, Pool, Runs, Share};
+use glimpse_classifier::Classifier;
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 
 use crate::config::ApiConfig;
-use crate::inference::{Batcher, Batching, Statistics};
+use crate::inference::{Job, RunSize, Statistics};
 
 /// The model store, S3, the configuration and the budgets of memory and cores; cloning shares them.
 #[derive(Clone)]
@@ -23,8 +24,10 @@ pub struct ApiState {
     settled: Arc<Once>,
     /// Whether the thread that serves a request also classifies its pictures.
     pub(crate) inline: bool,
-    /// Where pictures of different requests meet for one run; none unless asked for.
-    pub(crate) batcher: Option<Batcher>,
+    /// Where pictures of all requests wait for their run.
+    pub(crate) runs: Runs<Job>,
+    /// Most pictures in a run; by default what pays on this machine.
+    run_most: Option<usize>,
     pub(crate) statistics: Statistics,
 }
 
@@ -33,15 +36,17 @@ impl ApiState {
     #[must_use]
     pub fn new(store: ModelStore, objects: Objects, config: ApiConfig) -> Self {
         let share = Share::now(config.memory_budget);
+        let admission = Admission::new(share.pictures);
         Self {
             store,
             objects,
             config: Arc::new(config),
-            admission: Admission::new(share.pictures),
+            runs: Runs::new(admission.clone()),
+            admission,
             bodies: Pool::new(share.bodies),
             settled: Arc::new(Once::new()),
             inline: false,
-            batcher: None,
+            run_most: None,
             statistics: Statistics::default(),
         }
     }
@@ -53,27 +58,31 @@ impl ApiState {
         Self { inline: true, ..self }
     }
 
+    /// Let no more than so many pictures share a run of the model.
+    #[must_use]
+    pub fn with_largest_run(self, pictures: usize) -> Self {
+        Self { run_most: Some(pictures), ..self }
+    }
+
     /// Fit the budgets to what the loaded model leaves of the memory.
-    pub(crate) fn settle(&self) {
-        self.settled.call_once(|| {
-            let share = Share::now(self.config.memory_budget);
-            tracing::info!(pictures = share.pictures, bodies = share.bodies, "memory budget");
-            self.admission.set_bytes(share.pictures);
-            self.bodies.resize(share.bodies);
-        });
+    pub(crate) fn settle(&self, model: &Classifier) {
+        self.settled.call_once(|| self.fit(Share::now(self.config.memory_budget), model));
     }
 
     /// Fit the budgets to a model that has taken the place of another.
     pub fn refit(&self) {
+        let Some(model) = self.store.ready() else { return };
         let taken = self.admission.taken_bytes() + self.bodies.taken();
-        let share = Share::beside(self.config.memory_budget, taken);
-        self.admission.set_bytes(share.pictures);
-        self.bodies.resize(share.bodies);
+        self.fit(Share::beside(self.config.memory_budget, taken), &model);
     }
 
-    /// Classify pictures of different requests in one run of the session. Needs a tokio runtime.
-    #[must_use]
-    pub fn batching(self, batching: Batching) -> Self {
-        Self { batcher: Some(Batcher::start(batching)), ..self }
+    /// What runs take beyond one picture is set aside, because ONNX Runtime does not give it back.
+    fn fit(&self, share: Share, model: &Classifier) {
+        let run = RunSize::fitting(self.run_most, share.pictures, model.run_bytes());
+        let pictures = share.pictures - run.bytes;
+        tracing::info!(pictures, bodies = share.bodies, run = run.pictures, "memory budget");
+        self.admission.set_bytes(pictures);
+        self.bodies.resize(share.bodies);
+        self.runs.set_most(run.pictures);
     }
 }

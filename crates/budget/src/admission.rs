@@ -1,5 +1,6 @@
 //! One queue for memory and processors.
 
+use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::OverBudget;
+use crate::client::Client;
 use crate::line::{Lines, PRESENCE};
 use crate::work::Work;
 
@@ -29,14 +31,21 @@ pub struct Permit {
     /// What is left of the work's.
     bytes: u64,
     begun: Instant,
+    /// Whether its processor was given on.
+    rests: bool,
     ended: bool,
 }
 
+/// A processor of a [`Permit`], for what goes on with its work; until it is dropped.
+#[derive(Debug)]
+pub struct Processor(Arc<Shared>);
+
 impl Admission {
-    /// One work at a time on each processor of the machine, with `bytes` for all of them.
+    /// One work at a time on each processor of the machine, with `bytes` for all of them. On a single
+    /// processor two: one is prepared while the model runs.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        Self::on(thread::available_parallelism().map_or(1, NonZero::get), bytes)
+        Self::on(thread::available_parallelism().map_or(1, NonZero::get).max(2), bytes)
     }
 
     /// The same for so many processors.
@@ -91,6 +100,20 @@ impl Admission {
         Ok(woken)
     }
 
+    /// How much each of `clients` was served.
+    pub(crate) fn served(
+        &self,
+        clients: impl Iterator<Item = Client>,
+    ) -> HashMap<Client, Duration> {
+        let lines = self.0.lines();
+        clients.map(|client| (client, lines.served(client))).collect()
+    }
+
+    /// `client` was served for `time` without a permit.
+    pub(crate) fn serve(&self, client: Client, time: Duration) {
+        self.0.lines().serve(client, time, Instant::now());
+    }
+
     /// Change the budget; what has begun keeps what it has.
     pub fn set_bytes(&self, bytes: u64) {
         self.0.lines().set_bytes(bytes);
@@ -121,7 +144,8 @@ impl Shared {
             let next = shared.lines().next(Instant::now(), oneshot::Sender::is_closed);
             let Some((work, wake)) = next else { return };
             let (begun, bytes) = (Instant::now(), work.bytes);
-            let permit = Permit { shared: shared.clone(), work, bytes, begun, ended: false };
+            let (rests, ended) = (false, false);
+            let permit = Permit { shared: shared.clone(), work, bytes, begun, rests, ended };
             if let Err(mut permit) = wake.send(permit) {
                 // Gone meanwhile: ended here, because its drop would come back to this loop.
                 permit.end(Duration::ZERO);
@@ -131,6 +155,12 @@ impl Shared {
 }
 
 impl Permit {
+    /// Whose it is.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.work.client
+    }
+
     /// Give all memory back but `bytes`, and keep the processor.
     pub fn keep(&mut self, bytes: u64) {
         let released = self.bytes.saturating_sub(bytes);
@@ -139,8 +169,24 @@ impl Permit {
         Shared::begin(&self.shared);
     }
 
+    /// The work on the processor is done: who goes on with it takes the processor, or drops it. The
+    /// memory stays taken, and the client is there, until the permit is dropped.
+    pub fn rest(&mut self) -> Option<Processor> {
+        if std::mem::replace(&mut self.rests, true) {
+            return None;
+        }
+        self.shared.lines().worked(&self.work, self.begun.elapsed(), Instant::now());
+        Some(Processor(self.shared.clone()))
+    }
+
     fn end(&mut self, time: Duration) {
-        self.shared.lines().end(&self.work, self.bytes, time, Instant::now());
+        let mut lines = self.shared.lines();
+        let now = Instant::now();
+        if !self.rests {
+            lines.worked(&self.work, time, now);
+            lines.free_processor();
+        }
+        lines.end(self.work.client, self.bytes, now);
         self.ended = true;
     }
 }
@@ -154,10 +200,16 @@ impl Drop for Permit {
     }
 }
 
+impl Drop for Processor {
+    fn drop(&mut self) {
+        self.0.lines().free_processor();
+        Shared::begin(&self.0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Client;
 
     fn work(bytes: u64) -> Work {
         Work { client: Client::Own, bytes, time: Duration::from_millis(1), sent_bytes: 1000 }
@@ -199,6 +251,21 @@ mod tests {
         assert_eq!(second.blocking_recv().unwrap().bytes, 80);
         drop(first);
         assert_eq!(admission.taken_bytes(), 0);
+    }
+
+    #[test]
+    fn work_that_rests_keeps_its_memory_and_gives_its_processor_on() {
+        let admission = Admission::on(1, 100);
+        let mut first = admission.enter_blocking(work(80)).unwrap();
+        let mut second = admission.join(work(20)).unwrap();
+        let processor = first.rest().unwrap();
+        assert!(first.rest().is_none() && second.try_recv().is_err());
+        drop(processor);
+        let second = second.try_recv().unwrap();
+        assert_eq!(admission.taken_bytes(), 100);
+        drop((first, second));
+        assert_eq!(admission.taken_bytes(), 0);
+        assert!(admission.enter_blocking(work(100)).is_ok());
     }
 
     #[test]

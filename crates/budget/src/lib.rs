@@ -1,20 +1,23 @@
 //! Memory and processors as budgets.
 //!
 //! [`Admission`] lets work begin when its memory and a processor are free, fairly between clients.
-//! [`Pool`] counts the bytes of request bodies. [`Share`] says how large both are on this machine.
+//! [`Runs`] runs together what is prepared, by the same account. [`Pool`] counts the bytes of request
+//! bodies. [`Share`] says how large the budgets are on this machine.
 
 mod admission;
 mod client;
 mod line;
 mod memory;
 mod pool;
+mod runs;
 mod share;
 mod work;
 
-pub use admission::{Admission, Permit};
+pub use admission::{Admission, Permit, Processor};
 pub use client::Client;
 pub use memory::{limit, resident};
 pub use pool::{Pool, Reserved};
+pub use runs::{Lead, Runs};
 pub use share::{Share, settings};
 pub use work::Work;
 

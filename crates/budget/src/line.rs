@@ -168,20 +168,51 @@ impl<T> Lines<T> {
         self.taken_bytes = self.taken_bytes.saturating_sub(bytes);
     }
 
-    /// `work`, which has `bytes` left, ended after `time`.
-    pub(crate) fn end(&mut self, work: &Work, bytes: u64, time: Duration, now: Instant) {
+    /// The processor of a work is free again.
+    pub(crate) fn free_processor(&mut self) {
         self.free_processors += 1;
-        self.release(bytes);
+    }
+
+    /// `work` took its processor for `time`, and does not need it any more.
+    pub(crate) fn worked(&mut self, work: &Work, time: Duration, now: Instant) {
         if work.is_dear() {
             self.dear -= 1;
             self.rested = Some(now + time * DEAR_REST);
         }
         if let Some(line) = self.clients.get_mut(&work.client) {
-            line.running -= 1;
             line.seen = now;
             let uncharged = line.served.saturating_sub(work.charge(work.time));
             line.served = uncharged + work.charge(time);
         }
+        self.catch_up(now);
+    }
+
+    /// `client` was served for `time` besides.
+    pub(crate) fn serve(&mut self, client: Client, time: Duration, now: Instant) {
+        let floor = self.floor;
+        let line = self.clients.entry(client).or_insert_with(|| Line::new(now));
+        line.seen = now;
+        line.served = line.served.max(floor) + time;
+        self.catch_up(now);
+    }
+
+    /// How much a client was served, compared with others.
+    pub(crate) fn served(&self, client: Client) -> Duration {
+        self.clients.get(&client).map_or(self.floor, |line| line.served.max(self.floor))
+    }
+
+    /// Work of `client`, which has `bytes` left, is over.
+    pub(crate) fn end(&mut self, client: Client, bytes: u64, now: Instant) {
+        self.release(bytes);
+        if let Some(line) = self.clients.get_mut(&client) {
+            line.running -= 1;
+            line.seen = now;
+        }
+        self.catch_up(now);
+    }
+
+    /// Raise the floor to who was served least, and forget who is gone and owes nothing.
+    fn catch_up(&mut self, now: Instant) {
         let present = self.clients.values().filter(|line| line.is_present(now));
         let least = present.map(|line| line.served).min();
         // With nobody there, everybody begins anew.

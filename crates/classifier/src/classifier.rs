@@ -12,7 +12,7 @@ use crate::explain::{self, Explanations};
 use crate::head::{HeadSource, LazyHead};
 use crate::labels::Labels;
 use crate::options::Options;
-use crate::outputs::{Outputs, Row};
+use crate::outputs::Row;
 use crate::overlay::OverlayBase;
 use crate::preprocess;
 use crate::rank::{self, Ranked};
@@ -24,6 +24,11 @@ pub const HEAD_FILE: &str = "head.safetensors";
 
 /// Pictures in one run of the session: more gain nothing on two cores and cost memory.
 pub const RUN_SIZE: usize = 8;
+
+/// One more picture in a run takes about so many times its input: what ONNX Runtime keeps of the
+/// activations of networks in float32. `tests/tests/edge/batching.rs`
+/// holds the committed bundles to it.
+const RUN_INPUTS: u64 = 64;
 
 /// Beside the decoded picture, fitting it takes some times the input: rows on their way to it.
 const FIT_INPUTS: u64 = 8;
@@ -73,22 +78,28 @@ pub struct Timing {
     pub decode: Duration,
     /// RGB to the graph's input.
     pub preprocess: Duration,
-    /// Waiting for the session and running it.
+    /// Running the session.
     pub infer: Duration,
 }
 
 /// A picture at the input size, and what it took to get there: [`Classifier::prepare`] makes it.
 pub struct Prepared {
     pixels: Vec<u8>,
-    header: Header,
+    header: Option<Header>,
     timing: Timing,
 }
 
 impl Prepared {
-    /// What the file's header says: its format, and how many frames or pages it has.
+    /// What the file's header says, if there is a file.
     #[must_use]
-    pub fn header(&self) -> Header {
+    pub fn header(&self) -> Option<Header> {
         self.header
+    }
+
+    /// The memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.pixels.len() as u64
     }
 }
 
@@ -145,6 +156,12 @@ impl Classifier {
         outputs.embedding.or(outputs.features)
     }
 
+    /// About how much memory one more picture in a run takes.
+    #[must_use]
+    pub fn run_bytes(&self) -> u64 {
+        RUN_INPUTS * self.manifest.input.bytes() as u64
+    }
+
     /// How long the run of the model that is under way takes already, for a supervisor.
     #[must_use]
     pub fn run_age(&self) -> Option<Duration> {
@@ -171,6 +188,15 @@ impl Classifier {
         Ok(())
     }
 
+    /// The same for pixels without a file.
+    fn check_alone(&self, options: &Options) -> Result<(), ClassifyError> {
+        self.check(options)?;
+        match options.page {
+            0 => Ok(()),
+            page => Err(ClassifyError::NoSuchPage { page, pages: 1 }),
+        }
+    }
+
     /// Classify one encoded picture.
     ///
     /// # Errors
@@ -178,7 +204,7 @@ impl Classifier {
     /// explained is not among the best, or inference fails.
     pub fn classify(&self, encoded: &[u8], options: &Options) -> Result<Prediction, ClassifyError> {
         self.check(options)?;
-        self.infer(&self.prepare_page(encoded, Request::of(options))?, options)
+        self.classify_one(&self.prepare_page(encoded, Request::of(options))?, options)
     }
 
     /// Classify many encoded pictures: one result each, in order; a bad picture does not affect the others.
@@ -209,11 +235,9 @@ impl Classifier {
         n: usize,
         options: &Options,
     ) -> Result<Vec<Prediction>, ClassifyError> {
-        self.check(options)?;
-        if options.page > 0 {
-            return Err(ClassifyError::NoSuchPage { page: options.page, pages: 1 });
-        }
-        let (outputs, infer) = timed(|| self.run(pixels, n, options));
+        self.check_alone(options)?;
+        let wanted = wanted([options]);
+        let (outputs, infer) = timed(|| self.session.run_for(wanted, pixels, n));
         let timing = Timing { infer: share(infer, n), ..Timing::default() };
         let each = pixels.chunks_exact(self.manifest.input.bytes());
         outputs?
@@ -221,6 +245,27 @@ impl Classifier {
             .zip(each)
             .map(|(row, one)| self.to_prediction(&row, one, options, timing))
             .collect()
+    }
+
+    /// The pictures of [`Classifier::classify_pixels`], each for itself, for a caller who runs them
+    /// with others under `options`.
+    ///
+    /// # Errors
+    /// When `pixels` is not `n` such pictures, or the model lacks what `options` ask for.
+    pub fn prepared(
+        &self,
+        pixels: Vec<u8>,
+        n: usize,
+        options: &Options,
+    ) -> Result<Vec<Prepared>, ClassifyError> {
+        self.check_alone(options)?;
+        self.session.check_pixels(&pixels, n)?;
+        let alone = |pixels| Prepared { pixels, header: None, timing: Timing::default() };
+        if n == 1 {
+            return Ok(vec![alone(pixels)]);
+        }
+        let each = pixels.chunks_exact(self.manifest.input.bytes());
+        Ok(each.map(|one| alone(one.to_vec())).collect())
     }
 
     /// What the file's header says, and what [`Classifier::prepare_page`] will take, for a caller who has
@@ -271,12 +316,7 @@ impl Classifier {
         let picture = picture?;
         let (pixels, preprocess) = timed(|| preprocess::fit(&picture, input));
         let timing = Timing { decode, preprocess, ..Timing::default() };
-        Ok(Prepared { pixels, header: picture.header, timing })
-    }
-
-    fn run(&self, pixels: &[u8], n: usize, options: &Options) -> Result<Outputs, ClassifyError> {
-        let class_maps = options.explain.is_some();
-        self.session.run_for(Wanted { class_maps, embedding: options.embedding }, pixels, n)
+        Ok(Prepared { pixels, header: Some(picture.header), timing })
     }
 
     /// The rest of [`Classifier::classify`] for a picture that is prepared already.
@@ -288,25 +328,7 @@ impl Classifier {
         prepared: &Prepared,
         options: &Options,
     ) -> Result<Prediction, ClassifyError> {
-        self.check(options)?;
-        self.infer(prepared, options)
-    }
-
-    fn infer(&self, fitted: &Prepared, options: &Options) -> Result<Prediction, ClassifyError> {
-        let (outputs, infer) = timed(|| self.run(&fitted.pixels, 1, options));
-        self.to_prepared_prediction(&outputs?.first(), fitted, options, infer)
-    }
-
-    fn to_prepared_prediction(
-        &self,
-        row: &Row<'_>,
-        prepared: &Prepared,
-        options: &Options,
-        infer: Duration,
-    ) -> Result<Prediction, ClassifyError> {
-        let timing = Timing { infer, ..prepared.timing };
-        let prediction = self.to_prediction(row, &prepared.pixels, options, timing)?;
-        Ok(Prediction { header: Some(prepared.header), ..prediction })
+        self.classify_together(&[(prepared, options)])?.remove(0)
     }
 
     /// Classify pictures of [`Classifier::prepare`] in one run of the session: one result each, in
@@ -317,28 +339,43 @@ impl Classifier {
         &self,
         pictures: &[(&Prepared, &Options)],
     ) -> Vec<Result<Prediction, ClassifyError>> {
-        let able = pictures.iter().filter(|(_, options)| self.check(options).is_ok());
-        let able: Vec<_> = able.collect();
-        let pixels: Vec<&[u8]> = able.iter().map(|(one, _)| one.pixels.as_slice()).collect();
-        let wanted = Wanted {
-            class_maps: able.iter().any(|(_, options)| options.explain.is_some()),
-            embedding: able.iter().any(|(_, options)| options.embedding),
+        let each =
+            |_| pictures.iter().map(|(one, options)| self.classify_one(one, options)).collect();
+        self.classify_together(pictures).unwrap_or_else(each)
+    }
+
+    /// The same for a caller who tries them separately himself.
+    ///
+    /// # Errors
+    /// When the run fails, whichever picture is at fault, or the model lacks what any of the options
+    /// ask for.
+    pub fn classify_together(
+        &self,
+        pictures: &[(&Prepared, &Options)],
+    ) -> Result<Vec<Result<Prediction, ClassifyError>>, ClassifyError> {
+        let options = pictures.iter().map(|(_, options)| *options);
+        options.clone().try_for_each(|options| self.check(options))?;
+        let (n, wanted) = (pictures.len(), wanted(options));
+        // One picture is not copied. Several are, which takes a thousandth of their run.
+        let copied: Vec<u8>;
+        let pixels = match pictures {
+            [(one, _)] => one.pixels.as_slice(),
+            _ => {
+                let each: Vec<_> = pictures.iter().map(|(one, _)| one.pixels.as_slice()).collect();
+                copied = each.concat();
+                &copied
+            }
         };
-        let (n, pixels) = (able.len(), pixels.concat());
-        let (outputs, infer) = timed(|| self.session.run_for(wanted, &pixels, n));
-        let outputs = outputs.ok();
-        let mut rows = outputs.iter().flat_map(Outputs::rows);
+        let (outputs, infer) = timed(|| self.session.run_for(wanted, pixels, n));
+        let outputs = outputs?;
         let infer = share(infer, n);
-        pictures
-            .iter()
-            .map(|(one, options)| {
-                self.check(options)?;
-                match rows.next() {
-                    Some(row) => self.to_prepared_prediction(&row, one, options, infer),
-                    None => self.infer(one, options),
-                }
-            })
-            .collect()
+        let each = outputs.rows().zip(pictures);
+        let each = each.map(|(row, (one, options))| {
+            let timing = Timing { infer, ..one.timing };
+            let prediction = self.to_prediction(&row, &one.pixels, options, timing)?;
+            Ok(Prediction { header: one.header, ..prediction })
+        });
+        Ok(each.collect())
     }
 
     /// Classify what [`Classifier::prepare`] gave: one result each, in order. A picture that could not
@@ -398,6 +435,14 @@ impl Classifier {
             timing,
         })
     }
+}
+
+/// The outputs that any of the options need.
+fn wanted<'a>(options: impl IntoIterator<Item = &'a Options>) -> Wanted {
+    options.into_iter().fold(Wanted::default(), |wanted, options| Wanted {
+        class_maps: wanted.class_maps || options.explain.is_some(),
+        embedding: wanted.embedding || options.embedding,
+    })
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {

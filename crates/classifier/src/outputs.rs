@@ -108,11 +108,6 @@ impl Outputs {
         (0..self.n).map(|picture| self.row(picture))
     }
 
-    /// A run is of at least one picture.
-    pub(crate) fn first(&self) -> Row<'_> {
-        self.row(0)
-    }
-
     fn row(&self, picture: usize) -> Row<'_> {
         Row {
             logits: part(&self.logits, self.n, picture),
@@ -180,7 +175,7 @@ mod tests {
         assert_eq!(second.embedding.unwrap(), [3.0, 4.0, 5.0]);
         let (width, values) = second.activation_map(1, None).unwrap();
         assert_eq!((width, values), (3, vec![18.0, 19.0, 20.0, 21.0, 22.0, 23.0]));
-        assert_eq!(outputs.first().logits, [1.0, 2.0]);
+        assert_eq!(outputs.row(0).logits, [1.0, 2.0]);
         assert_eq!(outputs.rows().count(), 2);
     }
 
@@ -189,7 +184,7 @@ mod tests {
         let features = (0..8_u8).map(f32::from).collect();
         let outputs = outputs().with_features(&[2, 2, 1, 2], features, 2).unwrap();
         assert_eq!(outputs.rows().nth(1).unwrap().embedding().unwrap(), [4.5, 6.5]);
-        assert!(outputs.first().activation_map(0, None).is_err());
+        assert!(outputs.row(0).activation_map(0, None).is_err());
     }
 
     #[test]

@@ -110,12 +110,8 @@ impl Session {
         pixels: &[u8],
         n: usize,
     ) -> Result<Outputs, ClassifyError> {
-        let expected = self.input.bytes().saturating_mul(n);
+        self.check_pixels(pixels, n)?;
         let InputSpec { height, width, .. } = self.input;
-        if pixels.len() != expected || n == 0 {
-            let found = pixels.len();
-            return Err(ClassifyError::InvalidPixels { found, expected, n, width, height });
-        }
         let shape = [n, height as usize, width as usize, 3];
         let failed = ClassifyError::Inference;
         let image = TensorRef::from_array_view((shape, pixels)).map_err(failed)?;
@@ -158,6 +154,16 @@ impl Session {
             given = given.with_embedding(output("embedding")?.1, dimension)?;
         }
         Ok(given)
+    }
+
+    /// Refuse what is not `n` pictures, or none.
+    pub(crate) fn check_pixels(&self, pixels: &[u8], n: usize) -> Result<(), ClassifyError> {
+        let (found, expected) = (pixels.len(), self.input.bytes().saturating_mul(n));
+        if found == expected && n > 0 {
+            return Ok(());
+        }
+        let InputSpec { height, width, .. } = self.input;
+        Err(ClassifyError::InvalidPixels { found, expected, n, width, height })
     }
 
     /// How long the run that is under way takes already.

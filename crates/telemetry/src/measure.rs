@@ -19,7 +19,7 @@ pub const MODEL_LOAD_FAILURES: &str = "ModelLoadFailures";
 pub const DECODE_MS: &str = "DecodeMs";
 /// From RGB to the model's input.
 pub const PREPROCESS_MS: &str = "PreprocessMs";
-/// Waiting for the session and running it; in a batch, the picture's share.
+/// Running the session; in a batch, the picture's share.
 pub const INFER_MS: &str = "InferMs";
 /// A whole request or invocation.
 pub const REQUEST_MS: &str = "RequestMs";
@@ -45,7 +45,7 @@ pub fn describe() {
     describe_counter!(MODEL_LOAD_FAILURES, Unit::Count, "Loads of the model that failed");
     describe_histogram!(DECODE_MS, Unit::Milliseconds, "From encoded bytes to RGB");
     describe_histogram!(PREPROCESS_MS, Unit::Milliseconds, "From RGB to the model's input");
-    describe_histogram!(INFER_MS, Unit::Milliseconds, "Waiting for the session and running it");
+    describe_histogram!(INFER_MS, Unit::Milliseconds, "Running the session");
     describe_histogram!(REQUEST_MS, Unit::Milliseconds, "A whole request");
     describe_counter!(PREDICTIONS, Unit::Count, "Pictures that got a label");
     describe_counter!(ERRORS, Unit::Count, "Requests and pictures that got an error, by code");

@@ -1,12 +1,16 @@
-//! The edge binary at work: `glimpse classify` over many small JPEGs against the bare session, and
-//! `glimpse serve` under 64 clients.
+//! The edge binary at work: `glimpse serve` under 1 to 64 clients with shared runs and without,
+//! `glimpse classify` over many small JPEGs against the bare session, and `glimpse serve` at length.
 //!
 //! `make bench-edge` prepares what this needs. Absolute numbers belong to the machine; the ratios
-//! are what is quoted. `GLIMPSE_BENCH_PICTURES` (10,000) and `GLIMPSE_BENCH_SECONDS` (60) say how
-//! much, `GLIMPSE_BENCH_BUNDLE` with which model.
+//! are what is quoted. `GLIMPSE_BENCH_ROUNDS` (5), `GLIMPSE_BENCH_PICTURES` (10,000) and
+//! `GLIMPSE_BENCH_SECONDS` (60) say how much, 0 leaves that part out; `GLIMPSE_BENCH_BUNDLE` says with
+//! which model. `GLIMPSE_BENCH_BASELINE` is the `glimpse` of another build, to compare with.
 
 #![allow(missing_docs)]
 
+mod bare;
+mod load;
+mod shared;
 mod soak;
 mod throughput;
 
@@ -23,8 +27,19 @@ type Failure = Box<dyn Error>;
 fn main() -> Result<(), Failure> {
     let bundle = std::env::var_os("GLIMPSE_BENCH_BUNDLE").map(PathBuf::from);
     let bundle = bundle.unwrap_or_else(|| workspace::root().join("target/bundle-224"));
-    throughput::run(&bundle, number("GLIMPSE_BENCH_PICTURES", 10_000)?)?;
-    soak::run(&bundle, Duration::from_secs(number("GLIMPSE_BENCH_SECONDS", 60)? as u64))
+    let (rounds, pictures) =
+        (number("GLIMPSE_BENCH_ROUNDS", 5)?, number("GLIMPSE_BENCH_PICTURES", 10_000)?);
+    let seconds = number("GLIMPSE_BENCH_SECONDS", 60)?;
+    if rounds > 0 {
+        shared::run(&bundle, rounds)?;
+    }
+    if pictures > 0 {
+        throughput::run(&bundle, pictures)?;
+    }
+    if seconds > 0 {
+        soak::run(&bundle, Duration::from_secs(seconds as u64))?;
+    }
+    Ok(())
 }
 
 fn number(variable: &str, default: usize) -> Result<usize, Failure> {
@@ -32,12 +47,19 @@ fn number(variable: &str, default: usize) -> Result<usize, Failure> {
     Ok(value.map(|value| value.parse()).transpose()?.unwrap_or(default))
 }
 
-/// A part of a real picture as a JPEG; a different part for each `number`.
-fn jpeg(whole: &DynamicImage, number: usize) -> Result<Vec<u8>, Failure> {
+/// As thumbnails are.
+const SMALL: (u32, u32) = (160, 120);
+
+/// A part of a real picture as a JPEG of a size; a different part for each `number`.
+fn jpeg(
+    whole: &DynamicImage,
+    number: usize,
+    (width, height): (u32, u32),
+) -> Result<Vec<u8>, Failure> {
     let number = u32::try_from(number)?;
     let (left, top) = (number * 7 % (whole.width() / 2), number * 3 % (whole.height() / 2));
     let part = whole.crop_imm(left, top, whole.width() / 2, whole.height() / 2).into_rgb8();
-    let small = resize(&part, 160, 120, FilterType::Triangle);
+    let small = resize(&part, width, height, FilterType::Triangle);
     Ok(glimpse_tests::jpeg::rgb(small.as_raw(), small.dimensions())?)
 }
 

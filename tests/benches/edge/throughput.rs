@@ -4,14 +4,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use glimpse_classifier::{Labels, Manifest, Runtime, Session};
 use glimpse_tests::edge::glimpse;
 use glimpse_tests::workspace;
 
-use super::{Failure, jpeg, verdict};
+use super::bare::{Bare, RUN};
+use super::{Failure, SMALL, jpeg, verdict};
 
-/// Pictures in a run, as `glimpse classify` has them.
-const RUN: usize = 8;
 /// Parts of the work, between which the bare session has its turns.
 const TURNS: usize = 4;
 const TARGET: f64 = 0.9;
@@ -24,7 +22,7 @@ pub fn run(bundle: &Path, pictures: usize) -> Result<(), Failure> {
         let folder = folder.path().join(turn.to_string());
         std::fs::create_dir(&folder)?;
         for number in 0..a_turn {
-            let file = jpeg(&whole, turn * a_turn + number)?;
+            let file = jpeg(&whole, turn * a_turn + number, SMALL)?;
             std::fs::write(folder.join(format!("{number:05}.jpg")), file)?;
         }
     }
@@ -57,28 +55,4 @@ pub fn run(bundle: &Path, pictures: usize) -> Result<(), Failure> {
     println!("  {:44} {bare:.1} pictures a second", "the bare session, runs of 8 from memory");
     verdict("glimpse classify / bare session", ours / bare, TARGET, ours / bare >= TARGET);
     Ok(())
-}
-
-/// The session alone, with pixels that are there already.
-struct Bare {
-    session: Session,
-    pixels: Vec<u8>,
-}
-
-impl Bare {
-    fn new(bundle: &Path) -> Result<Self, Failure> {
-        let runtime = Runtime::open(&workspace::ort_library())?;
-        let manifest = Manifest::parse(&std::fs::read(bundle.join("bundle.json"))?)?;
-        let labels = Labels::parse(&std::fs::read(bundle.join("labels.txt"))?)?;
-        let model = std::fs::read(bundle.join("model.onnx"))?;
-        let session = Session::new(&runtime, &model, manifest.input, labels.len())?;
-        let bytes = RUN * manifest.input.bytes();
-        let pixels = (0..bytes).map(|at| u8::try_from(at * 31 % 251)).collect::<Result<_, _>>()?;
-        Ok(Self { session, pixels })
-    }
-
-    fn run(&self) -> Result<(), Failure> {
-        self.session.run(&self.pixels, RUN)?;
-        Ok(())
-    }
 }

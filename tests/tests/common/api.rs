@@ -78,6 +78,11 @@ pub fn model() -> Arc<Classifier> {
     block_on(STORE.get()).unwrap()
 }
 
+/// The model of another committed bundle.
+pub fn model_at(name: &str) -> Arc<Classifier> {
+    block_on(store(&workspace::bundle(name)).get()).unwrap()
+}
+
 /// What the API should answer for `picture`, timing apart: the engine asked directly.
 pub fn expected(picture: &[u8], top_k: usize) -> Value {
     let model = model();

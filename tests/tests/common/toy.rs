@@ -9,6 +9,9 @@ use tempfile::TempDir;
 /// Side of the input in pixels.
 pub const SIDE: u32 = 8;
 
+/// Rounds of a loop for each level of brightness above the middle.
+const SLOW_ROUNDS: f32 = 5e3;
+
 /// What the graph computes of a picture's mean colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Graph {
@@ -20,6 +23,9 @@ pub enum Graph {
     Endless,
     /// As `MeanColour` for dark and grey pictures; a run that takes for ever for bright ones.
     EndlessIfBright,
+    /// Logits are the logarithms of the mean colours: no numbers where one is missing. A run of bright
+    /// pictures takes some seconds.
+    SlowIfBright,
     /// As `MeanColour`, with 1, 2 and 3 added, with class maps and embeddings: a class's map is its
     /// colour at each pixel, and the embedding is the mean colour.
     Explained,
@@ -101,6 +107,21 @@ fn model(graph: Graph) -> Vec<u8> {
             node("Loop", &["rounds", "go", "mean"], "logits", &rounds()),
             tensor(5, "grey", FLOAT, &[], &floats(&[127.0])),
             tensor(5, "many", FLOAT, &[], &floats(&[1e12])),
+            tensor(5, "go", BOOL, &[], &[1]),
+        ]),
+        Graph::SlowIfBright => content.extend([
+            mean("mean"),
+            node("Log", &["mean"], "logs", &[]),
+            node("Sub", &["mean", "mean"], "zeros", &[]),
+            node("ReduceMean", &["pixels"], "level", &keep),
+            node("Sub", &["level", "grey"], "above", &[]),
+            node("Relu", &["above"], "bright", &[]),
+            node("Mul", &["bright", "many"], "count", &[]),
+            node("Cast", &["count"], "rounds", &attribute("to", 2, &number(3, INT64))),
+            node("Loop", &["rounds", "go", "zeros"], "later", &rounds()),
+            node("Add", &["logs", "later"], "logits", &[]),
+            tensor(5, "grey", FLOAT, &[], &floats(&[127.0])),
+            tensor(5, "many", FLOAT, &[], &floats(&[SLOW_ROUNDS])),
             tensor(5, "go", BOOL, &[], &[1]),
         ]),
         Graph::Explained => content.extend([

@@ -39,7 +39,8 @@ fn code(answer: &Answer) -> (u16, String) {
 
 #[test]
 fn a_picture_that_needs_more_than_the_budget_is_refused_at_once() {
-    let (_bundle, _running, address) = serve(&["--memory-budget", "4500000"]);
+    // Nothing is set aside for shared runs.
+    let (_bundle, _running, address) = serve(&["--memory-budget", "4500000", "--batch-most", "1"]);
     let refused = ask(address, &post(&large()));
     assert_eq!(code(&refused), (413, "image_too_large".into()));
     let detail = refused.json()["detail"].to_string();

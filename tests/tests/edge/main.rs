@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod batching;
 mod budget;
 mod classify;
 mod connections;

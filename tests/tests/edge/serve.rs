@@ -13,7 +13,6 @@ use image::ImageFormat;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::common::answer::without_timing;
 use super::common::encode::{encode, plain};
 use super::common::toy::{self, Graph};
 use super::http::{Connection, ask, get, post, post_with};
@@ -192,35 +191,6 @@ fn metrics_count_what_was_answered() {
     ] {
         assert!(page.lines().any(|own| own == line), "no `{line}` in\n{page}");
     }
-}
-
-#[test]
-fn batching_gives_the_same_answers() {
-    let (_one, _single, alone) = serve(&[]);
-    let (_two, _batched, together) = serve(&["--batch-most", "8", "--batch-window-ms", "50"]);
-    let clients: Vec<_> = (0..24_u8)
-        .map(|number| {
-            thread::spawn(move || {
-                let colour = [number * 10, 255 - number * 10, number];
-                let picture = encode(&plain(9, 8, colour), ImageFormat::Png);
-                let top_k = u32::from(number) % 3 + 1;
-                let request = String::from_utf8_lossy(&post(b"")).into_owned();
-                let request = request
-                    .replace("/predict", &format!("/predict?top_k={top_k}"))
-                    .replace("content-length: 0", &format!("content-length: {}", picture.len()));
-                let request = [request.as_bytes(), &picture].concat();
-                let answers = [alone, together].map(|address| ask(address, &request));
-                answers.map(|answer| (answer.status, without_timing(answer.json())))
-            })
-        })
-        .collect();
-    for client in clients {
-        let [alone, together] = client.join().unwrap();
-        assert_eq!(alone.0, 200);
-        assert_eq!(alone, together);
-    }
-    let broken = ask(together, &post(b"\x89PNG\r\n\x1a\nbroken"));
-    assert_eq!(broken.json()["code"], "corrupt_image");
 }
 
 #[test]

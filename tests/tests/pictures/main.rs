@@ -15,3 +15,4 @@ mod mutated;
 mod parity;
 mod prepared;
 mod reduced;
+mod together;

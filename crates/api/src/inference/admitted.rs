@@ -1,4 +1,4 @@
-//! Work that begins when its memory and a processor are free, on threads that may block.
+//! Decoding that begins when its memory and a processor are free, on threads that may block.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use glimpse_budget::{Permit, Work};
 use glimpse_classifier::{Classifier, ClassifyError, Prepared, Request};
+use tokio::sync::oneshot;
 
 use crate::caller::Caller;
 use crate::problem::Problem;
@@ -13,13 +14,18 @@ use crate::state::ApiState;
 
 /// Headers of such files take microseconds.
 const SMALL: usize = 256 << 10;
-/// What a run of the model is estimated at before it is measured.
-const RUN: Duration = Duration::from_millis(10);
-/// A run of the model: it takes a processor, and its memory is the model's.
-pub(super) const INFERENCE: (u64, Duration, u64) = (0, RUN, u64::MAX);
+
+/// Where the result of a picture is awaited.
+type Answered<T> = oneshot::Sender<Result<T, ClassifyError>>;
+
+/// A picture that was decoded, with what it holds of the budget.
+pub(super) struct Decoded {
+    pub(super) picture: Prepared,
+    pub(super) permit: Permit,
+}
 
 /// Wait for memory and a processor: for so many bytes, for about so long, for so many bytes sent.
-pub(super) async fn admit(
+async fn admit(
     state: &ApiState,
     (bytes, time, sent_bytes): (u64, Duration, u64),
     caller: &Caller,
@@ -42,14 +48,14 @@ pub(super) async fn announced(
     on_thread(move || pictures.iter().map(pixels).sum()).await
 }
 
-/// Decode a picture once there is memory and a processor for it, then do the `rest` with it: the
-/// memory is given back before, the processor after.
+/// Decode a picture once there is memory and a processor for it, and have `then` see to the answer, on
+/// the same thread. What the decoder took is given back before.
 pub(super) async fn decoded<T: Send + 'static>(
     state: &ApiState,
     model: &Arc<Classifier>,
     (picture, request): (Bytes, Request),
     caller: &Caller,
-    rest: impl FnOnce(&Classifier, Prepared) -> Result<T, ClassifyError> + Send + 'static,
+    then: impl FnOnce(Decoded, Answered<T>) + Send + 'static,
 ) -> Result<Result<T, ClassifyError>, Problem> {
     // Few bytes are read sooner than another thread wakes.
     let announced = if state.inline || picture.len() <= SMALL {
@@ -62,24 +68,46 @@ pub(super) async fn decoded<T: Send + 'static>(
         Ok(announced) => announced,
         Err(error) => return Ok(Err(error)),
     };
-    let wanted = (cost.peak_bytes, cost.time + RUN, picture.len() as u64);
+    let wanted = (cost.peak_bytes, cost.time, picture.len() as u64);
     let mut permit = match admit(state, wanted, caller).await {
         Ok(permit) => permit,
         Err(error) => return Ok(Err(error)),
     };
+    let (answer, answered) = oneshot::channel();
     let (of_model, caller) = (model.clone(), caller.clone());
     let work = move || {
-        // All of it is given back here, by the thread, however long the caller has waited.
-        let _caller = caller;
         let prepared = of_model.prepare_page(&picture, request);
-        permit.keep(0);
-        rest(&of_model, prepared?)
+        // All of it is given back here, by the thread, however long the caller has waited.
+        drop((picture, caller));
+        match prepared {
+            Ok(prepared) => {
+                permit.keep(prepared.bytes());
+                then(Decoded { picture: prepared, permit }, answer);
+            }
+            Err(error) => {
+                drop(permit);
+                let _ = answer.send(Err(error));
+            }
+        }
     };
-    if state.inline { Ok(work()) } else { on_thread(work).await }
+    if state.inline {
+        work();
+    } else {
+        // The thread may have more to do than this answer.
+        let span = tracing::Span::current();
+        drop(tokio::task::spawn_blocking(move || span.in_scope(work)));
+    }
+    answered.await.map_err(not_ended)
+}
+
+/// The thread that was to answer has ended without: a panic, which it has reported.
+pub(super) fn not_ended(_: oneshot::error::RecvError) -> Problem {
+    tracing::error!("a classification did not end");
+    Problem::Internal
 }
 
 /// Work on a thread that may block, in the request's span.
-pub(super) async fn on_thread<T: Send + 'static>(
+async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let span = tracing::Span::current();

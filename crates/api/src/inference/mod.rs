@@ -15,9 +15,9 @@ use crate::caller::Caller;
 use crate::problem::{Mangled, Problem};
 use crate::state::ApiState;
 
-use admitted::{INFERENCE, admit, announced, decoded, on_thread};
-pub(crate) use batching::Batcher;
-pub use batching::Batching;
+use admitted::{Decoded, announced, decoded};
+pub(crate) use batching::{Job, RunSize};
+use batching::{run_many, run_one};
 pub(crate) use statistics::Statistics;
 
 /// The loaded model, waiting for it on a cold start. The store logs why a load failed.
@@ -25,7 +25,7 @@ pub(crate) use statistics::Statistics;
 /// A request asks once and keeps it: another model may take its place meanwhile.
 pub(crate) async fn classifier(state: &ApiState) -> Result<Arc<Classifier>, Problem> {
     let model = state.store.get().await.map_err(|_| Problem::ModelUnavailable)?;
-    state.settle();
+    state.settle(&model);
     Ok(model)
 }
 
@@ -40,25 +40,16 @@ pub(crate) async fn one(
     model.check(&options)?;
     let mangled = Mangled::of(&picture);
     let request = Request::of(&options);
-    let result = match &state.batcher {
-        None => {
-            let infer = move |model: &Classifier, prepared| model.classify_one(&prepared, &options);
-            decoded(state, model, (picture.into(), request), caller, infer).await?
-        }
-        Some(batcher) => {
-            let picture = (picture.into(), request);
-            match decoded(state, model, picture, caller, |_, prepared| Ok(prepared)).await? {
-                Ok(prepared) => batcher.classify(model, prepared, options).await?,
-                Err(error) => Err(error),
-            }
-        }
-    };
+    let (shared, of_model) = (state.clone(), model.clone());
+    let then = move |decoded, answer| run_one(&shared, (of_model, options), decoded, answer);
+    let result = decoded(state, model, (picture.into(), request), caller, then).await?;
     recorded(state, model, result).map_err(|problem| problem.or_mangled(mangled))
 }
 
 /// Classify encoded pictures together: one result each, in order.
 ///
-/// Each waits for its own memory and processor, as a single picture does. Fails as a whole if the
+/// Each waits for its own memory and processor, as a single picture does; then they share runs of the
+/// model, with those of other requests. Fails as a whole if the
 /// model does not support the options, or the pictures have too many pixels together.
 pub(crate) async fn many(
     state: &ApiState,
@@ -76,21 +67,25 @@ pub(crate) async fn many(
     if pixels > limit {
         return Err(Problem::TooManyPixels { pixels, limit });
     }
+    // What is prepared waits for the rest of the request, so it takes nothing that others wait for.
+    let bytes = (pictures.len() * model.manifest().input.bytes()) as u64;
+    let reserved = state.bodies.reserve(caller.client, bytes).ok_or(Problem::BodiesFull)?;
+    let holder = Caller::new(caller.client, reserved);
     let each = pictures.into_iter().map(|picture| {
-        decoded(state, model, (picture, request), caller, |_, prepared| Ok(prepared))
+        decoded(state, model, (picture, request), caller, |Decoded { picture, permit }, answer| {
+            drop(permit);
+            let _ = answer.send(Ok(picture));
+        })
     });
     let prepared = join_all(each).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let permit = admit(state, INFERENCE, caller).await?;
-    let (model_of, caller_of) = (model.clone(), caller.clone());
-    let results = on_thread(move || {
-        let _held = (permit, caller_of);
-        model_of.classify_each(prepared, &options)
-    });
-    let results = results.await?.into_iter().zip(mangled);
+    let mut good = Vec::with_capacity(prepared.len());
+    let bad: Vec<_> = prepared.into_iter().map(|one| one.map(|one| good.push(one)).err()).collect();
+    let mut results = run_many(state, model, good, &options, &holder).await?.into_iter();
+    let results = bad.into_iter().filter_map(|error| error.map(Err).or_else(|| results.next()));
     let recorded = |(result, found)| {
         recorded(state, model, result).map_err(|problem| problem.or_mangled(found))
     };
-    Ok(results.map(recorded).collect())
+    Ok(results.zip(mangled).map(recorded).collect())
 }
 
 /// Classify `n` pictures that are at the input size already.
@@ -101,14 +96,9 @@ pub(crate) async fn pixels(
     options: Options,
     caller: &Caller,
 ) -> Result<Vec<Prediction>, Problem> {
-    let permit = admit(state, INFERENCE, caller).await?;
-    let (model_of, caller_of) = (model.clone(), caller.clone());
-    let results = on_thread(move || {
-        let _held = (permit, caller_of);
-        model_of.classify_pixels(&pixels, n, &options)
-    });
-    let results = results.await?.inspect_err(log_failure)?;
-    results.into_iter().map(|prediction| recorded(state, model, Ok(prediction))).collect()
+    let pictures = model.prepared(pixels, n, &options)?;
+    let results = run_many(state, model, pictures, &options, caller).await?;
+    results.into_iter().map(|result| recorded(state, model, result)).collect()
 }
 
 /// Record the stages of a prediction; log an error that is not the caller's fault.

@@ -1,6 +1,6 @@
 //! What was asked of the model since the process started, for the protocols that report it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use glimpse_classifier::{ClassifyError, Manifest, Prediction};
@@ -18,6 +18,8 @@ pub(crate) struct Counts {
     pub(crate) pictures: u64,
     /// Pictures that were not.
     pub(crate) failures: u64,
+    /// Runs of the model; one may be for several pictures.
+    pub(crate) runs: u64,
     /// Nanoseconds of decoding and preprocessing.
     pub(crate) input_ns: u64,
     /// Nanoseconds of inference.
@@ -29,11 +31,7 @@ pub(crate) struct Counts {
 impl Statistics {
     /// Count one result. Another model than before starts from nothing.
     pub(super) fn count(&self, manifest: &Manifest, result: &Result<Prediction, ClassifyError>) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !counts.are_of(&manifest.name, &manifest.version) {
-            let (name, version) = (manifest.name.clone(), manifest.version.clone());
-            *counts = Counts { name, version, ..Counts::default() };
-        }
+        let mut counts = self.counts_of(manifest);
         match result {
             Ok(prediction) => {
                 let timing = &prediction.timing;
@@ -45,6 +43,20 @@ impl Statistics {
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         counts.last_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// Count one run of the model that gave results.
+    pub(super) fn ran(&self, manifest: &Manifest) {
+        self.counts_of(manifest).runs += 1;
+    }
+
+    fn counts_of(&self, manifest: &Manifest) -> MutexGuard<'_, Counts> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !counts.are_of(&manifest.name, &manifest.version) {
+            let (name, version) = (manifest.name.clone(), manifest.version.clone());
+            *counts = Counts { name, version, ..Counts::default() };
+        }
+        counts
     }
 
     /// The counts of this model: none where another one was asked last.

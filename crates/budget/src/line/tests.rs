@@ -30,7 +30,9 @@ impl Moment {
     }
 
     fn end(&mut self, work: &Work) {
-        self.0.end(work, work.bytes, work.time, self.1);
+        self.0.free_processor();
+        self.0.worked(work, work.time, self.1);
+        self.0.end(work.client, work.bytes, self.1);
     }
 
     /// Who is served, in order, when each takes the time it said.

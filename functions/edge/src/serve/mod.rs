@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use clap::Args;
-use glimpse_api::{ApiState, Batching, guarded_router, health_router};
+use glimpse_api::{ApiState, guarded_router, health_router};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use tokio::runtime::Runtime;
@@ -101,15 +101,14 @@ struct LoadArguments {
     #[arg(long, env = "GLIMPSE_MAX_CONNECTIONS", hide_env_values = true, value_name = "N")]
     #[arg(default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: u16,
-    /// Pictures of different requests in one run of the model; 1 for no batching, which is best for
-    /// large models on few cores
+    /// Most pictures in one run of the model, which those that wait share; 1 for each by itself. By
+    /// default 4 per processor, at least 8 and at most 64; fewer where memory is short
     #[arg(long, env = "GLIMPSE_BATCH_MOST", hide_env_values = true, value_name = "N")]
-    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    batch_most: u16,
-    /// How long a first picture waits for others; 0 to take those that are waiting already
-    #[arg(long, env = "GLIMPSE_BATCH_WINDOW_MS", hide_env_values = true, value_name = "MS")]
-    #[arg(default_value_t = 0)]
-    batch_window_ms: u64,
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    batch_most: Option<u16>,
+    /// Of 0.1.0: it delayed pictures.
+    #[arg(long, env = "GLIMPSE_BATCH_WINDOW_MS", hide = true)]
+    batch_window_ms: Option<u64>,
     /// Time for a whole answer
     #[arg(long, env = "GLIMPSE_REQUEST_TIMEOUT_MS", hide_env_values = true, value_name = "MS")]
     #[arg(default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -279,10 +278,14 @@ impl LoadArguments {
     }
 
     fn batching(&self, state: ApiState) -> ApiState {
-        if self.batch_most == 1 {
-            return state;
+        if self.batch_window_ms.is_some_and(|window| window > 0) {
+            tracing::warn!(
+                "GLIMPSE_BATCH_WINDOW_MS changes nothing: no picture is delayed to wait for others"
+            );
         }
-        let window = Duration::from_millis(self.batch_window_ms);
-        state.batching(Batching { most: self.batch_most.into(), window })
+        match self.batch_most {
+            Some(most) => state.with_largest_run(most.into()),
+            None => state,
+        }
     }
 }

@@ -72,7 +72,7 @@ struct Stats {
     last_inference: u64,
     /// Pictures.
     inference_count: u64,
-    /// Requests, or pictures that were run one by one.
+    /// Runs of the model; one may be for pictures of several requests.
     execution_count: u64,
     inference_stats: InferenceStats,
 }
@@ -108,7 +108,7 @@ impl Stats {
             version: manifest.version.clone(),
             last_inference: counted.last_ms,
             inference_count: count,
-            execution_count: count,
+            execution_count: counted.runs,
             inference_stats: InferenceStats {
                 success: time(counted.input_ns + counted.infer_ns),
                 fail: Duration { count: counted.failures, ns: 0 },
