@@ -43,7 +43,7 @@ def test_a_folder_of_pictures_becomes_a_published_bundle(
     stored = s3_client(s3["AWS_ENDPOINT_URL_S3"]).list_objects_v2(Bucket="models")["Contents"]
     assert [entry["Key"] for entry in stored] == [
         *("pets/1.0.0/bundle.json", "pets/1.0.0/head.safetensors"),
-        *("pets/1.0.0/labels.txt", "pets/1.0.0/model.onnx"),
+        *("pets/1.0.0/labels.txt", "pets/1.0.0/model.cpu.onnx", "pets/1.0.0/model.onnx"),
         "pets/current",
     ]
 

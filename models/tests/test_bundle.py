@@ -36,6 +36,7 @@ def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
         "bundle.json",
         "head.safetensors",
         "labels.txt",
+        "model.cpu.onnx",
         "model.onnx",
     ]
     manifest = json.loads((bundle / "bundle.json").read_text())

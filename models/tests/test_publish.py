@@ -47,11 +47,36 @@ def test_a_published_bundle_lies_under_its_version(s3: dict[str, str], bundle: P
     digest = hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest()
     assert "GLIMPSE_MODEL_URI=s3://models/colours/1.0.0" in said
     assert f"GLIMPSE_MODEL_SHA256={digest}" in said
-    for name in ("bundle.json", "labels.txt", "model.onnx"):
+    for name in ("bundle.json", "labels.txt", "model.cpu.onnx", "model.onnx"):
         stored = client(s3).get_object(Bucket="models", Key=f"colours/1.0.0/{name}")
         assert stored["Body"].read() == (bundle / name).read_bytes()
     pointer = client(s3).get_object(Bucket="models", Key="colours/current")["Body"].read()
     assert json.loads(pointer) == {"version": "1.0.0", "bundle_sha256": digest, "history": []}
+
+
+def test_a_bundle_without_a_graph_for_the_cpu_is_completed(
+    s3: dict[str, str], bundle: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(bundle, plain)
+    (plain / "model.cpu.onnx").unlink()
+    manifest = json.loads((plain / "bundle.json").read_text())
+    del manifest["files"]["model.cpu.onnx"], manifest["cpu_graph"]
+    (plain / "bundle.json").write_text(json.dumps(manifest))
+    before = (plain / "bundle.json").read_bytes()
+    words = ("publish", "--bundle", plain, "--to", PLACE)
+    # Cut off before the pointer was moved: the same bytes are made again.
+    ok(*words, "--no-current", **s3)
+    said = ok(*words, **s3)
+    stored = client(s3).get_object(Bucket="models", Key="colours/1.0.0/bundle.json")["Body"].read()
+    assert json.loads(stored) == json.loads((bundle / "bundle.json").read_bytes())
+    assert f"GLIMPSE_MODEL_SHA256={hashlib.sha256(stored).hexdigest()}" in said
+    graph = client(s3).get_object(Bucket="models", Key="colours/1.0.0/model.cpu.onnx")
+    assert graph["Body"].read() == (bundle / "model.cpu.onnx").read_bytes()
+    assert (plain / "bundle.json").read_bytes() == before
+    ok("publish", "--bundle", plain, "--to", "s3://models/plain", "--no-cpu-graph", **s3)
+    stored = client(s3).get_object(Bucket="models", Key="plain/1.0.0/bundle.json")["Body"].read()
+    assert stored == before
 
 
 def test_a_version_is_never_overwritten(s3: dict[str, str], bundle: Path) -> None:

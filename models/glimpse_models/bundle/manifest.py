@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glimpse_models.bundle.cpu_graph import FILE as CPU_GRAPH
+from glimpse_models.bundle.cpu_graph import CpuGraph
 from glimpse_models.bundle.head import FILE as HEAD
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.data.preprocess import InputSpec
@@ -20,8 +22,10 @@ from glimpse_models.errors import UserError
 SCHEMA_VERSION = 2
 """What is written; version 1 is read too."""
 
-FILES = ("model.onnx", "labels.txt", HEAD)
-"""All that a bundle may hold beside its description; the head is optional."""
+OPTIONAL = (CPU_GRAPH, HEAD)
+
+FILES = ("model.onnx", "labels.txt", *OPTIONAL)
+"""All that a bundle may hold beside its description."""
 
 Manifest = dict[str, Any]
 
@@ -32,6 +36,7 @@ ORDER = (
     "version",
     "created_at",
     "files",
+    "cpu_graph",
     "input",
     "task",
     "class_maps",
@@ -52,6 +57,7 @@ class Content:
     model: bytes
     labels: bytes
     head: bytes | None = None
+    cpu_graph: CpuGraph | None = None
 
     @classmethod
     def of(cls, model: bytes, labels: tuple[str, ...], head: bytes | None = None) -> Content:
@@ -60,8 +66,9 @@ class Content:
 
     def files(self) -> dict[str, bytes]:
         """By file name."""
-        optional = {} if self.head is None else {HEAD: self.head}
-        return {**optional, "labels.txt": self.labels, "model.onnx": self.model}
+        head = {} if self.head is None else {HEAD: self.head}
+        cpu_graph = {} if self.cpu_graph is None else {CPU_GRAPH: self.cpu_graph.model}
+        return {**head, "labels.txt": self.labels, **cpu_graph, "model.onnx": self.model}
 
 
 def entry_of(content: bytes) -> dict[str, str | int]:
@@ -74,25 +81,32 @@ def write_bundle(out: Path, content: Content, about: Manifest) -> str:
 
     `about` is everything but what follows from the content and from the time.
     """
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    text = describe(content, {**about, "created_at": now})
+    with atomic_directory(out) as folder:
+        for name, held in {**content.files(), "bundle.json": text}.items():
+            (folder / name).write_bytes(held)
+    return hashlib.sha256(text).hexdigest()
+
+
+def describe(content: Content, about: Manifest) -> bytes:
+    """The text of `bundle.json`; `about` is everything but what follows from the content."""
     check_name(about["name"])
     check_version(about["version"])
-    files = content.files()
     manifest = {
         "task": "single-label",
         **about,
         "schema_version": SCHEMA_VERSION,
-        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "files": {name: entry_of(held) for name, held in files.items()},
+        "files": {name: entry_of(held) for name, held in content.files().items()},
     }
+    manifest.pop("cpu_graph", None)
+    if content.cpu_graph is not None:
+        manifest["cpu_graph"] = content.cpu_graph.entry()
     known = [key for key in ORDER if key in manifest]
     ordered = {
         key: manifest[key] for key in [*known, *(key for key in manifest if key not in ORDER)]
     }
-    text = f"{json.dumps(ordered, indent=2, ensure_ascii=False)}\n".encode()
-    with atomic_directory(out) as folder:
-        for name, held in {**files, "bundle.json": text}.items():
-            (folder / name).write_bytes(held)
-    return hashlib.sha256(text).hexdigest()
+    return f"{json.dumps(ordered, indent=2, ensure_ascii=False)}\n".encode()
 
 
 @contextmanager
@@ -110,7 +124,7 @@ def atomic_directory(out: Path) -> Iterator[Path]:
         for name in (*FILES, "bundle.json"):
             if (making / name).exists():
                 (making / name).replace(out / name)
-            elif name == HEAD:
+            elif name in OPTIONAL:
                 (out / name).unlink(missing_ok=True)  # of the bundle that was here
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from glimpse_models.bundle.cpu_graph import FILE as CPU_GRAPH
+from glimpse_models.bundle.cpu_graph import CpuGraph, read_cpu_graph
 from glimpse_models.bundle.head import FILE as HEAD
 from glimpse_models.bundle.head import read_head
 from glimpse_models.bundle.manifest import (
@@ -19,6 +21,7 @@ from glimpse_models.bundle.manifest import (
 from glimpse_models.data.labels import parse_labels
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import open_session
+from glimpse_models.graph.optimize import require_same_outputs
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,13 @@ def verify(folder: Path) -> VerifiedBundle:
     manifest = parse_manifest(path, description)
     head = _verified_file(folder, HEAD, manifest) if HEAD in manifest["files"] else None
     found = {name: _verified_file(folder, name, manifest) for name in ("model.onnx", "labels.txt")}
-    content = Content(found["model.onnx"], found["labels.txt"], head)
+    cpu_graph = _verified_cpu_graph(folder, manifest)
+    content = Content(found["model.onnx"], found["labels.txt"], head, cpu_graph)
     if head is not None:
         read_head(head)
     check_model(content.model, len(parse_labels(folder / "labels.txt", content.labels)))
+    if cpu_graph is not None and cpu_graph.runs_here():
+        require_same_outputs(content.model, cpu_graph.model)
     return VerifiedBundle(folder, manifest, description, content)
 
 
@@ -75,6 +81,12 @@ def _verified_file(folder: Path, name: str, manifest: Manifest) -> bytes:
     if not path.is_file() or manifest["files"].get(name) != entry_of(content):
         raise UserError(f"{path} is not the file that bundle.json names; make the bundle anew")
     return content
+
+
+def _verified_cpu_graph(folder: Path, manifest: Manifest) -> CpuGraph | None:
+    if CPU_GRAPH not in manifest["files"]:
+        return None
+    return read_cpu_graph(manifest.get("cpu_graph"), _verified_file(folder, CPU_GRAPH, manifest))
 
 
 def verify_source(folder: Path, version: str, out: Path) -> VerifiedBundle:

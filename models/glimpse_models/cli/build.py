@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from glimpse_models.cli.options import (
+    add_cpu_graph,
     add_data,
     add_endpoint,
     add_geometry,
@@ -97,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limits", help="what the model must not be used for, or is known to get wrong"
     )
     rest.add_argument("--license", help="SPDX expression or a sentence")
+    add_cpu_graph(parser)
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Make a bundle: model.onnx, labels.txt and bundle.json, checked by running it.
+"""Make a bundle: model.onnx, model.cpu.onnx, labels.txt and bundle.json, checked by running it.
 
 Takes an ONNX classifier (plain float ones get the serving input) or weights of train.
 """
@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from glimpse_models.cli.export import add_normalise
-from glimpse_models.cli.options import add_geometry, geometry_of, read_options
+from glimpse_models.cli.options import add_cpu_graph, add_geometry, geometry_of, read_options
 from glimpse_models.data.dataset import HELD_OUT
 from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.pipeline.bundle import BundleOptions, bundle
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="leave the class activation maps out",
     )
+    add_cpu_graph(parser)
     record = parser.add_argument_group("for the record")
     record.add_argument(
         "--run",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import read_options
+from glimpse_models.cli.options import add_cpu_graph, read_options
 from glimpse_models.graph.quantize import METHODS, Method
 from glimpse_models.pipeline.imagenet import ImagenetOptions, imagenet
 from glimpse_models.train.recipe import BACKBONES
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"pictures that quantize checks itself on (default: {default.check})",
     )
     parser.add_argument("--method", choices=METHODS, help="(default: percentile)")
+    add_cpu_graph(parser)
 
 
 def run(arguments: argparse.Namespace, _words: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import read_options
+from glimpse_models.cli.options import add_cpu_graph, read_options
 from glimpse_models.pipeline.imagenet_lite import LiteOptions, imagenet_lite
 from glimpse_models.train.record import command_line
 
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, help="measure on this many pictures only, for a quick look"
     )
+    add_cpu_graph(parser)
 
 
 def run(arguments: argparse.Namespace, words: list[str]) -> None:

@@ -1,6 +1,7 @@
-"""Write a bundle anew with its graph optimized for ONNX Runtime, for shorter cold starts.
+"""Write a bundle anew with model.cpu.onnx for this version of ONNX Runtime, for shorter cold starts.
 
-All outputs stay the same to the bit. The new bundle is for serving only: keep the other one.
+model.onnx stays as it is, and both give the same outputs to the bit. For bundles that have none, or
+one for another version.
 """
 
 from __future__ import annotations

@@ -118,3 +118,13 @@ def add_endpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--endpoint", help="an S3 server other than AWS (default: AWS_ENDPOINT_URL_S3)"
     )
+
+
+def add_cpu_graph(parser: argparse.ArgumentParser) -> None:
+    """Whether a bundle gets the optimized graph."""
+    parser.add_argument(
+        "--no-cpu-graph",
+        dest="cpu_graph",
+        action="store_false",
+        help="leave model.cpu.onnx out, which makes cold starts shorter and the bundle twice as large",
+    )

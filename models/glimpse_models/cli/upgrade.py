@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import add_bundle, read_options
+from glimpse_models.cli.options import add_bundle, add_cpu_graph, read_options
 from glimpse_models.pipeline.upgrade import UpgradeOptions, upgrade
 
 
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bundle(parser)
     parser.add_argument("--version", required=True, help="of the new bundle")
     parser.add_argument("--out", type=Path, required=True, help="the new bundle's folder")
+    add_cpu_graph(parser)
 
 
 def run(arguments: argparse.Namespace, _words: list[str]) -> None:

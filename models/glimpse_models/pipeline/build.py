@@ -58,6 +58,7 @@ class BuildOptions:
     about_data: str | None = None
     limits: str | None = None
     license: str | None = None
+    cpu_graph: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def build(options: BuildOptions) -> None:
                 report=folders.work / "report",
                 runs=runs,
                 license=options.license,
+                cpu_graph=options.cpu_graph,
             )
         )
     explained = _faithfulness(options, folders, runs)

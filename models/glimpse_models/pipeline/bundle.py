@@ -17,6 +17,7 @@ import onnx
 from glimpse_models.bundle.head import write_head
 from glimpse_models.bundle.manifest import Content, Manifest, input_entry, write_bundle
 from glimpse_models.bundle.names import check_name, check_version
+from glimpse_models.bundle.optimize import with_cpu_graph
 from glimpse_models.bundle.provenance import (
     held_out,
     license_of,
@@ -69,6 +70,7 @@ class BundleOptions:
     geometry: Geometry = field(default_factory=Geometry)
     normalization: Normalization = IMAGENET
     class_maps: bool = True
+    cpu_graph: bool = True
     runs: tuple[Path, ...] = ()
     command: str | None = None
     seed: int | None = None
@@ -76,7 +78,7 @@ class BundleOptions:
 
 
 def bundle(options: BundleOptions) -> None:
-    """Prepare the model, measure it where there is a data set, write the three files."""
+    """Prepare the model, measure it where there is a data set, write the files."""
     check_name(options.name)
     check_version(options.version)
     records = read_runs(options.runs)
@@ -111,7 +113,9 @@ def bundle(options: BundleOptions) -> None:
             write_report(rows, labels, options.report)
             print(table(rows))
         print_label_errors(rows[-1])
-    sha256 = write_bundle(options.out, ready.content, {**about, **ready.described, **measured})
+    sha256 = write_bundle(
+        options.out, ready.content_with(options.cpu_graph), {**about, **ready.described, **measured}
+    )
     print(
         f"{options.out}: {options.name} {options.version}, {len(labels)} classes, bundle.json {sha256}"
     )
@@ -126,6 +130,10 @@ class Ready:
     spec: InputSpec
     described: Manifest
     quantized: bool
+
+    def content_with(self, cpu_graph: bool) -> Content:
+        """What the bundle holds, with `model.cpu.onnx` where that is asked for and helps."""
+        return with_cpu_graph(self.content) if cpu_graph else self.content
 
     def classifier(self, name: str) -> Classifier:
         """As the service will run it."""

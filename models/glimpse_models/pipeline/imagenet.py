@@ -49,6 +49,7 @@ class ImagenetOptions:
     resize: int | None = None
     calibration: int = 512
     check: int = 500
+    cpu_graph: bool = True
     method: Method = field(default_factory=lambda: Method("percentile"))
 
 
@@ -92,7 +93,9 @@ def imagenet(options: ImagenetOptions) -> None:
         if options.validation:
             data = open_data(options.validation, held_out=1.0)
             about |= measure(ready.classifier(f"{name} {options.version}"), data, exact)[1]
-        write_bundle(options.out, ready.content, {**about, **ready.described})
+        write_bundle(
+            options.out, ready.content_with(options.cpu_graph), {**about, **ready.described}
+        )
     print(f"{options.out}: {name} {options.version}")
 
 

@@ -42,9 +42,10 @@ class LiteOptions:
     out: Path
     command: str
     weights: Path | None = None
-    version: str = "1.0.1"
+    version: str = "1.0.2"
     pictures: int = 512
     limit: int | None = None
+    cpu_graph: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def imagenet_lite(options: LiteOptions) -> None:
         "provenance": _provenance(options, data, len(calibration)),
         "license": lite.LICENSE,
     }
-    write_bundle(options.out, ready.content, {**about, **ready.described})
+    write_bundle(options.out, ready.content_with(options.cpu_graph), {**about, **ready.described})
     for name, text in {
         "MODEL_CARD.md": _card(options, figures, len(calibration)),
         "LICENSE": lite.license_text(),

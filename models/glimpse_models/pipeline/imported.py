@@ -79,6 +79,7 @@ class ImportOptions:
     to: str | None = None
     endpoint: str | None = None
     license: str | None = None
+    cpu_graph: bool = True
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def import_model(options: ImportOptions) -> None:
         },
         "license": options.license or "unknown; the source's own terms apply",
     }
-    write_bundle(out, ready.content, {**about, **ready.described})
+    write_bundle(out, ready.content_with(options.cpu_graph), {**about, **ready.described})
     verify(out)
     if options.to:
         publish(PublishOptions(out, options.to, options.endpoint))

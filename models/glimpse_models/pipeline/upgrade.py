@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from glimpse_models.bundle.manifest import write_bundle
+from glimpse_models.bundle.optimize import with_cpu_graph
 from glimpse_models.bundle.verify import verify_source
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx, open_session, random_pictures
@@ -29,6 +30,7 @@ class UpgradeOptions:
     bundle: Path
     version: str
     out: Path
+    cpu_graph: bool = True
 
 
 def upgrade(options: UpgradeOptions) -> None:
@@ -46,5 +48,7 @@ def upgrade(options: UpgradeOptions) -> None:
         raise UserError(
             f"the new graph gives other logits than {source}; serve the bundle as it is"
         )
+    if options.cpu_graph:
+        content = with_cpu_graph(content)
     write_bundle(options.out, content, {**old.manifest, "version": options.version})
     print(f"{options.out}: {old.name} {options.version}, the same logits to the bit")

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from glimpse_models.bundle.cpu_graph import FILE as CPU_GRAPH
+from glimpse_models.bundle.manifest import describe, parse_manifest
 from glimpse_models.bundle.names import check_name, check_version
+from glimpse_models.bundle.optimize import with_cpu_graph
 from glimpse_models.bundle.verify import VerifiedBundle, verify
 from glimpse_models.errors import UserError
 from glimpse_models.registry.s3 import Current, Repository
 
 CONTENT_TYPES = {
     "model.onnx": "application/octet-stream",
+    CPU_GRAPH: "application/octet-stream",
     "head.safetensors": "application/octet-stream",
     "labels.txt": "text/plain; charset=utf-8",
     "bundle.json": "application/json",
@@ -26,11 +30,14 @@ class PublishOptions:
     to: str
     endpoint: str | None = None
     make_current: bool = True
+    cpu_graph: bool = True
 
 
 def publish(options: PublishOptions) -> None:
-    """Verify, upload under the version's own prefix, move the pointer."""
+    """Verify, complete, upload under the version's own prefix, move the pointer."""
     bundle = verify(options.bundle)
+    if options.cpu_graph and bundle.content.cpu_graph is None:
+        bundle = completed(bundle)
     check_name(bundle.name)
     check_version(bundle.version)
     repository = Repository.open(options.to, options.endpoint)
@@ -42,6 +49,16 @@ def publish(options: PublishOptions) -> None:
     )
     print(f"GLIMPSE_MODEL_URI={repository.uri(bundle.version)}")
     print(f"GLIMPSE_MODEL_SHA256={bundle.sha256}")
+
+
+def completed(bundle: VerifiedBundle) -> VerifiedBundle:
+    """The bundle with `model.cpu.onnx`; the same input gives the same bytes."""
+    content = with_cpu_graph(bundle.content)
+    if content.cpu_graph is None:
+        return bundle
+    description = describe(content, bundle.manifest)
+    manifest = parse_manifest(bundle.folder / "bundle.json", description)
+    return VerifiedBundle(bundle.folder, manifest, description, content)
 
 
 def upload(repository: Repository, bundle: VerifiedBundle) -> None:

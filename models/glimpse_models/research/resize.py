@@ -44,4 +44,4 @@ def resize(options: ResizeOptions) -> None:
         "provenance": {"resized_from": manifest["name"], "git_commit": git_commit()},
         "license": manifest["license"],
     }
-    write_bundle(options.out, ready.content, {**about, **ready.described})
+    write_bundle(options.out, ready.content_with(cpu_graph=False), {**about, **ready.described})
