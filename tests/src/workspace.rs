@@ -33,6 +33,25 @@ pub fn ort_library() -> PathBuf {
     existing(folder.join("libonnxruntime.so"), "make onnxruntime")
 }
 
+/// OpenVINO as an execution provider, where `make openvino` has fetched it; there is none for ARM. The
+/// plugin itself offers nothing on processors of other vendors than Intel: there it is passed on by an
+/// example of the tests.
+#[must_use]
+pub fn openvino() -> Option<PathBuf> {
+    let folder = root().join("target/openvino").join(std::env::consts::ARCH);
+    let library = folder.join("lib/libonnxruntime_providers_openvino_plugin.so");
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let intel = processor.contains("GenuineIntel");
+    let usable = |library| if intel { library } else { example_library("openvino_on_any_vendor") };
+    library.is_file().then(|| usable(library))
+}
+
+/// A library that is an example of the tests, of the profile that the caller was built with.
+#[must_use]
+pub fn example_library(name: &str) -> PathBuf {
+    beside_caller(&format!("examples/lib{name}.so"), "cargo build --workspace --examples")
+}
+
 /// AWS's runtime interface emulator.
 #[must_use]
 pub fn emulator() -> PathBuf {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use glimpse_classifier::{
-    Calibration, Cells, Classifier, FileEntry, Filter, InputSpec, Manifest, Metrics, Resize,
-    ResizeMode, Size, Task,
+    Calibration, Cells, Classifier, CpuGraph, FileEntry, Filter, InputSpec, Manifest, Metrics,
+    Resize, ResizeMode, Size, Task,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -24,6 +24,9 @@ pub(crate) struct Description {
     created_at: String,
     /// Checksum and size of each file, by file name.
     files: BTreeMap<String, FileEntry>,
+    /// Where `model.cpu.onnx` may be taken, in a bundle that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_graph: Option<CpuGraph>,
     input: Input,
     task: Task,
     /// By class index, the score from which a class of a multi-label model holds, 0…1; without them
@@ -52,6 +55,10 @@ pub(crate) struct Description {
     explains: bool,
     /// Length of the vector that `embedding` gives; null where it may not be asked for.
     embedding_dimension: Option<usize>,
+    /// The file of the bundle that runs: `model.cpu.onnx` where it may be taken, else `model.onnx`.
+    graph: &'static str,
+    /// The execution provider that runs it: `cpu`, or the one that the server is configured with.
+    provider: String,
 }
 
 /// What the graph's input expects, and how a picture gets there.
@@ -95,6 +102,7 @@ impl Description {
             version,
             created_at,
             files,
+            cpu_graph,
             input,
             task,
             thresholds,
@@ -112,6 +120,7 @@ impl Description {
             version,
             created_at,
             files,
+            cpu_graph,
             input: input.into(),
             task,
             thresholds,
@@ -124,6 +133,8 @@ impl Description {
             license,
             explains: model.explains(),
             embedding_dimension: model.embedding_dimension(),
+            graph: model.graph().file(),
+            provider: model.provider().to_owned(),
         }
     }
 }

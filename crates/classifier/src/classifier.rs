@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use crate::bundle::{Manifest, Task};
+use crate::bundle::{Graph, Manifest, Task};
 use crate::decode::{Cost, Header, Limits, PictureCounts, Request, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::outputs::Row;
 use crate::overlay::OverlayBase;
 use crate::preprocess;
+use crate::provided;
 use crate::rank::{self, Ranked};
 use crate::runtime::Runtime;
 use crate::session::{Session, Wanted};
@@ -38,6 +39,7 @@ pub struct Classifier {
     manifest: Manifest,
     labels: Labels,
     session: Session,
+    graph: Graph,
     limits: Limits,
     head: Option<LazyHead>,
 }
@@ -104,7 +106,7 @@ impl Prepared {
 }
 
 impl Classifier {
-    /// Load `model` (the bytes of `model.onnx`), and drop it as soon as it is read. The caller has
+    /// Load `model` (the bytes of `model.onnx`, or of the graph that [`Classifier::of`] names), and drop it as soon as it is read. The caller has
     /// verified the bytes against `manifest`; see the crate `glimpse-model-store`.
     ///
     /// # Errors
@@ -117,8 +119,27 @@ impl Classifier {
         limits: Limits,
     ) -> Result<Self, LoadError> {
         manifest.check_labels(labels.len())?;
-        let session = Session::streaming(runtime, model, manifest.input, labels.len())?;
-        Ok(Self { manifest, labels, session, limits, head: None })
+        let session = provided::session(runtime, model, manifest.input, labels.len())?;
+        let graph = Graph::Portable;
+        Ok(Self { manifest, labels, session, graph, limits, head: None })
+    }
+
+    /// The same, loaded from another graph of the bundle than `model.onnx`.
+    #[must_use]
+    pub fn of(self, graph: Graph) -> Self {
+        Self { graph, ..self }
+    }
+
+    /// The execution provider that runs the model: the configured one, or [`crate::CPU_PROVIDER`].
+    #[must_use]
+    pub fn provider(&self) -> &str {
+        self.session.provider()
+    }
+
+    /// The graph of the bundle that runs.
+    #[must_use]
+    pub fn graph(&self) -> Graph {
+        self.graph
     }
 
     /// The same, which explains its labels by the head that `source` gives where `bundle.json` lists

@@ -50,6 +50,11 @@ pub enum BundleError {
     /// One of the bundle's files is not listed.
     #[error("bundle.json lists no file {0}; a bundle has model.onnx and labels.txt")]
     MissingFile(&'static str),
+    /// `model.cpu.onnx` is listed without where it may be taken, or the reverse.
+    #[error(
+        "bundle.json has one of the file model.cpu.onnx and the entry cpu_graph; it needs both or none"
+    )]
+    CpuGraph,
     /// A checksum is not 64 hexadecimal digits.
     #[error("bundle.json gives {file} a sha256 that is not 64 lower-case hexadecimal digits")]
     Checksum {
@@ -95,18 +100,79 @@ pub enum BundleError {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// ONNX Runtime refused the model.
-    #[error("ONNX Runtime cannot load model.onnx: {0}")]
+    #[error("ONNX Runtime cannot load the model: {0}")]
     Session(#[source] ort::Error),
     /// `bundle.json` contradicts the labels.
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The graph's input or output is not the contract's.
-    #[error("model.onnx has {found}; a bundle needs {expected}")]
+    #[error("the model has {found}; a bundle needs {expected}")]
     Contract {
         /// What the graph declares.
         found: String,
         /// What the bundle format demands.
         expected: String,
+    },
+}
+
+/// An execution provider cannot be used, or not for this model.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// There is no such file.
+    #[error("the provider's library {path} cannot be opened: {source}")]
+    Absent {
+        /// As configured.
+        path: PathBuf,
+        /// What the file system said.
+        source: std::io::Error,
+    },
+    /// The file is not a provider, or for another processor or version.
+    #[error("{path} is not a provider that this ONNX Runtime can load: {source}")]
+    Library {
+        /// Where it is.
+        path: PathBuf,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+    /// The process has another library under this name.
+    #[error("the provider {name} is {path} until the process ends")]
+    Taken {
+        /// The provider.
+        name: String,
+        /// Its library.
+        path: PathBuf,
+    },
+    /// The provider's own name cannot be handled.
+    #[error("the provider calls itself {found}, which is too long")]
+    Name {
+        /// What it calls itself.
+        found: String,
+    },
+    /// It offers no device, or none of the wanted kind.
+    #[error("the provider has not {wanted} device; it offers: {offered}")]
+    NoDevice {
+        /// The wanted kind.
+        wanted: String,
+        /// The kinds that it offers.
+        offered: String,
+    },
+    /// It does not run all of the model, or refuses the options.
+    #[error("the provider cannot run the whole model: {0}")]
+    Session(#[source] ort::Error),
+    /// The compiled model does not have the bundle's form.
+    #[error(transparent)]
+    Contract(#[from] LoadError),
+    /// A run of the model failed.
+    #[error("the model fails on a trial: {0}")]
+    Trial(#[source] ClassifyError),
+    /// It does not keep to ONNX Runtime's interface.
+    #[error("the provider is broken: a trial of the model ended in a panic")]
+    Broken,
+    /// It computes something else.
+    #[error("its logits differ from the CPU provider's by {difference} of their spread")]
+    Answers {
+        /// The largest difference, as a part of the spread.
+        difference: f32,
     },
 }
 

@@ -53,27 +53,31 @@ mod options;
 mod outputs;
 mod overlay;
 mod preprocess;
+mod provided;
+mod provider;
 mod rank;
 mod runtime;
 mod session;
 mod stream;
+mod version;
 
 pub use activation_map::ClassActivationMap;
 pub use bundle::{
-    Calibration, Cells, Crop, FileEntry, Filter, InputSpec, Manifest, Metrics, Resize, ResizeMode,
-    SCHEMA_VERSION, Size, Task,
+    Calibration, Cells, CpuGraph, Crop, FileEntry, Filter, Graph, InputSpec, Manifest, Metrics,
+    Resize, ResizeMode, SCHEMA_VERSION, Size, Task,
 };
 pub use classifier::{Classifier, HEAD_FILE, Prediction, Prepared, RUN_SIZE, Timing};
 pub use decode::{
     Cost, Format, FormatSet, Header, Limits, Picture, PictureCounts, Request, Scale, Source,
     UnknownFormat, decode,
 };
-pub use error::{BundleError, ClassifyError, HeadError, LoadError, OpenError};
+pub use error::{BundleError, ClassifyError, HeadError, LoadError, OpenError, ProviderError};
 pub use explain::{Explanation, Explanations};
 pub use head::HeadSource;
 pub use labels::Labels;
 pub use options::{Class, Explain, Options};
 pub use preprocess::{fit, needed};
+pub use provider::{CPU_PROVIDER, DeviceKind, InvalidProvider, ProviderConfig};
 pub use rank::{Ranked, energy, softmax};
 pub use runtime::Runtime;
 pub use session::Session;

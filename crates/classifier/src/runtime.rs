@@ -2,13 +2,16 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use parking_lot::Mutex;
 
-use crate::error::OpenError;
+use crate::error::{OpenError, ProviderError};
+use crate::provider::{Provider, ProviderConfig};
+use crate::version;
 
 /// ONNX Runtime allows one environment per process, so the first one opened serves every caller.
 static OPENED: Mutex<Option<Runtime>> = Mutex::new(None);
@@ -20,9 +23,11 @@ static OPENED: Mutex<Option<Runtime>> = Mutex::new(None);
 #[derive(Clone)]
 pub struct Runtime {
     environment: Environment,
+    version: Arc<str>,
     threads: usize,
     arena: bool,
     load_limit: Option<Duration>,
+    provider: Option<Arc<Provider>>,
 }
 
 impl Runtime {
@@ -35,17 +40,29 @@ impl Runtime {
         if let Some(runtime) = &*opened {
             return Ok(runtime.clone());
         }
-        // Some loaders look a bare name up elsewhere; a path that exists gives the clearer error.
-        if !library.exists() {
-            return Err(OpenError::Absent { path: library.to_owned() });
-        }
-        let builder = ort::init_from(library)
+        // Loaders look a relative name up elsewhere; a file that exists is one file.
+        let absent = |_| OpenError::Absent { path: library.to_owned() };
+        let file = library.canonicalize().map_err(absent)?;
+        let builder = ort::init_from(&file)
             .map_err(|source| OpenError::Library { path: library.to_owned(), source })?;
         let environment = builder.with_name("glimpse").build().map_err(OpenError::Environment)?;
         environment.set_log_level(LogLevel::Error);
-        Ok(opened
-            .insert(Self { environment, threads: processors(), arena: true, load_limit: None })
-            .clone())
+        let version = version::of(&file).unwrap_or_default().into();
+        let runtime = Self {
+            environment,
+            version,
+            threads: processors(),
+            arena: true,
+            load_limit: None,
+            provider: None,
+        };
+        Ok(opened.insert(runtime).clone())
+    }
+
+    /// The version of ONNX Runtime, such as `1.32.0`; empty where the library does not say it.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Let sessions made from here use this many threads, or all processors where there are fewer.
@@ -65,6 +82,21 @@ impl Runtime {
     #[must_use]
     pub fn with_load_limit(self, limit: Duration) -> Self {
         Self { load_limit: Some(limit), ..self }
+    }
+
+    /// Let a provider run what is loaded from here, where it can.
+    ///
+    /// Its library is loaded into this process, which runs code of it, and stays until the end.
+    ///
+    /// # Errors
+    /// When the library is absent or is not a provider, or it has no such device.
+    pub fn with_provider(self, config: &ProviderConfig) -> Result<Self, ProviderError> {
+        let provider = Provider::register(&self.environment, config)?;
+        Ok(Self { provider: Some(Arc::new(provider)), ..self })
+    }
+
+    pub(crate) fn provider(&self) -> Option<&Provider> {
+        self.provider.as_deref()
     }
 
     pub(crate) fn load_limit(&self) -> Option<Duration> {

@@ -12,8 +12,9 @@ use parking_lot::FairMutex;
 use crate::bundle::InputSpec;
 use crate::contract::{self, OptionalOutputs};
 use crate::ending;
-use crate::error::{ClassifyError, LoadError};
+use crate::error::{ClassifyError, LoadError, ProviderError};
 use crate::outputs::Outputs;
+use crate::provider::{self, CPU_PROVIDER, Provider};
 use crate::runtime::Runtime;
 use crate::stream;
 
@@ -24,6 +25,7 @@ pub struct Session {
     input: InputSpec,
     classes: usize,
     optional: OptionalOutputs,
+    provider: String,
 }
 
 struct Inner {
@@ -58,8 +60,31 @@ impl Session {
         input: InputSpec,
         classes: usize,
     ) -> Result<Self, LoadError> {
-        let session = builder(runtime).and_then(|mut builder| builder.commit_from_memory(model));
+        let session = on_cpu(runtime).and_then(|mut builder| builder.commit_from_memory(model));
         Self::check(session, input, classes)
+    }
+
+    /// Load `model` on a provider, which must run all of it.
+    pub(crate) fn on(
+        provider: &Provider,
+        runtime: &Runtime,
+        model: &[u8],
+        input: InputSpec,
+        classes: usize,
+    ) -> Result<Self, ProviderError> {
+        let environment = runtime.environment();
+        let device = provider.device(environment);
+        let device = device.ok_or_else(|| provider.no_device(environment))?;
+        let session = builder(runtime).and_then(|builder| {
+            let mut builder = builder
+                .with_devices([device], Some(&provider.options()))?
+                // What it leaves to the CPU provider would run there unnoticed.
+                .with_config_entry("session.disable_cpu_ep_fallback", "1")?;
+            let _alarm = runtime.load_limit().map(|limit| cancel_after(limit, &builder));
+            builder.commit_from_memory(model)
+        });
+        let session = Self::check(Ok(session.map_err(ProviderError::Session)?), input, classes)?;
+        Ok(Self { provider: provider.name().to_owned(), ..session })
     }
 
     /// Load `model` like [`Session::new`], and drop it as soon as ONNX Runtime has read it.
@@ -75,7 +100,7 @@ impl Session {
         input: InputSpec,
         classes: usize,
     ) -> Result<Self, LoadError> {
-        let session = builder(runtime).and_then(|builder| {
+        let session = on_cpu(runtime).and_then(|builder| {
             let _alarm = runtime.load_limit().map(|limit| cancel_after(limit, &builder));
             stream::commit(builder, model)
         });
@@ -92,7 +117,8 @@ impl Session {
         let plain = selecting(Asked::default()).map_err(LoadError::Session)?;
         let (inner, current) =
             (FairMutex::new(Inner { session, plain }), ending::Current::default());
-        Ok(Self { inner, current, input, classes, optional })
+        let provider = CPU_PROVIDER.to_owned();
+        Ok(Self { inner, current, input, classes, optional, provider })
     }
 
     /// Logits `[n × classes]` of `n` pictures; `pixels` is uint8 RGB `[n, height, width, 3]`.
@@ -166,6 +192,11 @@ impl Session {
         Err(ClassifyError::InvalidPixels { found, expected, n, width, height })
     }
 
+    /// The name of the execution provider that runs the model.
+    pub(crate) fn provider(&self) -> &str {
+        &self.provider
+    }
+
     /// How long the run that is under way takes already.
     pub(crate) fn run_age(&self) -> Option<Duration> {
         self.current.age()
@@ -189,6 +220,11 @@ impl Session {
     #[must_use]
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// Whether embeddings can be asked for.
+    pub(crate) fn offers_embedding(&self) -> bool {
+        self.optional.embedding.or(self.optional.features).is_some()
     }
 
     /// The outputs that the model has besides logits.
@@ -219,10 +255,20 @@ fn selecting(asked: Asked) -> ort::Result<Arc<ending::Options>> {
     Ok(Arc::new(ending::Options(options)))
 }
 
-fn builder(runtime: &Runtime) -> ort::Result<SessionBuilder> {
+fn on_cpu(runtime: &Runtime) -> ort::Result<SessionBuilder> {
     let cpu = ort::ep::CPU::default().with_arena_allocator(runtime.has_arena());
+    let builder = builder(runtime)?.with_execution_providers([cpu.build()])?;
+    // Where a provider is registered, ONNX Runtime takes it for sessions that name none.
+    let devices: Vec<_> = provider::cpu_devices(runtime.environment()).collect();
+    if provider::is_any_registered() && !devices.is_empty() {
+        return Ok(builder.with_devices(devices, None)?);
+    }
+    Ok(builder)
+}
+
+/// What sessions of all providers have in common.
+fn builder(runtime: &Runtime) -> ort::Result<SessionBuilder> {
     Ok(OrtSession::builder(runtime.environment())?
-        .with_execution_providers([cpu.build()])?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(runtime.threads())?
         // Between requests the cores belong to decoding and to the network, not to spinning.

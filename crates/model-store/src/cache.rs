@@ -1,6 +1,7 @@
 //! Bundles kept on disk for the next cold start.
 //!
-//! An entry is the folder `<hash of the URI>/<sha256 of bundle.json>` with the bundle's three files.
+//! An entry is the folder `<hash of the URI>/<sha256 of bundle.json>` with the files that were read:
+//! `bundle.json`, the labels, one graph or both, and the head once that was needed.
 //! It appears by renaming a finished folder, so a process that is killed or frozen while it writes
 //! leaves no half entry, and processes that write the same entry do not disturb one another. An
 //! entry is verified like a download each time it is read; one that fails is deleted.
@@ -10,12 +11,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use glimpse_classifier::Graph;
 use tempfile::TempDir;
 
 use crate::digest::Sha256Digest;
 use crate::error::{FailureKind, LoadError};
 use crate::source::folder;
-use crate::verify::VerifiedBundle;
+use crate::verify::{VerifiedBundle, VerifiedManifest};
 
 /// How many versions of one URI are kept: the current one, and one to roll back to.
 const KEPT: usize = 2;
@@ -49,19 +51,29 @@ impl Cache {
         !self.newest_first().is_empty()
     }
 
-    /// The verified entry for the `bundle.json` with this checksum. Blocks.
-    pub(crate) fn read(
-        &self,
-        digest: &Sha256Digest,
-        max_model_bytes: u64,
-    ) -> Option<VerifiedBundle> {
-        let entry = self.folder.join(digest.to_string());
+    /// The `bundle.json` with this checksum, verified, if there is an entry for it. Blocks.
+    pub(crate) fn manifest(&self, digest: &Sha256Digest) -> Option<VerifiedManifest> {
+        let entry = self.entry(digest);
         if !entry.is_dir() {
             return None;
         }
-        folder::read(&entry, Some(digest), max_model_bytes)
-            .inspect_err(|error| discard(&entry, error))
-            .ok()
+        let manifest = folder::manifest(&entry, Some(digest));
+        manifest.inspect_err(|error| discard(&entry, error)).ok()
+    }
+
+    /// The rest of an entry, verified, if it has this graph. Blocks.
+    pub(crate) fn read(
+        &self,
+        manifest: VerifiedManifest,
+        graph: Graph,
+        max_model_bytes: u64,
+    ) -> Option<VerifiedBundle> {
+        let entry = self.entry(&manifest.digest());
+        if !entry.join(graph.file()).is_file() {
+            return None; // Its other graph may serve another version of ONNX Runtime.
+        }
+        let bundle = folder::read_rest(&entry, manifest, graph, max_model_bytes);
+        bundle.inspect_err(|error| discard(&entry, error)).ok()
     }
 
     /// Make an entry that serves again the newest one. Blocks.
@@ -73,9 +85,9 @@ impl Cache {
         }
     }
 
-    /// The newest entry that verifies, whichever version it is. Blocks.
-    pub(crate) fn read_newest(&self, max_model_bytes: u64) -> Option<VerifiedBundle> {
-        self.newest_first().iter().find_map(|(digest, _)| self.read(digest, max_model_bytes))
+    /// The checksums of the entries' `bundle.json`, the newest entry first. Blocks.
+    pub(crate) fn digests(&self) -> Vec<Sha256Digest> {
+        self.newest_first().into_iter().map(|(digest, _)| digest).collect()
     }
 
     /// Write `bundle` beside the entries. Blocks.
@@ -118,11 +130,21 @@ impl Draft {
     /// Make it an entry, and remove what is old. Blocks.
     pub(crate) fn commit(self) -> io::Result<()> {
         match fs::rename(self.written.path(), &self.entry) {
-            // Another process was faster; its entry has the same content.
-            Err(_) if self.entry.exists() => {}
+            // Another process was faster, or the entry lacks the graph that was downloaded.
+            Err(_) if self.entry.exists() => self.add_missing_files()?,
             renamed => renamed?,
         }
         self.cache.prune();
+        Ok(())
+    }
+
+    fn add_missing_files(&self) -> io::Result<()> {
+        for (name, _) in list(self.written.path()) {
+            let file = self.entry.join(&name);
+            if !file.exists() {
+                fs::rename(self.written.path().join(&name), file)?;
+            }
+        }
         Ok(())
     }
 }
@@ -155,13 +177,21 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::verify::Hashed;
     use crate::verify::tests::describe;
-    use crate::verify::{Hashed, MODEL, VerifiedManifest};
 
     const LIMIT: u64 = 1 << 20;
 
     fn write(cache: &Cache, bundle: &VerifiedBundle) {
         cache.draft(bundle).unwrap().commit().unwrap();
+    }
+
+    fn read(cache: &Cache, digest: &Sha256Digest) -> Option<VerifiedBundle> {
+        cache.read(cache.manifest(digest)?, Graph::Portable, LIMIT)
+    }
+
+    fn read_newest(cache: &Cache) -> Option<VerifiedBundle> {
+        cache.digests().iter().find_map(|digest| read(cache, digest))
     }
 
     fn model(bundle: VerifiedBundle) -> Bytes {
@@ -171,7 +201,8 @@ mod tests {
     fn bundle(model: &[u8]) -> VerifiedBundle {
         let text = Hashed::of(describe(b"cat\n", model));
         let manifest = VerifiedManifest::verify(text, None).unwrap();
-        manifest.complete(Hashed::of(b"cat\n".to_vec()), Hashed::of(model.to_vec())).unwrap()
+        let (labels, model) = (Hashed::of(b"cat\n".to_vec()), Hashed::of(model.to_vec()));
+        manifest.complete(labels, Graph::Portable, model).unwrap()
     }
 
     #[test]
@@ -182,7 +213,7 @@ mod tests {
         write(&cache, &bundle);
         write(&cache, &bundle);
         assert!(cache.has_entries());
-        assert_eq!(model(cache.read(&bundle.digest(), LIMIT).unwrap()), &b"weights"[..]);
+        assert_eq!(model(read(&cache, &bundle.digest()).unwrap()), &b"weights"[..]);
         assert!(!Cache::new(root.path(), "s3://a/c").has_entries());
     }
 
@@ -192,8 +223,8 @@ mod tests {
         let (cache, bundle) = (Cache::new(root.path(), "uri"), bundle(b"weights"));
         write(&cache, &bundle);
         let entry = cache.folder.join(bundle.digest().to_string());
-        fs::write(entry.join(MODEL), b"weighty").unwrap();
-        assert!(cache.read(&bundle.digest(), LIMIT).is_none());
+        fs::write(entry.join(Graph::Portable.file()), b"weighty").unwrap();
+        assert!(read(&cache, &bundle.digest()).is_none());
         assert!(!cache.has_entries());
     }
 
@@ -203,7 +234,7 @@ mod tests {
         let cache = Cache::new(root.path(), "uri");
         fs::create_dir_all(cache.folder.join(format!("{WRITING}x"))).unwrap();
         assert!(!cache.has_entries());
-        assert!(cache.read_newest(LIMIT).is_none());
+        assert!(read_newest(&cache).is_none());
     }
 
     #[test]
@@ -218,6 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_without_the_wanted_graph_gets_it_and_keeps_the_other() {
+        let root = tempfile::tempdir().unwrap();
+        let (cache, bundle) = (Cache::new(root.path(), "uri"), bundle(b"weights"));
+        write(&cache, &bundle);
+        let entry = cache.entry(&bundle.digest());
+        fs::rename(entry.join(Graph::Portable.file()), entry.join(Graph::Cpu.file())).unwrap();
+        assert!(read(&cache, &bundle.digest()).is_none());
+        assert!(cache.has_entries());
+        write(&cache, &bundle);
+        assert!(read(&cache, &bundle.digest()).is_some());
+        assert!(entry.join(Graph::Cpu.file()).exists());
+    }
+
+    #[test]
     fn the_two_newest_versions_are_kept() {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::new(root.path(), "uri");
@@ -226,12 +271,12 @@ mod tests {
             write(&cache, bundle);
             std::thread::sleep(Duration::from_millis(20));
         }
-        let kept = |bundle: &VerifiedBundle| cache.read(&bundle.digest(), LIMIT).is_some();
+        let kept = |bundle: &VerifiedBundle| read(&cache, &bundle.digest()).is_some();
         assert_eq!(bundles.iter().map(kept).collect::<Vec<_>>(), [false, false, true, true]);
-        assert_eq!(model(cache.read_newest(LIMIT).unwrap()), &b"4"[..]);
+        assert_eq!(model(read_newest(&cache).unwrap()), &b"4"[..]);
         // Rolled back: the older one serves, and is the one to go on with.
         cache.touch(&bundles[2].digest());
-        assert_eq!(model(cache.read_newest(LIMIT).unwrap()), &b"3"[..]);
+        assert_eq!(model(read_newest(&cache).unwrap()), &b"3"[..]);
         std::thread::sleep(Duration::from_millis(20));
         write(&cache, &bundles[0]);
         assert_eq!(bundles.iter().map(kept).collect::<Vec<_>>(), [true, false, true, false]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use glimpse_classifier::Limits;
+use glimpse_classifier::{Limits, ProviderConfig};
 use glimpse_settings::{Number, SettingError, Strings};
 
 use crate::digest::Sha256Digest;
@@ -24,6 +24,12 @@ pub mod settings {
     pub const ORT_LIBRARY: &str = "GLIMPSE_ORT_LIBRARY";
     /// Threads of one run; the default depends on the machine.
     pub const THREADS: Number<usize> = Number::new("GLIMPSE_THREADS", 1, 1..=usize::MAX);
+    /// An execution provider in place of the CPU provider.
+    pub const PROVIDER: &str = "GLIMPSE_PROVIDER";
+    /// The kind of its device.
+    pub const PROVIDER_DEVICE: &str = "GLIMPSE_PROVIDER_DEVICE";
+    /// Its options.
+    pub const PROVIDER_OPTIONS: &str = "GLIMPSE_PROVIDER_OPTIONS";
     /// Largest picture.
     pub const MAX_IMAGE_PIXELS: Number<u64> =
         Number::new("GLIMPSE_MAX_IMAGE_PIXELS", 50_000_000, 1..=u64::MAX);
@@ -46,7 +52,7 @@ const URI_FORM: &str = "s3://bucket/prefix or the path of a folder";
 /// Where the bundle is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {
-    /// A folder that holds the three files.
+    /// A folder that holds the bundle's files.
     Folder(PathBuf),
     /// `s3://bucket/prefix`; the prefix has no slash at its ends and may be empty.
     S3 {
@@ -72,6 +78,9 @@ pub struct StoreConfig {
     /// `GLIMPSE_THREADS`: threads of one run. Unset: on Lambda the processors that its memory pays
     /// for, elsewhere all.
     pub threads: Option<NonZeroUsize>,
+    /// `GLIMPSE_PROVIDER`, `GLIMPSE_PROVIDER_DEVICE` and `GLIMPSE_PROVIDER_OPTIONS`: an execution
+    /// provider that runs the model where it can, at the edge. Default: the CPU provider.
+    pub provider: Option<ProviderConfig>,
     /// `GLIMPSE_MAX_IMAGE_PIXELS` (default 50,000,000) and `GLIMPSE_FORMATS` (default: all), for the
     /// classifier.
     pub limits: Limits,
@@ -111,6 +120,7 @@ impl StoreConfig {
             cache_dir: None,
             ort_library: LAYER_LIBRARY.into(),
             threads: None,
+            provider: None,
             limits: Limits::default(),
             load_deadline: Duration::from_millis(settings::LOAD_TIMEOUT_MS.default),
             max_model_bytes: settings::MAX_MODEL_BYTES.default,

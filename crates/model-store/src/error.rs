@@ -94,7 +94,7 @@ pub enum LoadError {
     #[error(transparent)]
     Model(#[from] Arc<ModelError>),
     /// The model loads, but fails on a plain picture.
-    #[error("model.onnx fails on a plain picture: {0}")]
+    #[error("the model fails on a plain picture: {0}")]
     Trial(#[source] Arc<ClassifyError>),
     /// The same bundle took too long before, to load or to answer.
     #[error("bundle {digest} did not load or answer in time before; publish another one")]

@@ -18,6 +18,7 @@ mod cache;
 mod config;
 mod digest;
 mod error;
+mod graphs;
 mod head;
 mod load;
 mod report;

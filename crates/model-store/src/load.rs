@@ -1,12 +1,12 @@
 //! One load from beginning to end: everything that can overlap does.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use glimpse_classifier::{Classifier, HeadSource, Options, Runtime};
+use glimpse_classifier::{Classifier, Graph, HeadSource, Options, ProviderConfig, Runtime};
 use glimpse_objects::Objects;
 use glimpse_telemetry::{emf, measure};
 use tokio::task::{self, JoinHandle};
@@ -16,6 +16,7 @@ use crate::cache::{Cache, Draft};
 use crate::config::{ModelSource, StoreConfig};
 use crate::digest::Sha256Digest;
 use crate::error::{FailureKind, LoadError};
+use crate::graphs::{Graphs, Opening};
 use crate::head::{self, HeadPlace};
 use crate::report::{LoadReport, LoadedFrom};
 use crate::source::folder;
@@ -75,7 +76,7 @@ impl Loader {
 
     /// Obtain the bundle, open ONNX Runtime beside that, create the session; keep a download.
     pub(crate) async fn load(&self) -> Result<Loaded, LoadError> {
-        let ready = self.prepare(self.obtain().boxed()).await?;
+        let ready = self.prepare(None).await?;
         if self.config.try_first {
             self.try_out(&ready.loaded).await?;
         }
@@ -93,20 +94,22 @@ impl Loader {
         }
         self.given_up.check(manifest.digest())?;
         check_room(manifest.model_bytes())?;
-        let ready = self.prepare(self.obtain_described(manifest).boxed()).await?;
+        let ready = self.prepare(Some(manifest)).await?;
         self.try_out(&ready.loaded).await?;
         Ok(Some(self.activate(ready)))
     }
 
-    async fn prepare(
-        &self,
-        bundle: BoxFuture<'_, Result<(VerifiedBundle, LoadedFrom), LoadError>>,
-    ) -> Result<Ready, LoadError> {
+    /// Load the bundle of the source, of which `bundle.json` may be `known`.
+    async fn prepare(&self, known: Option<VerifiedManifest>) -> Result<Ready, LoadError> {
         let started = Instant::now();
         let library = self.open_library();
+        let graphs = Graphs::new(library.clone(), self.config.provider.is_some());
         let ((runtime, open_library), (bundle, loaded_from, fetch)) =
-            tokio::try_join!(async { library.await.map_err(LoadError::interrupted)? }, async {
-                let (bundle, loaded_from) = bundle.await?;
+            tokio::try_join!(library, async {
+                let (bundle, loaded_from) = match known {
+                    Some(manifest) => self.obtain_described(manifest, &graphs).boxed().await?,
+                    None => self.obtain(&graphs).boxed().await?,
+                };
                 Ok((bundle, loaded_from, started.elapsed()))
             })?;
         let verify = bundle.hashing();
@@ -120,11 +123,11 @@ impl Loader {
         self.given_up.check(digest)?;
         let attempt = self.given_up.attempt(digest, self.deadline());
         let runtime = runtime.with_load_limit(self.config.load_deadline);
-        let head = self.head(&bundle);
+        let (head, graph) = (self.head(&bundle), bundle.graph());
         let classifier = blocking(move || {
             let (manifest, labels, model) = bundle.into_content();
             let created = Classifier::new(&runtime, manifest, labels, model, limits);
-            let classifier = created.map_err(Arc::new)?;
+            let classifier = created.map_err(Arc::new)?.of(graph);
             Ok(match head {
                 Some(head) => classifier.with_head(head),
                 None => classifier,
@@ -181,7 +184,7 @@ impl Loader {
                 task::spawn_blocking(move || cache.touch(&digest));
             }
         }
-        loaded.report.log();
+        loaded.report.log(&loaded.classifier);
         measure::model_loaded(loaded.report.total);
         let manifest = loaded.classifier.manifest();
         emf::name_model(&manifest.name, &manifest.version);
@@ -189,18 +192,24 @@ impl Loader {
     }
 
     /// Starts at once, on a thread of its own.
-    fn open_library(&self) -> JoinHandle<Result<(Runtime, Duration), LoadError>> {
+    fn open_library(&self) -> Opening {
         let config = &self.config;
         let (library, threads, arena) = (config.ort_library.clone(), config.threads, config.arena);
-        task::spawn_blocking(move || {
+        let provider = config.provider.clone();
+        let opening = task::spawn_blocking(move || {
             let started = Instant::now();
             let runtime = Runtime::open(&library).map_err(Arc::new)?.with_arena(arena);
             let runtime = match threads {
                 Some(threads) => runtime.with_threads(threads),
                 None => runtime,
             };
+            let runtime = match provider {
+                Some(provider) => with_provider(runtime, &provider),
+                None => runtime,
+            };
             Ok((runtime, started.elapsed()))
-        })
+        });
+        opening.map(|opened| opened.map_err(LoadError::interrupted)?).boxed().shared()
     }
 
     /// The source's `bundle.json`.
@@ -216,28 +225,24 @@ impl Loader {
     }
 
     /// The bundle, as few bytes as possible from its source.
-    async fn obtain(&self) -> Result<(VerifiedBundle, LoadedFrom), LoadError> {
+    async fn obtain(&self, graphs: &Graphs) -> Result<(VerifiedBundle, LoadedFrom), LoadError> {
         let expected = self.config.expected_digest;
-        let (bucket, prefix) = match &self.config.source {
-            ModelSource::Folder(path) => {
-                let (path, limit) = (path.clone(), self.config.max_model_bytes);
-                let read = move || folder::read(&path, expected.as_ref(), limit);
-                return Ok((blocking(read).await?, LoadedFrom::Folder));
-            }
-            ModelSource::S3 { bucket, prefix } => (bucket, prefix),
+        let ModelSource::S3 { bucket, prefix } = &self.config.source else {
+            return self.obtain_described(self.manifest().await?, graphs).await;
         };
         if let Some(expected) = expected
-            && let Some(bundle) = self.cached(expected).await?
+            && let Some(bundle) = self.cached(expected, graphs).await?
         {
             return Ok((bundle, LoadedFrom::Cache));
         }
         // Without an entry nothing can be saved by asking for bundle.json first.
         if expected.is_some() || !self.cache.has_entries() {
-            return Ok((self.remote(bucket, prefix).read(None).await?, LoadedFrom::S3));
+            let bundle = self.remote(bucket, prefix).read(None, graphs).await?;
+            return Ok((bundle, LoadedFrom::S3));
         }
         match self.manifest().await {
-            Ok(manifest) => self.obtain_described(manifest).await,
-            Err(error) => Ok((self.newest_cached(error).await?, LoadedFrom::Cache)),
+            Ok(manifest) => self.obtain_described(manifest, graphs).await,
+            Err(error) => Ok((self.newest_cached(error, graphs).await?, LoadedFrom::Cache)),
         }
     }
 
@@ -245,21 +250,37 @@ impl Loader {
     async fn obtain_described(
         &self,
         manifest: VerifiedManifest,
+        graphs: &Graphs,
     ) -> Result<(VerifiedBundle, LoadedFrom), LoadError> {
         match &self.config.source {
             ModelSource::Folder(path) => {
-                let (path, limit) = (path.clone(), self.config.max_model_bytes);
-                let read = move || folder::read_rest(&path, manifest, limit);
-                Ok((blocking(read).await?, LoadedFrom::Folder))
+                // The library is still being opened: reading does not wait for its version.
+                let likely = graphs.likely(manifest.manifest());
+                let mut bundle = self.read_folder(path, manifest, likely).await?;
+                let graph = graphs.choose(bundle.manifest()).await?;
+                if graph != likely {
+                    bundle = self.read_folder(path, bundle.into_manifest(), graph).await?;
+                }
+                Ok((bundle, LoadedFrom::Folder))
             }
             ModelSource::S3 { bucket, prefix } => {
-                if let Some(bundle) = self.cached(manifest.digest()).await? {
+                if let Some(bundle) = self.cached(manifest.digest(), graphs).await? {
                     return Ok((bundle, LoadedFrom::Cache));
                 }
-                let bundle = self.remote(bucket, prefix).read(Some(manifest)).await?;
+                let bundle = self.remote(bucket, prefix).read(Some(manifest), graphs).await?;
                 Ok((bundle, LoadedFrom::S3))
             }
         }
+    }
+
+    async fn read_folder(
+        &self,
+        path: &Path,
+        manifest: VerifiedManifest,
+        graph: Graph,
+    ) -> Result<VerifiedBundle, LoadError> {
+        let (path, limit) = (path.to_owned(), self.config.max_model_bytes);
+        blocking(move || folder::read_rest(&path, manifest, graph, limit)).await
     }
 
     fn remote<'a>(&'a self, bucket: &'a str, prefix: &'a str) -> S3Bundle<'a> {
@@ -272,9 +293,17 @@ impl Loader {
         }
     }
 
-    async fn cached(&self, digest: Sha256Digest) -> Result<Option<VerifiedBundle>, LoadError> {
+    async fn cached(
+        &self,
+        digest: Sha256Digest,
+        graphs: &Graphs,
+    ) -> Result<Option<VerifiedBundle>, LoadError> {
         let (cache, limit) = (self.cache.clone(), self.config.max_model_bytes);
-        blocking(move || Ok(cache.read(&digest, limit))).await
+        let manifest = blocking(move || Ok(cache.manifest(&digest))).await?;
+        let Some(manifest) = manifest else { return Ok(None) };
+        let graph = graphs.choose(manifest.manifest()).await?;
+        let cache = self.cache.clone();
+        blocking(move || Ok(cache.read(manifest, graph, limit))).await
     }
 
     /// While S3 cannot be reached, a device at the edge keeps using the newest bundle that it has.
@@ -283,25 +312,40 @@ impl Loader {
     /// published one, and in a shared temporary folder anyone could have put it there. So this is
     /// done only in a cache folder that was set on purpose, and only when S3 is out of reach, not
     /// when it says "no such bundle".
-    async fn newest_cached(&self, error: LoadError) -> Result<VerifiedBundle, LoadError> {
+    async fn newest_cached(
+        &self,
+        error: LoadError,
+        graphs: &Graphs,
+    ) -> Result<VerifiedBundle, LoadError> {
         if self.config.cache_dir.is_none() || error.kind() != FailureKind::Unreachable {
             return Err(error);
         }
-        let (cache, limit) = (self.cache.clone(), self.config.max_model_bytes);
-        let newest = blocking(move || Ok(cache.read_newest(limit))).await?;
-        let bundle = newest.ok_or_else(|| error.clone())?;
-        tracing::warn!(
-            %error,
-            bundle = %bundle.digest(),
-            "S3 is out of reach; serving from the cache"
-        );
-        Ok(bundle)
+        let cache = self.cache.clone();
+        for digest in blocking(move || Ok(cache.digests())).await? {
+            if let Some(bundle) = self.cached(digest, graphs).await? {
+                tracing::warn!(%error, bundle = %digest, "S3 is out of reach; serving from the cache");
+                return Ok(bundle);
+            }
+        }
+        Err(error)
     }
 
     /// Written beside the making of the session, so that the bytes need not wait for its end.
     fn draft(&self, bundle: VerifiedBundle) -> JoinHandle<io::Result<Draft>> {
         let cache = self.cache.clone();
         task::spawn_blocking(move || cache.draft(&bundle))
+    }
+}
+
+/// With the configured provider, or with the CPU provider where that cannot be used.
+fn with_provider(runtime: Runtime, provider: &ProviderConfig) -> Runtime {
+    match runtime.clone().with_provider(provider) {
+        Ok(provided) => provided,
+        Err(error) => {
+            let provider = &provider.name;
+            tracing::error!(%error, provider, "the CPU provider runs the model instead");
+            runtime
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use glimpse_classifier::Classifier;
 use glimpse_telemetry::ms;
 
 /// Where a loaded bundle came from.
@@ -44,10 +45,12 @@ impl LoadedFrom {
 }
 
 impl LoadReport {
-    /// One line with a field per stage.
-    pub(crate) fn log(&self) {
+    /// One line with a field per stage, and what runs.
+    pub(crate) fn log(&self, classifier: &Classifier) {
         tracing::info!(
             source = self.loaded_from.name(),
+            graph = %classifier.graph(),
+            provider = classifier.provider(),
             open_library_ms = ms(self.open_library),
             fetch_ms = ms(self.fetch),
             verify_ms = ms(self.verify),

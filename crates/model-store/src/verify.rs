@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use glimpse_classifier::{FileEntry, Labels, Manifest};
+use glimpse_classifier::{FileEntry, Graph, Labels, Manifest};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::Sha256Digest;
@@ -16,8 +16,8 @@ pub(crate) const MANIFEST: &str = "bundle.json";
 pub(crate) const LABELS: &str = "labels.txt";
 /// The network's last layer.
 pub(crate) use glimpse_classifier::HEAD_FILE as HEAD;
-/// The network.
-pub(crate) const MODEL: &str = "model.onnx";
+/// The network, for every version of ONNX Runtime.
+const MODEL: &str = Graph::Portable.file();
 
 /// `bundle.json` and `labels.txt` are read by people; more than this is a mistake.
 pub(crate) const MAX_TEXT_BYTES: u64 = 4 << 20;
@@ -86,6 +86,11 @@ impl VerifiedManifest {
         self.text.digest
     }
 
+    /// What it says.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// The size of its model, as it says.
     pub(crate) fn model_bytes(&self) -> u64 {
         self.entry(MODEL).map_or(0, |entry| entry.bytes)
@@ -97,14 +102,15 @@ impl VerifiedManifest {
         if found == expected { Ok(()) } else { Err(LoadError::Size { file, found, expected }) }
     }
 
-    /// The whole bundle, if both files are what `bundle.json` promises.
+    /// The whole bundle, if both files are what `bundle.json` promises; `model` is that of `graph`.
     pub(crate) fn complete(
         self,
         labels: Hashed,
+        graph: Graph,
         model: Hashed,
     ) -> Result<VerifiedBundle, LoadError> {
         self.check(LABELS, &labels)?;
-        self.check(MODEL, &model)?;
+        self.check(graph.file(), &model)?;
         Ok(VerifiedBundle {
             parsed_labels: Labels::parse(&labels.bytes).map_err(Arc::new)?,
             hashing: self.text.took + labels.took + model.took,
@@ -112,6 +118,7 @@ impl VerifiedManifest {
             manifest: self.manifest,
             text: self.text.bytes,
             labels: labels.bytes,
+            graph,
             model: model.bytes,
         })
     }
@@ -135,6 +142,7 @@ pub(crate) struct VerifiedBundle {
     parsed_labels: Labels,
     text: Bytes,
     labels: Bytes,
+    graph: Graph,
     model: Bytes,
     hashing: Duration,
 }
@@ -142,6 +150,22 @@ pub(crate) struct VerifiedBundle {
 impl VerifiedBundle {
     pub(crate) fn digest(&self) -> Sha256Digest {
         self.digest
+    }
+
+    /// What `bundle.json` says.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Only `bundle.json` of it, to read the rest again.
+    pub(crate) fn into_manifest(self) -> VerifiedManifest {
+        let text = Hashed { bytes: self.text, digest: self.digest, took: Duration::ZERO };
+        VerifiedManifest { text, manifest: self.manifest }
+    }
+
+    /// Which graph its model is.
+    pub(crate) fn graph(&self) -> Graph {
+        self.graph
     }
 
     /// What a classifier is made of.
@@ -159,9 +183,9 @@ impl VerifiedBundle {
         self.hashing
     }
 
-    /// The three files as they were read.
+    /// The files as they were read.
     pub(crate) fn files(&self) -> [(&'static str, &[u8]); 3] {
-        [(MANIFEST, &self.text), (LABELS, &self.labels), (MODEL, &self.model)]
+        [(MANIFEST, &self.text), (LABELS, &self.labels), (self.graph.file(), &self.model)]
     }
 }
 
@@ -225,7 +249,8 @@ pub(crate) mod tests {
     #[test]
     fn only_the_promised_bytes_make_a_bundle() {
         let with = |labels: &[u8], model: &[u8]| {
-            manifest().complete(Hashed::of(labels.to_vec()), Hashed::of(model.to_vec()))
+            let (labels, model) = (Hashed::of(labels.to_vec()), Hashed::of(model.to_vec()));
+            manifest().complete(labels, Graph::Portable, model)
         };
         assert!(with(b"cat\n", b"weights").is_ok());
         let swapped = with(b"dog\n", b"weights").err();

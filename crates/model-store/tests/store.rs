@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use glimpse_classifier::{Explain, Options};
+use glimpse_classifier::{Explain, Graph, Options, Prediction, Timing};
 use glimpse_model_store::{
     FailureKind, LoadedFrom, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig,
 };
@@ -60,7 +60,12 @@ impl Scene {
 
     /// How many loads asked for the description.
     fn loads(&self) -> usize {
-        let requests = self.server.faults().requests("bundle.json");
+        self.downloads("bundle.json")
+    }
+
+    /// How often anything was read of the objects whose keys end so.
+    fn downloads(&self, key_ends_with: &str) -> usize {
+        let requests = self.server.faults().requests(key_ends_with);
         requests.iter().filter(|line| line.starts_with("GET")).count()
     }
 
@@ -388,10 +393,7 @@ async fn a_bundle_with_an_expected_digest_is_never_swapped() {
 async fn a_head_in_s3_is_read_at_the_first_explained_request_and_kept_in_the_cache() {
     let scene = Scene::new();
     scene.fill_cache().await;
-    let heads = || {
-        let requests = scene.server.faults().requests("head.safetensors");
-        requests.iter().filter(|line| line.starts_with("GET")).count()
-    };
+    let heads = || scene.downloads("head.safetensors");
     let picture = std::fs::read(workspace::picture("coffee.png")).unwrap();
     let explained = Options { explain: Some(Explain::default()), ..Options::default() };
     let model = scene.store().get().await.unwrap();
@@ -405,4 +407,92 @@ async fn a_head_in_s3_is_read_at_the_first_explained_request_and_kept_in_the_cac
     let next = scene.store().get().await.unwrap();
     next.classify(&picture, &explained).unwrap();
     assert_eq!(heads(), 1, "the cache has it");
+}
+
+/// A bundle with `model.cpu.onnx` for the version of ONNX Runtime that the tests run.
+fn with_two_graphs() -> PathBuf {
+    workspace::bundle("imagenet-lite")
+}
+
+/// The same, whose `model.cpu.onnx` is for another version of ONNX Runtime.
+fn for_another_runtime() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in with_two_graphs().read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+        std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join("bundle.json");
+    let description = std::fs::read(&path).unwrap();
+    let mut description: serde_json::Value = serde_json::from_slice(&description).unwrap();
+    description["cpu_graph"]["onnxruntime"] = "1.0.0".into();
+    std::fs::write(path, description.to_string()).unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_graph_for_this_onnx_runtime_is_taken_and_the_other_one_not_downloaded() {
+    let scene = Scene::unpublished();
+    scene.server.publish(&with_two_graphs(), BUCKET, PREFIX);
+    scene.fill_cache().await;
+    let before = scene.downloads("model.cpu.onnx");
+    assert!(before > 0);
+    assert_eq!(scene.downloads("model.onnx"), 0);
+    let next = scene.store();
+    assert_eq!(next.get().await.unwrap().graph(), Graph::Cpu);
+    assert_eq!(next.last_load().unwrap().loaded_from, LoadedFrom::Cache);
+    assert_eq!((scene.downloads("model.cpu.onnx"), scene.downloads("model.onnx")), (before, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_onnx_runtime_takes_the_portable_graph_from_everywhere() {
+    let (scene, bundle) = (Scene::unpublished(), for_another_runtime());
+    scene.server.publish(bundle.path(), BUCKET, PREFIX);
+    let first = scene.store();
+    assert_eq!(first.get().await.unwrap().graph(), Graph::Portable);
+    // The request for the graph that was assumed, which is not read.
+    assert!(scene.downloads("model.cpu.onnx") <= 1);
+    scene.fill_cache().await;
+    let next = scene.store();
+    assert_eq!(next.get().await.unwrap().graph(), Graph::Portable);
+    assert_eq!(next.last_load().unwrap().loaded_from, LoadedFrom::Cache);
+    let folder = ModelSource::Folder(bundle.path().to_owned());
+    let folder = ModelStore::new(config(folder), Objects::from_env());
+    assert_eq!(folder.get().await.unwrap().graph(), Graph::Portable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_that_is_listed_and_not_there_fails_by_its_name() {
+    let scene = Scene::unpublished();
+    scene.server.publish(&with_two_graphs(), BUCKET, PREFIX);
+    scene.server.put(BUCKET, &format!("{PREFIX}/model.cpu.onnx"), b"another".to_vec());
+    let error = scene.store().get().await.err().unwrap();
+    assert_eq!(error.kind(), FailureKind::Integrity);
+    assert!(error.to_string().starts_with("model.cpu.onnx has 7 bytes"), "{error}");
+}
+
+/// What is served of both: labels, scores, maps and embeddings.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_graphs_answer_with_the_same_bits() {
+    let (taken, portable) = (with_two_graphs(), for_another_runtime());
+    let load = async |folder: &Path| {
+        let store =
+            ModelStore::new(config(ModelSource::Folder(folder.to_owned())), Objects::from_env());
+        store.get().await.unwrap()
+    };
+    let models = [load(&taken).await, load(portable.path()).await];
+    assert_eq!(models.each_ref().map(|model| model.graph()), [Graph::Cpu, Graph::Portable]);
+    let options = Options {
+        top_k: 1000,
+        explain: Some(Explain::default()),
+        embedding: true,
+        energy: true,
+        ..Options::default()
+    };
+    for picture in ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"] {
+        let picture = std::fs::read(workspace::picture(picture)).unwrap();
+        let [cpu, portable] = models.each_ref().map(|model| {
+            let prediction = model.classify(&picture, &options).unwrap();
+            Prediction { timing: Timing::default(), ..prediction }
+        });
+        assert_eq!(cpu, portable);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use glimpse_classifier::{DeviceKind, InvalidProvider, ProviderConfig};
 use glimpse_model_store::ModelSource;
 use glimpse_settings::{Number, SettingError, Whole};
 use glimpse_telemetry::logs;
@@ -17,6 +18,23 @@ pub fn number<T: Whole + Send + Sync + 'static>(
 /// `s3://bucket/prefix` or a folder.
 pub fn model_source(text: &str) -> Result<ModelSource, String> {
     ModelSource::from_str(text).map_err(|error| expected(&error))
+}
+
+/// `NAME=PATH`.
+pub fn provider(text: &str) -> Result<ProviderConfig, String> {
+    text.parse().map_err(|error: InvalidProvider| error.to_string())
+}
+
+/// A kind of device.
+pub fn device(text: &str) -> Result<DeviceKind, String> {
+    text.parse().map_err(|error: InvalidProvider| error.to_string())
+}
+
+/// `KEY=VALUE`.
+pub fn option(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).unzip();
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    owned(key).zip(owned(value)).ok_or_else(|| "expected KEY=VALUE".to_owned())
 }
 
 /// A level, or levels by module.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use glimpse_budget::settings::MEMORY_BUDGET;
-use glimpse_classifier::{Classifier, FormatSet};
+use glimpse_classifier::{Classifier, DeviceKind, FormatSet, ProviderConfig};
 use glimpse_model_store::{
     FailureKind, LoadError, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig, settings,
 };
@@ -52,6 +52,20 @@ pub struct ModelArguments {
     #[arg(long, env = settings::THREADS.variable, hide_env_values = true, value_name = "N")]
     #[arg(value_parser = flags::number(&settings::THREADS))]
     threads: Option<usize>,
+    /// Execution provider that runs the model where it can: a name, and its library in ONNX Runtime's
+    /// plugin form, whose code then runs in this process; by default the CPU provider
+    #[arg(long, env = settings::PROVIDER, hide_env_values = true, value_name = "NAME=PATH")]
+    #[arg(value_parser = flags::provider)]
+    provider: Option<ProviderConfig>,
+    /// Kind of the provider's device: CPU, GPU or NPU; by default its first one
+    #[arg(long, env = settings::PROVIDER_DEVICE, hide_env_values = true, value_name = "KIND")]
+    #[arg(requires = "provider", value_parser = flags::device)]
+    provider_device: Option<DeviceKind>,
+    /// Option of the provider; may be given several times, in the variable separated by semicolons
+    #[arg(long = "provider-option", env = settings::PROVIDER_OPTIONS, hide_env_values = true)]
+    #[arg(value_name = "KEY=VALUE", value_delimiter = ';', action = clap::ArgAction::Append)]
+    #[arg(requires = "provider", value_parser = flags::option)]
+    provider_options: Vec<(String, String)>,
     /// Largest picture in pixels, read from its header
     #[arg(long, env = settings::MAX_IMAGE_PIXELS.variable, hide_env_values = true, value_name = "N")]
     #[arg(default_value_t = settings::MAX_IMAGE_PIXELS.default)]
@@ -98,6 +112,11 @@ impl ModelArguments {
             config.ort_library = library;
         }
         config.threads = self.threads.and_then(NonZeroUsize::new);
+        config.provider = self.provider.clone().map(|provider| ProviderConfig {
+            device: self.provider_device,
+            options: self.provider_options.clone(),
+            ..provider
+        });
         config.limits.limit_pixels(self.max_image_pixels);
         config.limits.formats = self.formats.unwrap_or(FormatSet::ALL);
         config.load_deadline = Duration::from_millis(self.load_timeout_ms);

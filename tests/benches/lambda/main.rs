@@ -2,8 +2,8 @@
 //! against what cannot be avoided and against a Python handler; all in one run, in turns.
 //!
 //! `make bench-lambda` prepares what this needs. Absolute times belong to the machine; the ratios
-//! are what is quoted. `GLIMPSE_BENCH_BUNDLE` names another bundle, whose optimized form, where there is
-//! one, has the same name with `-optimized` behind it.
+//! are what is quoted. `GLIMPSE_BENCH_BUNDLE` names another bundle; the same with
+//! `model.cpu.onnx`, where there is one, has the same name with `-optimized` behind it.
 
 #![allow(missing_docs)]
 

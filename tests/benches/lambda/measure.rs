@@ -45,10 +45,10 @@ impl Floor {
 
 /// The fresh process's side of [`Floor::in_a_fresh_process`].
 pub fn print_floor(bundle: &Path) -> Result<(), Failure> {
-    let parts = Parts::read(bundle)?;
     let started = Instant::now();
     let runtime = Runtime::open(&workspace::ort_library())?;
     let open = started.elapsed();
+    let parts = Parts::read(bundle, &runtime)?;
     let started = Instant::now();
     let session = Session::new(&runtime, &parts.model, parts.input, parts.classes)?;
     let created = started.elapsed();
@@ -67,10 +67,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn read(bundle: &Path) -> Result<Self, Failure> {
-        let input = Manifest::parse(&std::fs::read(bundle.join("bundle.json"))?)?.input;
+    /// With the graph that the function takes.
+    fn read(bundle: &Path, runtime: &Runtime) -> Result<Self, Failure> {
+        let manifest = Manifest::parse(&std::fs::read(bundle.join("bundle.json"))?)?;
+        let graph = manifest.graph_for_cpu(runtime.version()).file();
         let classes = Labels::parse(&std::fs::read(bundle.join("labels.txt"))?)?.len();
-        Ok(Self { model: std::fs::read(bundle.join("model.onnx"))?, input, classes })
+        Ok(Self { model: std::fs::read(bundle.join(graph))?, input: manifest.input, classes })
     }
 }
 
@@ -82,8 +84,8 @@ pub struct Bare {
 
 impl Bare {
     pub fn new(bundle: &Path) -> Result<Self, Failure> {
-        let parts = Parts::read(bundle)?;
         let runtime = Runtime::open(&workspace::ort_library())?;
+        let parts = Parts::read(bundle, &runtime)?;
         let session = Session::new(&runtime, &parts.model, parts.input, parts.classes)?;
         Ok(Self { session, pixels: vec![127; parts.input.bytes()] })
     }

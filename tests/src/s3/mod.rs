@@ -121,9 +121,9 @@ impl S3Server {
     /// When the folder is no bundle, or the server refuses it.
     #[allow(clippy::expect_used)]
     pub fn publish(&self, folder: &Path, bucket: &str, prefix: &str) -> String {
-        let head = "head.safetensors"; // optional
-        let optional = folder.join(head).exists().then_some(head);
-        for file in optional.into_iter().chain(["model.onnx", "labels.txt", "bundle.json"]) {
+        let optional = ["head.safetensors", "model.cpu.onnx"];
+        let optional = optional.into_iter().filter(|file| folder.join(file).exists());
+        for file in optional.chain(["model.onnx", "labels.txt", "bundle.json"]) {
             let content = std::fs::read(folder.join(file)).expect("a file of the bundle");
             self.put(bucket, &format!("{prefix}/{file}"), content);
         }

@@ -31,6 +31,8 @@ pub enum Graph {
     Explained,
     /// The same logits, maps and embeddings by the output `features` and `head.safetensors`.
     Featured,
+    /// As `MeanColour`, three times as large.
+    Tripled,
 }
 
 /// A bundle named `toy` with the labels red, green and blue.
@@ -86,6 +88,11 @@ fn model(graph: Graph) -> Vec<u8> {
     ];
     match graph {
         Graph::MeanColour => content.push(mean("logits")),
+        Graph::Tripled => content.extend([
+            mean("mean"),
+            node("Mul", &["mean", "three"], "logits", &[]),
+            tensor(5, "three", FLOAT, &[], &floats(&[3.0])),
+        ]),
         Graph::NotANumber => content.extend([
             mean("mean"),
             node("Neg", &["mean"], "negative", &[]),

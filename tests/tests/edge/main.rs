@@ -18,6 +18,7 @@ mod interrupts;
 mod names;
 mod objects;
 mod overload;
+mod provider;
 mod serve;
 mod swap;
 mod terminal;

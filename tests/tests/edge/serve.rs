@@ -186,7 +186,7 @@ fn metrics_count_what_was_answered() {
         "glimpse_infer_ms_count 1",
         "glimpse_request_ms_count 2",
         "glimpse_requests_in_flight 0",
-        "glimpse_model_info{name=\"toy\",version=\"1\"} 1",
+        "glimpse_model_info{name=\"toy\",version=\"1\",graph=\"model.onnx\",provider=\"cpu\"} 1",
         "# TYPE glimpse_request_ms histogram",
     ] {
         assert!(page.lines().any(|own| own == line), "no `{line}` in\n{page}");

@@ -62,7 +62,8 @@ fn a_changed_folder_is_served_without_a_request_that_fails() {
     assert!(client.join().unwrap() > 0);
     // The metric follows the swap.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let new = "glimpse_model_info{name=\"toy\",version=\"3\"} 1\n";
+    let new =
+        "glimpse_model_info{name=\"toy\",version=\"3\",graph=\"model.onnx\",provider=\"cpu\"} 1\n";
     let metrics = loop {
         let metrics = String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
         if metrics.contains(new) {
@@ -71,7 +72,7 @@ fn a_changed_folder_is_served_without_a_request_that_fails() {
         assert!(Instant::now() < deadline, "{metrics}");
         thread::sleep(Duration::from_millis(10));
     };
-    assert!(metrics.contains("glimpse_model_info{name=\"toy\",version=\"2\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("glimpse_model_info{name=\"toy\",version=\"2\",graph=\"model.onnx\",provider=\"cpu\"} 0\n"), "{metrics}");
 }
 
 #[test]

@@ -14,5 +14,6 @@ mod model_bytes;
 mod mutated;
 mod parity;
 mod prepared;
+mod provider;
 mod reduced;
 mod together;

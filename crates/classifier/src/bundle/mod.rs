@@ -1,5 +1,6 @@
 //! `bundle.json`: what a model is, what it expects, and how well it does.
 
+mod graph;
 mod input;
 mod upgrade;
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 use crate::error::BundleError;
 use input::MAX_SIDE;
 
+pub use graph::{CpuGraph, Graph};
 pub use input::{Crop, Filter, InputSpec, Resize, ResizeMode, Size};
 
 /// The version of the bundle format that this crate reads; it reads version 1 too.
@@ -37,6 +39,9 @@ pub struct Manifest {
     pub created_at: String,
     /// Checksum and size of each file, by file name.
     pub files: BTreeMap<String, FileEntry>,
+    /// Where `model.cpu.onnx` may be taken, in a bundle that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_graph: Option<CpuGraph>,
     /// What the graph's input expects.
     pub input: InputSpec,
     /// What the logits mean.
@@ -191,6 +196,9 @@ impl Manifest {
             if entry.sha256.len() != 64 || !entry.sha256.bytes().all(hex) {
                 return Err(BundleError::Checksum { file: file.clone() });
             }
+        }
+        if self.cpu_graph.is_some() != self.files.contains_key(Graph::Cpu.file()) {
+            return Err(BundleError::CpuGraph);
         }
         if let Some(Calibration { temperature, .. }) = self.calibration
             && !TEMPERATURES.contains(&temperature)

@@ -171,3 +171,31 @@ fn other_contradictions_are_refused() {
         assert!(matches!(error, BundleError::ClassMaps { stride: s, .. } if s == stride));
     }
 }
+
+#[test]
+fn a_graph_for_the_cpu_is_taken_by_its_own_runtime_and_processor() {
+    let with = |cpu_graph: Value| {
+        parse(|v| {
+            v["files"]["model.cpu.onnx"] = v["files"]["model.onnx"].clone();
+            v["cpu_graph"] = cpu_graph;
+        })
+    };
+    let here = std::env::consts::ARCH;
+    let manifest =
+        with(json!({"onnxruntime": "1.32.0", "architectures": ["sparc", here]})).unwrap();
+    assert_eq!(manifest.graph_for_cpu("1.32.0"), Graph::Cpu);
+    for version in ["1.32.1", "1.32", ""] {
+        assert_eq!(manifest.graph_for_cpu(version), Graph::Portable, "{version}");
+    }
+    let manifest = with(json!({"onnxruntime": "1.32.0", "architectures": ["sparc"]})).unwrap();
+    assert_eq!(manifest.graph_for_cpu("1.32.0"), Graph::Portable);
+    assert_eq!(parse(|_| ()).unwrap().graph_for_cpu("1.32.0"), Graph::Portable);
+}
+
+#[test]
+fn the_file_and_the_entry_of_a_graph_for_the_cpu_belong_together() {
+    let file = parse(|v| v["files"]["model.cpu.onnx"] = v["files"]["model.onnx"].clone());
+    assert!(matches!(file, Err(BundleError::CpuGraph)));
+    let entry = parse(|v| v["cpu_graph"] = json!({"onnxruntime": "1.32.0", "architectures": []}));
+    assert!(matches!(entry, Err(BundleError::CpuGraph)));
+}

@@ -5,20 +5,11 @@ use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use glimpse_classifier::Graph;
+
 use crate::digest::Sha256Digest;
 use crate::error::LoadError;
-use crate::verify::{
-    Hashed, LABELS, MANIFEST, MAX_TEXT_BYTES, MODEL, VerifiedBundle, VerifiedManifest,
-};
-
-/// Read and verify the bundle in `folder`. Blocks.
-pub(crate) fn read(
-    folder: &Path,
-    expected: Option<&Sha256Digest>,
-    max_model_bytes: u64,
-) -> Result<VerifiedBundle, LoadError> {
-    read_rest(folder, manifest(folder, expected)?, max_model_bytes)
-}
+use crate::verify::{Hashed, LABELS, MANIFEST, MAX_TEXT_BYTES, VerifiedBundle, VerifiedManifest};
 
 /// Read and verify only `bundle.json`. Blocks.
 pub(crate) fn manifest(
@@ -29,17 +20,18 @@ pub(crate) fn manifest(
     VerifiedManifest::verify(text, expected)
 }
 
-/// Read and verify the other two files of the bundle that `manifest` describes. Blocks.
+/// Read and verify the labels and one graph of the bundle that `manifest` describes. Blocks.
 pub(crate) fn read_rest(
     folder: &Path,
     manifest: VerifiedManifest,
+    graph: Graph,
     max_model_bytes: u64,
 ) -> Result<VerifiedBundle, LoadError> {
     let labels = OpenFile::open(folder.join(LABELS), MAX_TEXT_BYTES)?;
     manifest.check_size(LABELS, labels.bytes)?;
-    let model = OpenFile::open(folder.join(MODEL), max_model_bytes)?;
-    manifest.check_size(MODEL, model.bytes)?;
-    manifest.complete(labels.read()?, model.read()?)
+    let model = OpenFile::open(folder.join(graph.file()), max_model_bytes)?;
+    manifest.check_size(graph.file(), model.bytes)?;
+    manifest.complete(labels.read()?, graph, model.read()?)
 }
 
 /// Read one file of a bundle, not verified yet. Blocks.

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
+use glimpse_classifier::Graph;
 use glimpse_objects::{Download, Location, ObjectError, Objects};
 use tokio::sync::mpsc;
 use tokio::task;
 
 use crate::digest::Sha256Digest;
 use crate::error::LoadError;
+use crate::graphs::Graphs;
 use crate::verify::{
-    Hashed, Hasher, LABELS, MANIFEST, MAX_TEXT_BYTES, MODEL, VerifiedBundle, VerifiedManifest,
+    Hashed, Hasher, LABELS, MANIFEST, MAX_TEXT_BYTES, VerifiedBundle, VerifiedManifest,
 };
 
 /// Pieces of a file that may wait for being hashed.
@@ -45,37 +46,50 @@ impl S3Bundle<'_> {
     pub(crate) async fn read(
         &self,
         known: Option<VerifiedManifest>,
+        graphs: &Graphs,
     ) -> Result<VerifiedBundle, LoadError> {
-        let manifest = async {
-            match known {
-                Some(manifest) => Ok(manifest),
-                None => self.manifest().await,
-            }
+        let first = match known {
+            Some(manifest) => self.read_described(manifest, graphs).boxed(),
+            None => self.read_at_once(graphs).boxed(),
         };
-        match self.read_with(manifest.boxed()).await {
+        match first.await {
             Err(LoadError::Changed { what, .. }) => {
                 tracing::warn!(what, "the bundle changed while it was read; reading it again");
-                self.read_with(self.manifest().boxed()).await
+                self.read_described(self.manifest().await?, graphs).await
             }
             done => done,
         }
     }
 
-    /// The files at the same time: the model does not wait for `bundle.json`, only for the size in
-    /// it.
-    async fn read_with(
-        &self,
-        manifest: BoxFuture<'_, Result<VerifiedManifest, LoadError>>,
-    ) -> Result<VerifiedBundle, LoadError> {
+    /// The files at the same time: the model does not wait for `bundle.json`, only for what that says
+    /// of it. Which graph will be taken is assumed; where that is wrong, hardly more than the first
+    /// bytes of the other one have come.
+    async fn read_at_once(&self, graphs: &Graphs) -> Result<VerifiedBundle, LoadError> {
+        let assumed = graphs.assumed();
         let (manifest, labels, model) = tokio::try_join!(
-            manifest,
+            self.manifest(),
             self.begin(LABELS, MAX_TEXT_BYTES),
-            self.begin(MODEL, self.max_model_bytes),
+            // A bundle may be without it: an error counts only once the graph is wanted.
+            self.begin_model(assumed).map(Ok),
         )?;
-        manifest.check_size(LABELS, labels.download.total())?;
-        manifest.check_size(MODEL, model.download.total())?;
-        let (labels, model) = tokio::try_join!(labels.read(), model.read())?;
-        manifest.complete(labels, model)
+        let graph = graphs.choose(manifest.manifest()).await?;
+        let model = if graph == assumed { model? } else { self.begin_model(graph).await? };
+        finish(manifest, labels, graph, model).await
+    }
+
+    async fn read_described(
+        &self,
+        manifest: VerifiedManifest,
+        graphs: &Graphs,
+    ) -> Result<VerifiedBundle, LoadError> {
+        let graph = graphs.choose(manifest.manifest()).await?;
+        let (labels, model) =
+            tokio::try_join!(self.begin(LABELS, MAX_TEXT_BYTES), self.begin_model(graph))?;
+        finish(manifest, labels, graph, model).await
+    }
+
+    async fn begin_model(&self, graph: Graph) -> Result<Begun, LoadError> {
+        self.begin(graph.file(), self.max_model_bytes).await
     }
 
     /// Read one file of the bundle, not verified yet.
@@ -94,6 +108,19 @@ impl S3Bundle<'_> {
             Err(error) => Err(load_error(&location, error)),
         }
     }
+}
+
+/// Read the files that have begun, if their sizes are those that `manifest` says.
+async fn finish(
+    manifest: VerifiedManifest,
+    labels: Begun,
+    graph: Graph,
+    model: Begun,
+) -> Result<VerifiedBundle, LoadError> {
+    manifest.check_size(LABELS, labels.download.total())?;
+    manifest.check_size(graph.file(), model.download.total())?;
+    let (labels, model) = tokio::try_join!(labels.read(), model.read())?;
+    manifest.complete(labels, graph, model)
 }
 
 impl Begun {

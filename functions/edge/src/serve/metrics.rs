@@ -18,7 +18,7 @@ use crate::error::Error;
 
 /// Requests with a body that are waiting or worked on.
 pub const IN_FLIGHT: &str = "RequestsInFlight";
-/// 1 for the model that is served, by name and version.
+/// 1 for the model that is served, by name, version, graph and execution provider.
 const MODEL_INFO: &str = "ModelInfo";
 
 /// Milliseconds, from a small model's stage to a load from S3.
@@ -79,8 +79,13 @@ impl Metrics {
         let Some(model) = store.ready() else { return };
         let manifest = model.manifest();
         // One at a time: the one before keeps its line, at 0.
-        let (name, version) = (manifest.name.clone(), manifest.version.clone());
-        let served = gauge!(MODEL_INFO, "name" => name, "version" => version);
+        let labels = [
+            ("name", manifest.name.clone()),
+            ("version", manifest.version.clone()),
+            ("graph", model.graph().to_string()),
+            ("provider", model.provider().to_owned()),
+        ];
+        let served = gauge!(MODEL_INFO, &labels);
         let mut before = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = before.replace(served.clone()) {
             before.set(0.0);
