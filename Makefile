@@ -46,7 +46,7 @@ deny: ## licences, sources and known vulnerabilities of the Rust dependencies
 circles: ## import circles inside the Rust crates and the Python package
 	@$(PYTHON) infra/check_circles.py
 
-test-rust: onnxruntime emulator pictures $(VENV)/.stamp target/venv-pictures/.stamp ## unit, contract, end-to-end, faults, parity
+test-rust: onnxruntime openvino emulator pictures $(VENV)/.stamp target/venv-pictures/.stamp ## unit, contract, end-to-end, faults, parity
 	$(BINARIES)
 	$(CARGO) test --workspace --locked
 
@@ -86,7 +86,7 @@ test-browser: onnxruntime emulator pictures ## the web page in Chromium; screens
 	$(BINARIES)
 	@tests/browser/run
 
-test-edge-package: onnxruntime pictures target/venv-edge/.stamp ## the edge package, installed on a bare Debian without a network
+test-edge-package: onnxruntime openvino pictures target/venv-edge/.stamp ## the edge package, installed on a bare Debian without a network
 	$(BINARIES)
 	cd infra/edge && PYTHONPATH=../../tests ../../target/venv-edge/bin/python -m pytest -p skips
 
@@ -125,6 +125,9 @@ build-tools: ## install cmake and nasm, which the C code is built with
 onnxruntime: ## fetch the ONNX Runtime library
 	@$(FETCH) onnxruntime
 
+openvino: ## fetch OpenVINO as an execution provider (x86-64 only)
+	@$(FETCH) openvino
+
 emulator: ## fetch AWS's runtime interface emulator
 	@$(FETCH) emulator
 
@@ -139,8 +142,8 @@ package: onnxruntime ## build with sam what is deployed, check its size, and des
 reproducible: ## build the HTTP function's zip in two folders and compare them byte for byte (takes long)
 	infra/reproducible
 
-edge: ## package glimpse for machines at the edge: .tar.gz and .deb in target/edge (ARCH=aarch64: for the other processor; MODEL=imagenet-lite: with the small model)
-	MODEL="$(MODEL)" infra/edge/build
+edge: ## package glimpse for machines at the edge: .tar.gz and .deb in target/edge (ARCH=aarch64: for the other processor; MODEL=imagenet-lite: with the small model; PROVIDER=openvino: a second package with that)
+	MODEL="$(MODEL)" PROVIDER="$(PROVIDER)" infra/edge/build
 
 imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PICTURES=folder OUT=folder; needs a network)
 	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))
@@ -194,4 +197,4 @@ target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp tar
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge

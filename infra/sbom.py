@@ -154,15 +154,20 @@ def vendored_source(crate: str) -> Path:
 def runtime(library: Path) -> Component:
     """The ONNX Runtime library."""
     version = library.name.removeprefix("libonnxruntime.so.")
-    purl = f"pkg:pypi/onnxruntime@{version}"
+    return wheel("onnxruntime", version, library, "MIT")
+
+
+def wheel(package: str, version: str, library: Path, licence: str) -> Component:
+    """A library out of a wheel of the Python Package Index."""
+    purl = f"pkg:pypi/{package}@{version}"
     found = {
         "type": "library",
         "bom-ref": purl,
-        "name": "onnxruntime",
+        "name": package,
         "version": version,
         "purl": purl,
     }
-    return found | {"hashes": [file_hash(library)]} | licensed("MIT")
+    return found | {"hashes": [file_hash(library)]} | licensed(licence)
 
 
 def model(folder: Path) -> Component:

