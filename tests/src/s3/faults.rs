@@ -11,8 +11,10 @@ use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use s3s::service::S3Service;
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
-type Body = UnsyncBoxBody<Bytes, Error>;
+use super::network::{self, Network};
+
+pub(super) type Error = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Body = UnsyncBoxBody<Bytes, Error>;
 
 /// One way to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,11 +117,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Faulty {
     inner: S3Service,
     faults: Arc<Faults>,
+    network: Arc<Network>,
 }
 
 impl Faulty {
-    pub(super) fn new(inner: S3Service, faults: Arc<Faults>) -> Self {
-        Self { inner, faults }
+    pub(super) fn new(inner: S3Service, faults: Arc<Faults>, network: Arc<Network>) -> Self {
+        Self { inner, faults, network }
     }
 }
 
@@ -130,8 +133,9 @@ impl hyper::service::Service<Request<Incoming>> for Faulty {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let fault = self.faults.next(&request);
-        let inner = self.inner.clone();
+        let (inner, network) = (self.inner.clone(), self.network.clone());
         Box::pin(async move {
+            network.round_trip().await;
             match fault {
                 Some(Fault::SlowDown) => {
                     let why = ("SlowDown", "Please reduce your request rate.");
@@ -150,7 +154,7 @@ impl hyper::service::Service<Request<Incoming>> for Faulty {
                 Some(Fault::FlipBit) => flipped(body).await?,
                 _ => body.map_err(Error::from).boxed_unsync(),
             };
-            Ok(Response::from_parts(parts, body))
+            Ok(Response::from_parts(parts, network::paced(network, body)))
         })
     }
 }

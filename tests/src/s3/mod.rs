@@ -2,6 +2,7 @@
 
 mod backend;
 mod faults;
+mod network;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 pub use faults::{Fault, Faults};
+pub use network::Network;
 
 /// The server's only account.
 pub const ACCESS_KEY: &str = "glimpse";
@@ -32,6 +34,7 @@ pub struct S3Server {
     address: SocketAddr,
     runtime: Option<Runtime>,
     faults: Arc<Faults>,
+    network: Arc<Network>,
     _objects: TempDir,
 }
 
@@ -58,8 +61,10 @@ impl S3Server {
         let mut service = S3ServiceBuilder::new(backend);
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let faults = Arc::new(Faults::default());
-        runtime.spawn(serve(listener, faults::Faulty::new(service.build(), faults.clone())));
-        Self { address, runtime: Some(runtime), faults, _objects: objects }
+        let network = Arc::new(Network::default());
+        let faulty = faults::Faulty::new(service.build(), faults.clone(), network.clone());
+        runtime.spawn(serve(listener, faulty));
+        Self { address, runtime: Some(runtime), faults, network, _objects: objects }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -72,6 +77,12 @@ impl S3Server {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// How far away the server is.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The environment variables that make an AWS SDK talk to this server.
