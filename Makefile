@@ -9,6 +9,10 @@ FETCH := $(PYTHON) infra/fetch/fetch.py
 export ORT_DISABLE_TELEMETRY := 1
 # One choice of packages for all tests: another would build the dependencies again with other features.
 BINARIES := $(CARGO) build --workspace --bins --locked
+# What bench-peers measures, and what with.
+BENCH_PROFILE ?= release
+PEER_STAMPS := $(foreach peer,handler keras litserve openvino,target/venv-peer-$(peer)/.stamp)
+PEERS_PYTHON = PYTHONPATH=tests/peers:docs/scaling $(VENV)/bin/python -m glimpse_peers
 
 .DEFAULT_GOAL := help
 
@@ -19,7 +23,7 @@ TESTS := test-rust test-clients test-models test-import test-upgrading test-scal
 	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures
 
 # What compiles libjpeg-turbo.
-demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-edge test-pictures soak fuzz fuzz-smoke: build-tools
+demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-peers bench-edge image test-image test-pictures soak fuzz fuzz-smoke: build-tools
 
 demo: onnxruntime emulator pictures ## classify a real picture through the Lambda runtime, each model in S3 (MODEL=default or imagenet-lite: this one; ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -75,9 +79,10 @@ test-upgrading: onnxruntime $(VENV)/.stamp ## every name of 0.1.0 works, or fail
 	$(BINARIES)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider -o pythonpath="models infra" tests/upgrading
 
-test-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md: tests, types, style, fresh tables and plots
+test-scaling: $(VENV)/.stamp ## the simulation of docs/scaling.md and the harness of docs/performance.md: tests, types, style, fresh tables and plots
 	cd docs/scaling && ../../$(VENV)/bin/python -m pytest && ../../$(VENV)/bin/mypy
-	$(VENV)/bin/ruff check docs infra && $(VENV)/bin/ruff format --check docs infra
+	cd tests/peers && ../../$(VENV)/bin/python -m pytest -p no:cacheprovider && ../../$(VENV)/bin/mypy
+	$(VENV)/bin/ruff check docs infra tests/peers tests/baseline && $(VENV)/bin/ruff format --check docs infra tests/peers tests/baseline
 
 lint-template: ## the SAM template: schemas, security rules, least privilege
 	@infra/lint-template
@@ -145,6 +150,13 @@ reproducible: ## build the HTTP function's zip in two folders and compare them b
 edge: ## package glimpse for machines at the edge: .tar.gz and .deb in target/edge (ARCH=aarch64: for the other processor; MODEL=imagenet-lite: with the small model; PROVIDER=openvino: a second package with that)
 	MODEL="$(MODEL)" PROVIDER="$(PROVIDER)" infra/edge/build
 
+image: ## a function's container image for Lambda (FUNCTION=http-api or s3-events, BASE=debian: of Debian's packages instead of AWS's image)
+	FUNCTION="$(FUNCTION)" BASE="$(BASE)" TAG="$(TAG)" infra/image/build
+
+test-image: onnxruntime pictures ## the image on Debian against a runtime API that knows snapshots (needs a container engine)
+	TAG=glimpse-http-api:test BASE=debian PROFILE=dev infra/image/build
+	GLIMPSE_TEST_IMAGE=glimpse-http-api:test $(CARGO) test --workspace --locked --test lambda -- --ignored an_image
+
 imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PICTURES=folder OUT=folder; needs a network)
 	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))
 
@@ -154,7 +166,7 @@ default-model: $(VENV)/.stamp ## finished training runs as models/default and it
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
 	cd docs/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
 
-bench: bench-stages bench-outputs bench-lambda bench-edge ## measure: the engine's stages, the function against its baselines, the edge
+bench: bench-stages bench-outputs bench-peers bench-edge ## measure: the engine's stages, Glimpse beside its peers, the edge
 
 bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 	$(CARGO) bench --locked --package glimpse-classifier --bench stages
@@ -162,9 +174,16 @@ bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 bench-outputs: $(VENV)/.stamp ## measure what explanation and embedding cost a request that asks for neither
 	cd models && ../$(VENV)/bin/python -m glimpse_models overhead --bundle default
 
-bench-lambda: onnxruntime emulator pictures target/venv-baseline/.stamp target/bundle-224-optimized ## measure cold start, latency, memory
-	$(CARGO) build --release --locked --package glimpse-http-api --package glimpse-tests --bins
-	$(CARGO) bench --locked --package glimpse-tests --bench lambda
+bench-lambda: bench-peers ## the same for the function and the Python handler alone: cold start, latency, memory
+bench-lambda: MEASURED := --parts starts --peers function handler handler-draft --results target/peers/lambda.json
+
+bench-peers: onnxruntime $(if $(filter x86_64,$(shell uname -m)),openvino) emulator pictures target/bundle-224-optimized $(VENV)/.stamp $(PEER_STAMPS) ## Glimpse beside what users would pick instead (ROUNDS=9; QUICK=1: six minutes): docs/performance.md
+	$(CARGO) build --profile $(BENCH_PROFILE) --locked --package glimpse-http-api --package glimpse-edge --bins
+	$(CARGO) build --workspace --locked --examples
+	GLIMPSE_BENCH_PROFILE=$(BENCH_PROFILE) $(PEERS_PYTHON) measure $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) $(MEASURED)
+
+performance-docs: $(VENV)/.stamp ## fill docs/performance.md and draw its plots from what bench-peers measured
+	$(PEERS_PYTHON) document
 
 bench-edge: onnxruntime pictures target/bundle-224 ## measure serve under 1 to 64 clients and classify, against the bare session (PROFILE=demo: without the long build)
 	$(CARGO) build --profile $(or $(PROFILE),release) --locked --package glimpse-edge --bins
@@ -190,11 +209,14 @@ target/venv-architectures/.stamp: models/requirements.txt models/requirements-de
 target/venv-stack/.stamp: tests/stack/requirements.txt
 target/venv-edge/.stamp: infra/edge/requirements.txt
 target/venv-pictures/.stamp: tests/pictures/requirements.txt
-target/venv-baseline/.stamp: tests/baseline/requirements.txt
 $(CLIENTS)/.stamp: tests/clients/requirements.txt
 
-target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp target/venv-baseline/.stamp $(CLIENTS)/.stamp:
+target/venv-stack/.stamp target/venv-edge/.stamp target/venv-pictures/.stamp $(CLIENTS)/.stamp:
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-lambda bench-edge
+target/venv-peer-%/.stamp: tests/baseline/%.txt
+	@infra/tools/venv $(@D) $<
+	@touch $@
+
+.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge image test-image test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-lambda bench-peers performance-docs bench-edge

@@ -1,0 +1,60 @@
+"""`python -m glimpse_peers measure` and `python -m glimpse_peers document`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from glimpse_peers import document, machine, places, results
+from glimpse_peers.parts import growth, quotas, sizes, starts, throughput
+from glimpse_peers.plan import Plan
+from glimpse_peers.stage import Stage
+
+PARTS: dict[str, Callable[[Stage], results.Results]] = {
+    "starts": starts.measure,
+    "throughput": throughput.measure,
+    "growth": growth.measure,
+    "quotas": quotas.measure,
+    "sizes": sizes.measure,
+}
+
+
+def main() -> None:
+    """Measure, or fill the document."""
+    parser = argparse.ArgumentParser(prog="glimpse_peers", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    measure = verbs.add_parser("measure", help="measure, and print the tables")
+    measure.add_argument("--rounds", type=int)
+    measure.add_argument("--quick", action="store_true", help="a first impression in 6 minutes")
+    measure.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
+    measure.add_argument("--peers", nargs="*", default=[], help="their keys; default: all")
+    fill = verbs.add_parser("document", help="fill docs/performance.md and draw its plots")
+    for verb in (measure, fill):
+        verb.add_argument("--results", type=Path, default=places.RESULTS)
+    fill.add_argument("--docs", type=Path, default=places.DOCS)
+    arguments = parser.parse_args()
+    if arguments.verb == "measure":
+        _measure(arguments)
+    else:
+        for name in document.write(results.load(arguments.results), arguments.docs):
+            print(f"wrote {name}")
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    make = Plan.quick if arguments.quick else Plan.default
+    plan = make(arguments.rounds)
+    about = machine.describe()
+    print(f"{about.processor}: {about.processor_class}, {about.cores} cores, load {about.load}")
+    stage = Stage.prepare(plan, arguments.peers)
+    results.add(arguments.results, "machine", about.to_json())
+    results.add(arguments.results, "plan", asdict(plan) | {"quick": arguments.quick})
+    results.add(arguments.results, "absent", stage.absent)
+    for part in arguments.parts:
+        results.add(arguments.results, part, PARTS[part](stage))
+    print(document.printed(results.load(arguments.results)))
+
+
+if __name__ == "__main__":
+    main()

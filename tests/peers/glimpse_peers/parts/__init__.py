@@ -1,0 +1,1 @@
+"""The parts of a measurement. Each takes the stage and adds its name to the results."""

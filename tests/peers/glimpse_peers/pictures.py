@@ -1,0 +1,83 @@
+"""The pictures: parts of freely licensed photographs, scaled, with a grain as cameras have it.
+
+Scaled alone, a large picture would be smoother than any photograph, and its file smaller.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from glimpse_peers import places
+
+SMALL = "500 × 375 JPEG"
+LARGE = "12-megapixel JPEG"
+HEIC = "12-megapixel HEIC"
+KINDS = (SMALL, LARGE, HEIC)
+
+GRAIN = 5.0
+QUALITY = 85
+HEIC_QUALITY = 60
+# Runs where there is an encoder; Pillow has none.
+ENCODE = """import sys
+from PIL import Image
+from pillow_heif import register_heif_opener
+register_heif_opener()
+Image.open(sys.argv[1]).save(sys.argv[2], quality=int(sys.argv[3]))"""
+
+
+def jpeg(width: int, height: int, source: str = "chelsea.png", quality: int = QUALITY) -> bytes:
+    """A JPEG of that size, 4:2:0, made once."""
+    path = places.PICTURES / f"{Path(source).stem}-{width}x{height}-{quality}.jpg"
+    if not path.exists():
+        encoded = io.BytesIO()
+        _picture(width, height, source).save(encoded, "JPEG", quality=quality, subsampling=2)
+        _write(path, encoded.getvalue())
+    return path.read_bytes()
+
+
+def heic(width: int, height: int, source: str = "astronaut.png") -> bytes:
+    """A HEIC file of that size, made once with the OpenVINO peer's environment."""
+    path = places.PICTURES / f"{Path(source).stem}-{width}x{height}.heic"
+    if not path.exists():
+        pixels = places.PICTURES / "pixels.png"
+        pixels.parent.mkdir(parents=True, exist_ok=True)
+        _picture(width, height, source).save(pixels, compress_level=1)
+        partial = path.with_name("partial.heic")
+        python = places.python("peer-openvino")
+        words = [str(python), "-c", ENCODE, str(pixels), str(partial), str(HEIC_QUALITY)]
+        subprocess.run(words, check=True)
+        pixels.unlink()
+        partial.replace(path)
+    return path.read_bytes()
+
+
+def kinds() -> dict[str, bytes]:
+    """The three pictures that peers are compared with."""
+    return {
+        SMALL: jpeg(500, 375),
+        LARGE: jpeg(4000, 3000, "astronaut.png"),
+        HEIC: heic(4000, 3000),
+    }
+
+
+def _picture(width: int, height: int, source: str) -> Image.Image:
+    with Image.open(places.TARGET / "pictures" / source) as opened:
+        whole = opened.convert("RGB")
+    # The largest part with the wanted sides.
+    scale = min(whole.width / width, whole.height / height)
+    box = (0.0, 0.0, width * scale, height * scale)
+    scaled = whole.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    grain = np.random.default_rng(7).normal(0, GRAIN, (height, width, 1))
+    return Image.fromarray(np.clip(np.asarray(scaled) + grain, 0, 255).astype(np.uint8))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_bytes(content)
+    partial.replace(path)

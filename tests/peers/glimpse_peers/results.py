@@ -1,0 +1,31 @@
+"""What was measured, as one JSON file: samples, not summaries, so that a document can be made anew."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+Results = dict[str, Any]
+
+
+def load(path: Path) -> Results:
+    """The results so far, or none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def save(path: Path, results: Results) -> None:
+    """Write them whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
+    partial.replace(path)
+
+
+def add(path: Path, part: str, measured: Any) -> None:
+    """Put a part in the place of an older one."""
+    results = load(path)
+    results[part] = measured
+    results.setdefault("measured", {})[part] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+    save(path, results)
