@@ -7,6 +7,7 @@ pub mod emulator;
 pub mod event;
 pub mod gateway;
 pub mod jpeg;
+pub mod runtime_api;
 pub mod s3;
 pub mod skip;
 pub mod workspace;

@@ -92,6 +92,9 @@ pub struct StoreConfig {
     pub arena: bool,
     /// Whether the first model is tried on a plain picture before it serves, as later ones always are.
     pub try_first: bool,
+    /// Whether a bundle from S3 is kept in the cache for the next start. Not before a snapshot, which would
+    /// hold it twice.
+    pub keep: bool,
 }
 
 impl ModelSource {
@@ -126,6 +129,7 @@ impl StoreConfig {
             max_model_bytes: settings::MAX_MODEL_BYTES.default,
             arena: true,
             try_first: false,
+            keep: true,
         }
     }
 

@@ -116,8 +116,8 @@ impl Loader {
         let session_started = Instant::now();
         let (limits, digest) = (self.config.limits, bundle.digest());
         let cache_update = match loaded_from {
-            LoadedFrom::Folder => CacheUpdate::None,
-            LoadedFrom::S3 => CacheUpdate::Commit(self.draft(bundle.clone())),
+            LoadedFrom::S3 if self.config.keep => CacheUpdate::Commit(self.draft(bundle.clone())),
+            LoadedFrom::Folder | LoadedFrom::S3 => CacheUpdate::None,
             LoadedFrom::Cache => CacheUpdate::Touch,
         };
         self.given_up.check(digest)?;

@@ -26,7 +26,7 @@ mod presign;
 mod read;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_s3::Client;
 use tokio::sync::OnceCell;
@@ -47,36 +47,55 @@ pub fn is_directory_bucket(bucket: &str) -> bool {
 
 /// Access to S3. Cloning shares the client, which is made at the first request.
 #[derive(Debug, Clone)]
-pub struct Objects(Arc<OnceCell<Client>>);
+pub struct Objects(Arc<Mutex<Connected>>);
+
+/// Who waits for a client that is being made waits without the lock.
+type Connected = Arc<OnceCell<Client>>;
 
 impl Objects {
     /// Region, credentials and endpoint as the AWS SDK finds them in the environment. Does no work
     /// before the first request, so a process that needs no object pays nothing.
     #[must_use]
     pub fn from_env() -> Self {
-        Self(Arc::new(OnceCell::new()))
+        Self::with(OnceCell::new())
     }
 
     /// Use this client.
     #[must_use]
     pub fn with_client(client: Client) -> Self {
-        Self(Arc::new(OnceCell::new_with(Some(client))))
+        Self::with(OnceCell::new_with(Some(client)))
+    }
+
+    fn with(client: OnceCell<Client>) -> Self {
+        Self(Arc::new(Mutex::new(Arc::new(client))))
+    }
+
+    /// Forget the client with its connections and credentials, for all clones: the next request makes a
+    /// new one from the environment. A request that is under way keeps its own until it ends.
+    pub fn disconnect(&self) {
+        *self.connected() = Arc::default();
+    }
+
+    fn connected(&self) -> MutexGuard<'_, Connected> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same access over connections of its own: those of a client belong to the runtime that
     /// opened them, and stand still while that one is blocked.
     #[must_use]
     pub fn with_own_connections(&self) -> Self {
-        let Some(client) = self.0.get() else { return Self::from_env() };
+        let connected = self.connected().clone();
+        let Some(client) = connected.get() else { return Self::from_env() };
         let config = client.config().to_builder().http_client(connect::http());
         Self::with_client(Client::from_conf(config.build()))
     }
 
     /// The client, for a request of this bucket.
-    async fn client(&self, bucket: &str) -> Result<&Client, ObjectError> {
+    async fn client(&self, bucket: &str) -> Result<Client, ObjectError> {
         if is_directory_bucket(bucket) {
             return Err(ObjectError::DirectoryBucket);
         }
-        Ok(self.0.get_or_init(connect::connect).await)
+        let connected = self.connected().clone();
+        Ok(connected.get_or_init(connect::connect).await.clone())
     }
 }

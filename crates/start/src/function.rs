@@ -54,6 +54,9 @@ fn start<C>(
     emf::start(&Environment)?;
     let mut store = StoreConfig::read(&Environment)?;
     store.arena = !one_heap;
+    // A snapshot holds a model that has run, and no second copy of it.
+    let snapshot = lambda::takes_snapshot(&Environment)?;
+    (store.try_first, store.keep) = (snapshot, !snapshot);
     let config = read(&Environment, &store)?;
     // A mistake in the settings is named first, whoever starts the program.
     lambda::check(&Environment)?;

@@ -1,6 +1,6 @@
 //! Whether the process was started by AWS Lambda: its runtime library panics elsewhere.
 
-use glimpse_settings::Strings;
+use glimpse_settings::{SettingError, Strings};
 
 /// What the runtime library reads of its environment.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
@@ -10,6 +10,9 @@ const VARIABLES: [&str; 4] = [
     "AWS_LAMBDA_FUNCTION_VERSION",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
 ];
+
+/// Says `snap-start` where Lambda will take a snapshot of the started process.
+const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
 
 /// The environment is not that of a Lambda function.
 #[derive(Debug, thiserror::Error)]
@@ -24,4 +27,12 @@ pub struct NotOnLambda(&'static str);
 pub fn check(environment: &impl Strings) -> Result<(), NotOnLambda> {
     let absent = |name: &&&str| environment.value(name).is_none();
     VARIABLES.iter().find(absent).map_or(Ok(()), |name| Err(NotOnLambda(name)))
+}
+
+/// Whether Lambda will take a snapshot of this process before it sends requests.
+///
+/// # Errors
+/// When the variable is not text.
+pub fn takes_snapshot(environment: &impl Strings) -> Result<bool, SettingError> {
+    Ok(environment.text(INITIALIZATION_TYPE)?.is_some_and(|kind| kind == "snap-start"))
 }

@@ -7,5 +7,9 @@ mod function;
 pub mod keep_warm;
 mod lambda;
 pub mod process;
+#[cfg(feature = "snapshot")]
+mod snapshot;
 
 pub use function::function;
+#[cfg(feature = "snapshot")]
+pub use snapshot::Snapshot;

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from glimpse_scaling import bill, binding, facts, machines, theory
+from glimpse_scaling import bill, binding, facts, machines, snapshot, theory
 from glimpse_scaling.bill import ARCHITECTURES, Rates
 from glimpse_scaling.scenarios import (
     BATCH,
@@ -148,6 +148,28 @@ def memory(runs: Scenarios) -> str:
     return table([*head, "a million, x86_64", "a million, arm64"], rows)
 
 
+def snapstart(runs: Scenarios) -> str:
+    """What SnapStart costs beside the starts that it replaces."""
+    rates = Rates(runs.prices, "x86_64")
+    rows = []
+    for megabytes in MEMORIES:
+        one = snapshot.charges(rates, megabytes)
+        processors = megabytes / runs.quotas.lambda_mb_a_processor
+        service = Service.on(min(processors, 2.0), runs.measured)
+        rows.append(
+            [
+                count(megabytes),
+                dollars(one.version_month),
+                dollars(one.restores_million),
+                ms(service.start),
+                dollars(bill.compute(rates, megabytes, service.start)),
+                f"{number(one.break_even_s)} s",
+            ]
+        )
+    head = ["`MemorySize`", "a version, a month", "a million restores", "a start, billed"]
+    return table([*head, "a million starts", "break-even start"], rows)
+
+
 def parts(runs: Scenarios) -> str:
     """The bill of a million pictures."""
     rows = []
@@ -285,6 +307,7 @@ TABLES: dict[str, Callable[[Scenarios], str]] = {
     "bounds-http": bounds_http,
     "bounds-upload": bounds_upload,
     "memory": memory,
+    "snapstart": snapstart,
     "parts": parts,
     "against-machines": against_machines,
     "months": months,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glimpse_scaling import backfill, bill, machines
+from glimpse_scaling import backfill, bill, machines, snapshot
 from glimpse_scaling.bill import Rates
 from glimpse_scaling.scenarios import MEMORY_MB, Scenarios
 from glimpse_scaling.service import Service
@@ -31,6 +31,16 @@ def test_cold_starts_are_billed_from_init_on(runs: Scenarios) -> None:
         bill.compute(rates, MEMORY_MB, runs.service.start)
     )
     assert cold.storage == pytest.approx(8 * 0.40)
+
+
+def test_snapstart_costs_more_than_the_starts_that_it_replaces(runs: Scenarios) -> None:
+    rates = Rates(runs.prices, "x86_64")
+    one = snapshot.charges(rates, 1024)
+    # A GB for 730 hours, and a million of them restored.
+    assert one.version_month == pytest.approx(730 * 3600 * 1.5046e-6)
+    assert one.restores_million == pytest.approx(139.7998)
+    assert one.break_even_s == pytest.approx(139.7998 / 16.6667)
+    assert one.break_even_s > 10 * runs.service.start
 
 
 def test_a_batch_pays_its_wait_and_its_requests_once(runs: Scenarios) -> None:

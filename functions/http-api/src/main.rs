@@ -6,11 +6,15 @@ mod path;
 mod request;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use glimpse_api::{ApiConfig, ApiState};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
+use glimpse_start::Snapshot;
 use lambda_http::service_fn;
+use lambda_runtime::Runtime;
+use lambda_runtime::layers::TracingLayer;
 
 use function::Function;
 
@@ -26,11 +30,13 @@ async fn serve(
     objects: Objects,
     config: ApiConfig,
 ) -> Result<(), lambda_http::Error> {
+    let snapshot = Arc::new(Snapshot::new(store.clone(), objects.clone()));
     let state = ApiState::new(store.clone(), objects, config).one_request_at_a_time();
     let function = Function::new(store, &state);
-    lambda_runtime::run(service_fn(move |event| {
+    let service = service_fn(move |event| {
         let function = function.clone();
         async move { function.answer(event).await }
-    }))
-    .await
+    });
+    let runtime = Runtime::new(service).layer(TracingLayer::new());
+    runtime.register_snapstart_resource(snapshot).run().await
 }

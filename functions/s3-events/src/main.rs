@@ -6,7 +6,9 @@ use std::sync::Arc;
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use glimpse_s3_events::{EventsConfig, Handler, Invocation, Worker};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use glimpse_start::Snapshot;
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
 
 // This thread talks to S3; pictures are worked on by threads that may block.
@@ -19,6 +21,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(store: ModelStore, objects: Objects, config: EventsConfig) -> Result<(), Error> {
+    let snapshot = Arc::new(Snapshot::new(store.clone(), objects.clone()));
     let handler = Arc::new(Handler::new(Worker::new(store, objects, config)));
     let service = service_fn(move |event: LambdaEvent<Value>| {
         let handler = handler.clone();
@@ -27,5 +30,6 @@ async fn serve(store: ModelStore, objects: Objects, config: EventsConfig) -> Res
             handler.handle(event.payload, &invocation).await.map_err(Error::from)
         }
     });
-    lambda_runtime::run(service).await
+    let runtime = Runtime::new(service).layer(TracingLayer::new());
+    runtime.register_snapstart_resource(snapshot).run().await
 }

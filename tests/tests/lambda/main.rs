@@ -10,4 +10,5 @@ mod faults;
 mod function;
 mod hidden;
 mod metrics;
+mod snapshot;
 mod triggers;

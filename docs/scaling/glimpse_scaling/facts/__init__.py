@@ -81,6 +81,8 @@ class Prices:
     inventory: float
     machine_hour_x86_64: float
     machine_hour_arm64: float
+    snapstart_cache_gb_second: float
+    snapstart_restore_gb: float
 
 
 @dataclass(frozen=True)
