@@ -41,6 +41,15 @@ def test_our_fit_is_torchvisions(folder: Path) -> None:
             assert difference.mean() < 0.01, case
 
 
+def test_odd_margins_are_halved_as_each_library_does() -> None:
+    """Of 3 pixels too many, torchvision takes 2 from the left, and transformers 1."""
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 67, 3), np.uint8))
+    pixels = np.asarray(picture)
+    for crop, left in (("center", 2), ("center-floor", 1)):
+        found = fit(picture, InputSpec(64, 64, crop=crop))
+        assert np.array_equal(found, pixels[:, left : left + 64])
+
+
 def test_contradictions_of_a_geometry_are_refused() -> None:
     for wrong, said in (
         ({"mode": "stretch"}, "mode stretch"),

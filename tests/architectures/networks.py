@@ -69,13 +69,17 @@ def _saved(
     return Made(("--from", source, "--weights", str(weights), "--labels", str(labels)), own)
 
 
-def _huggingface(_name: str, folder: Path, _labels: Path, samples: list[Path]) -> Made:
+def _huggingface(name: str, folder: Path, _labels: Path, samples: list[Path]) -> Made:
     import transformers
 
-    config = transformers.ViTConfig(
-        hidden_size=96, num_hidden_layers=4, num_attention_heads=3, intermediate_size=192
-    )
-    processor = transformers.ViTImageProcessorPil()
+    if name == "convnext":  # whose processor crops the centre
+        config = transformers.ConvNextConfig(hidden_sizes=[16, 32, 64, 128], depths=[1, 1, 2, 1])
+        processor = transformers.ConvNextImageProcessorPil(size={"shortest_edge": 224})
+    else:
+        config = transformers.ViTConfig(
+            hidden_size=96, num_hidden_layers=4, num_attention_heads=3, intermediate_size=192
+        )
+        processor = transformers.ViTImageProcessorPil()
     config.id2label = dict(enumerate(LABELS))
     config.label2id = {label: number for number, label in enumerate(LABELS)}
     network = transformers.AutoModelForImageClassification.from_config(config).eval()

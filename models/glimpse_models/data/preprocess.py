@@ -22,7 +22,7 @@ FILTERS = {
     "nearest": Image.Resampling.NEAREST,
 }
 MODES = ("shorter-side", "squash", "letterbox")
-CROPS = ("center", "none")
+CROPS = ("center", "center-floor", "none")
 CUBIC = -0.75
 """Keys' `a` of PyTorch's bicubic interpolation without antialiasing."""
 
@@ -54,7 +54,8 @@ class InputSpec:
     """Side of the square input, in pixels, and how a picture gets there.
 
     `resize` is the shorter side in the mode `shorter-side`, and the side of the square that `squash`
-    and `letterbox` resize to. `crop` keeps the centre, or all.
+    and `letterbox` resize to. `crop` keeps the centre, or all; where the margin is odd, `center` rounds
+    its half to even, as torchvision does, and `center-floor` down, as transformers does.
     """
 
     side: int
@@ -104,8 +105,12 @@ def fit(picture: Image.Image, spec: InputSpec) -> Pixels:
     if spec.mode == "letterbox":
         resized = _padded(resized, spec)
     width, height = resized.size
-    left, top = (round((side - spec.side) / 2) for side in (width, height))
+    left, top = (_half(side - spec.side, spec.crop) for side in (width, height))
     return np.asarray(resized.crop((left, top, left + spec.side, top + spec.side)))
+
+
+def _half(margin: int, crop: str) -> int:
+    return margin // 2 if crop == "center-floor" else round(margin / 2)
 
 
 def _size(size: tuple[int, int], spec: InputSpec) -> tuple[int, int]:

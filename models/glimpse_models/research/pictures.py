@@ -86,6 +86,7 @@ def _sizes() -> Iterator[Kind]:
     sizes = (
         *((1, 1), (2, 3), (7, 5), (1, 40), (33, 64), (63, 65), (64, 64), (65, 63), (255, 257)),
         *((224, 224), (256, 256), (500, 375), (375, 500), (641, 427), (427, 641), (900, 120)),
+        (120, 500),
     )
     for width, height in sizes:
         yield Kind(f"size-{width}x{height}.png", True, _save(picture(width, height)))

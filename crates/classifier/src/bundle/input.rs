@@ -101,9 +101,11 @@ pub enum Filter {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Crop {
-    /// Its centre at the input size: torchvision's `CenterCrop`.
+    /// Its centre at the input size: torchvision's `CenterCrop`, which rounds halves to even.
     #[default]
     Center,
+    /// The same, but that half a pixel is rounded down, as Hugging Face's processors do.
+    CenterFloor,
     /// All of it; `resize` gives the input size.
     None,
 }

@@ -1,5 +1,6 @@
-//! Pillow's two passes over 8-bit pixels: fixed-point weights, the rows of the upright picture first,
-//! rounded to 8 bits between the passes. Bit for bit what `Image.resize` gives.
+//! Pillow's two passes over 8-bit pixels: fixed-point weights, rounded to 8 bits between the passes.
+//! Bit for bit what `Image.resize` of Pillow 13 gives, which resizes the columns of some pictures
+//! first.
 
 use pulp::{Arch, NullaryFnOnce};
 
@@ -10,21 +11,46 @@ use super::axis::Axis;
 const BITS: u32 = 32 - 8 - 2;
 const HALF: i32 = 1 << (BITS - 1);
 
+/// Whether the columns of an upright picture, `[width, height]`, are resized first: where its height
+/// shrinks by more than twice what its width does.
+pub(super) fn columns_first(upright: [u32; 2], resized: [u32; 2]) -> bool {
+    let [across, down] = [0, 1].map(|side| i64::from(upright[side]) - i64::from(resized[side]));
+    down > 0 && 2 * across < down
+}
+
 /// Upright RGB of the two axes' results; `turned` says that rows upright are columns as stored.
-pub(super) fn resample(source: &Source<'_>, across: &Axis, down: &Axis, turned: bool) -> Vec<u8> {
+pub(super) fn resample(
+    source: &Source<'_>,
+    across: &Axis,
+    down: &Axis,
+    turned: bool,
+    columns_first: bool,
+) -> Vec<u8> {
+    let [along, over] = if turned { [down, across] } else { [across, down] };
+    let small = if columns_first == turned {
+        rows_then_columns(source, along, over)
+    } else {
+        columns_then_rows(source, along, over)
+    };
+    if turned { transposed(&small, along.len()) } else { small }
+}
+
+/// Of the stored picture, `along` its rows.
+fn rows_then_columns(source: &Source<'_>, along: &Axis, over: &Axis) -> Vec<u8> {
     let stride = source.width * 3;
-    if turned {
-        let (first, end) = down.reach();
-        let columns = (first * 3, end * 3);
-        let middle = vertical(source.pixels, stride, columns, across, &across.shifted(0));
-        let small = horizontal(&middle, (end - first) * 3, down, &down.shifted(first));
-        return transposed(&small, down.len());
-    }
-    let (first, end) = down.reach();
+    let (first, end) = over.reach();
     let rows = &source.pixels[first * stride..end * stride];
-    let middle = horizontal(rows, stride, across, &across.shifted(0));
-    let width = across.len() * 3;
-    vertical(&middle, width, (0, width), down, &down.shifted(first))
+    let middle = horizontal(rows, stride, along, &along.shifted(0));
+    let width = along.len() * 3;
+    vertical(&middle, width, (0, width), over, &over.shifted(first))
+}
+
+/// The same in the other order.
+fn columns_then_rows(source: &Source<'_>, along: &Axis, over: &Axis) -> Vec<u8> {
+    let (first, end) = along.reach();
+    let columns = (first * 3, end * 3);
+    let middle = vertical(source.pixels, source.width * 3, columns, over, &over.shifted(0));
+    horizontal(&middle, (end - first) * 3, along, &along.shifted(first))
 }
 
 /// Pixels whose levels are weighed in one step: eight values of 32 bits, of which two are spare.

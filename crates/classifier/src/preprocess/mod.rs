@@ -35,8 +35,12 @@ pub fn fit(picture: &Picture, input: &InputSpec) -> Vec<u8> {
     });
     let source = Source { pixels: picture.pixels.as_raw(), width: stored_width as usize };
     let is_float = !input.resize.antialias && input.resize.filter != Filter::Nearest;
-    let resample = if is_float { float::resample } else { fixed::resample };
-    let small = resample(&source, &across, &down, view.turned);
+    let small = if is_float {
+        float::resample(&source, &across, &down, view.turned)
+    } else {
+        let columns_first = fixed::columns_first(upright, plan.resized());
+        fixed::resample(&source, &across, &down, view.turned, columns_first)
+    };
     framed(small, &plan, input)
 }
 

@@ -42,6 +42,7 @@ impl Plan {
             };
             let left = match input.crop {
                 Crop::Center => centred(canvas, shown[side]),
+                Crop::CenterFloor => canvas.saturating_sub(shown[side]) / 2,
                 Crop::None => 0,
             };
             let first = left.saturating_sub(padding);
@@ -107,7 +108,11 @@ mod tests {
         assert_eq!(shorter_side([500, 375], 256), [341, 256]);
         assert_eq!(shorter_side([375, 500], 256), [256, 341]);
         assert_eq!(shorter_side([1000, 1], 64), [64_000, 64]);
-        // Python: int(round(117 / 2)) == 58, int(round(119 / 2)) == 60.
+        // Python: int(round(117 / 2)) == 58, int(round(119 / 2)) == 60; 119 // 2 == 59.
+        for (crop, left) in [(Crop::Center, 60), (Crop::CenterFloor, 59)] {
+            let plan = Plan::new([343, 224], &input(ResizeMode::ShorterSide, 224, crop));
+            assert_eq!(plan.spans[0].first, left);
+        }
         assert_eq!(centred(341, 224), 58);
         assert_eq!(centred(343, 224), 60);
         assert_eq!(centred(256, 224), 16);

@@ -51,6 +51,38 @@ fn twice_the_resized_sides_are_needed_where_pixels_are_averaged() {
     assert_eq!(needed(&header, &input), Scale::Full);
 }
 
+/// Found by trial with Pillow 13: `resize` against one side at a time, in both orders.
+#[test]
+fn the_side_that_pillow_resizes_first_is_resized_first() {
+    for (upright, resized, columns_first) in [
+        ([199, 300], [100, 100], true),
+        ([200, 300], [100, 100], false),
+        ([300, 200], [100, 100], false),
+        ([149, 300], [50, 100], true),
+        ([150, 300], [50, 100], false),
+        ([50, 300], [100, 100], true),
+        ([50, 60], [100, 100], false),
+    ] {
+        assert_eq!(fixed::columns_first(upright, resized), columns_first, "{upright:?}");
+        let squash = |pixels: &RgbImage, [width, height]: [u32; 2]| {
+            let resize = Resize {
+                mode: ResizeMode::Squash,
+                size: Size::Sides([height, width]),
+                filter: Filter::Bilinear,
+                antialias: true,
+                fill: None,
+            };
+            let input = InputSpec { height, width, channels: 3, resize, crop: Crop::None };
+            RgbImage::from_raw(width, height, fit(&picture(pixels.clone()), &input)).unwrap()
+        };
+        let pixels = coloured(upright[0], upright[1]);
+        let between =
+            if columns_first { [upright[0], resized[1]] } else { [resized[0], upright[1]] };
+        let each = squash(&squash(&pixels, between), resized);
+        assert!(squash(&pixels, resized) == each, "{upright:?}");
+    }
+}
+
 /// Odd spare pixels make the centre crop lopsided, which is where mirrored windows go wrong.
 #[test]
 fn turning_on_the_way_equals_turning_the_picture_first() {
