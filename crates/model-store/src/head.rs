@@ -13,16 +13,25 @@ use glimpse_classifier::{HeadError, HeadSource};
 use glimpse_objects::Objects;
 
 use crate::error::LoadError;
-use crate::source::folder;
+use crate::source::folder::{self, OpenFile};
 use crate::source::s3::S3Bundle;
 use crate::verify::{ExpectedHead, HEAD};
 
 /// Where the head of one bundle is.
 pub(crate) enum HeadPlace {
-    /// In the bundle's folder.
-    Folder(PathBuf),
+    /// In the bundle's folder. It is opened at the load, so that it can be read when another bundle
+    /// has taken its place.
+    Folder { folder: PathBuf, opened: Option<OpenFile> },
     /// Under a prefix, and in the cache entry once it has been read.
     S3 { objects: Objects, bucket: String, prefix: String, entry: PathBuf },
+}
+
+impl HeadPlace {
+    /// The head of the bundle that is in `folder` now; of at most `limit` bytes.
+    pub(crate) fn in_folder(folder: PathBuf, limit: u64) -> Self {
+        let opened = OpenFile::open(folder.join(HEAD), limit).ok();
+        Self::Folder { folder, opened }
+    }
 }
 
 /// Reads the head from `place` and verifies it; blocks.
@@ -38,7 +47,10 @@ pub(crate) fn source(place: HeadPlace, expected: ExpectedHead, limit: u64) -> He
 fn read(place: &HeadPlace, expected: &ExpectedHead, limit: u64) -> Result<Vec<u8>, LoadError> {
     let local = |folder: &PathBuf| expected.verify(folder::file(folder, HEAD, limit)?);
     match place {
-        HeadPlace::Folder(folder) => local(folder),
+        HeadPlace::Folder { folder, opened } => {
+            let held = opened.as_ref().map(|file| expected.verify(file.read_at_any_time()?));
+            held.and_then(Result::ok).map_or_else(|| local(folder), Ok)
+        }
         HeadPlace::S3 { objects, bucket, prefix, entry } => {
             if let Ok(head) = local(entry) {
                 return Ok(head);

@@ -162,7 +162,9 @@ impl Loader {
     fn head(&self, bundle: &VerifiedBundle) -> Option<HeadSource> {
         let expected = bundle.head()?;
         let place = match &self.config.source {
-            ModelSource::Folder(path) => HeadPlace::Folder(path.clone()),
+            ModelSource::Folder(path) => {
+                HeadPlace::in_folder(path.clone(), self.config.max_model_bytes)
+            }
             ModelSource::S3 { bucket, prefix } => HeadPlace::S3 {
                 objects: self.objects.clone(),
                 bucket: bucket.clone(),

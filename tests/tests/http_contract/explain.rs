@@ -324,6 +324,18 @@ fn a_head_is_read_when_it_is_asked_for_and_never_unverified() {
 }
 
 #[test]
+fn a_bundle_that_is_replaced_in_its_folder_explains_until_the_new_one_is_loaded() {
+    let folder = toy::bundle(Graph::Featured);
+    let api = Api::folder(folder.path());
+    assert_eq!(api.get("/model").ok()["explains"], true);
+    let next = folder.path().join("next");
+    std::fs::write(&next, b"of another bundle").unwrap();
+    std::fs::rename(&next, folder.path().join("head.safetensors")).unwrap();
+    let explained = ask(&api, &halves().1, &json!(true)).ok();
+    assert!(explained["explanation"]["values"].is_array());
+}
+
+#[test]
 fn a_model_without_maps_or_features_refuses_to_explain_and_to_embed() {
     let api = start(Graph::MeanColour);
     let picture = base64(&halves().1);

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,20 +41,28 @@ pub(crate) fn file(folder: &Path, name: &str, limit: u64) -> Result<Hashed, Load
 }
 
 /// A file whose size is known and within its limit.
-struct OpenFile {
+pub(crate) struct OpenFile {
     path: PathBuf,
     file: File,
     bytes: u64,
 }
 
 impl OpenFile {
-    fn open(path: PathBuf, limit: u64) -> Result<Self, LoadError> {
+    pub(crate) fn open(path: PathBuf, limit: u64) -> Result<Self, LoadError> {
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
         let (bytes, file) = opened.map_err(|error| load_error(&path, error))?;
         if bytes > limit {
             return Err(LoadError::TooLarge { what: path.display().to_string(), bytes, limit });
         }
         Ok(Self { path, file, bytes })
+    }
+
+    /// What it held when it was opened, also if another file has taken its name since. Blocks.
+    pub(crate) fn read_at_any_time(&self) -> Result<Hashed, LoadError> {
+        let mut content = vec![0; usize::try_from(self.bytes).unwrap_or_default()];
+        let read = self.file.read_exact_at(&mut content, 0);
+        read.map_err(|error| load_error(&self.path, error))?;
+        Ok(Hashed::of(content))
     }
 
     fn read(self) -> Result<Hashed, LoadError> {
