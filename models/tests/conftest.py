@@ -18,6 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
+import shapes as shapes_of
 from PIL import Image
 
 from glimpse_models.bundle.head import read_head
@@ -174,6 +175,31 @@ def bundle(
         *("--run", trained, "--name", "colours", "--version", "1.0.0", "--out", out),
     )
     return out
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of labels, its pictures beside it."""
+    root = tmp_path_factory.mktemp("several") / "shapes"
+    (root / "pictures").mkdir(parents=True)
+    lines = ["file,labels"]
+    for row in range(shapes_of.COUNT):
+        shown = shapes_of.labels_of(row)
+        shapes_of.draw(row, shown).save(root / "pictures" / f"{row:03}.png")
+        lines.append(f"pictures/{row:03}.png,{'|'.join(shown)}")
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    return root / "labels.csv"
+
+
+@pytest.fixture(scope="session")
+def built(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The working folder of one `build`, and what it printed."""
+    work = tmp_path_factory.mktemp("built") / "work"
+    said = ok(
+        *("build", "--data", shapes, "--name", "shapes", "--version", "1.0.0", *shapes_of.RECIPE),
+        *("--task", "multi-label", "--work", work),
+    )
+    return work, said
 
 
 @pytest.fixture(scope="session")

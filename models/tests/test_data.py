@@ -165,7 +165,7 @@ def test_a_class_without_a_picture_that_can_be_decoded_is_refused(
 
 
 def looked_at(root: Path, kept: Path) -> inspection.Findings:
-    return inspection.inspect(root, open_data(root), kept)
+    return inspection.inspect(open_data(root), kept)
 
 
 def test_the_fingerprint_is_of_names_and_content(tmp_path: Path) -> None:

@@ -146,10 +146,13 @@ def test_scores_that_a_softmax_of_parts_made_are_the_networks_own(tmp_path: Path
 
 
 def test_several_sigmoids_are_refused(tmp_path: Path) -> None:
-    for end in ([("Sigmoid", {})], [("Sigmoid", {}), ("Identity", {})], [("HardSigmoid", {})]):
+    for end in ([("Sigmoid", {})], [("Sigmoid", {}), ("Identity", {})]):
         onnx.save(model_of(end), tmp_path / "net.onnx")
         (tmp_path / "labels.txt").write_text("cat\ndog\nbird\n")
-        assert "several labels may hold for one picture" in refused(*words(tmp_path))
+        said = refused(*words(tmp_path))
+        assert "several labels may hold for one picture; give --task multi-label" in said
+    onnx.save(model_of([("HardSigmoid", {})]), tmp_path / "net.onnx")
+    assert "does not give a probability" in refused(*words(tmp_path))
     assert not (tmp_path / "bundle").exists()
 
 

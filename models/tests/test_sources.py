@@ -113,6 +113,10 @@ def test_an_onnx_file_without_stated_preprocessing_is_refused(
     assert spec_of(bundle.manifest) == InputSpec(32, 40, filter="bicubic")
     checked = bundle.manifest["provenance"]["checked"]
     assert checked["against"] == "the original graph in ONNX Runtime under the stated preprocessing"
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    for phrase in (checked["against"], "bicubic", bundle.sha256, "Not calibrated", "net.onnx"):
+        assert phrase in card
+    assert str(tmp_path) not in card, "no path of this machine in a public record"
 
 
 def test_other_words_are_refused() -> None:
@@ -134,6 +138,20 @@ def processors() -> Iterator[tuple[dict[str, Any], InputSpec]]:
         {**convnext, "size": {"shortest_edge": 384}},
         InputSpec(384, 384, mode="squash", filter="bicubic", crop="none"),
     )
+    for more, resize in (({}, 256), ({"crop_pct": 0.95}, 235)):
+        yield (
+            {**convnext, **more, "size": {"shortest_edge": 224}},
+            InputSpec(224, resize, filter="bicubic", crop="center-floor"),
+        )
+    crop = {"do_center_crop": True, "crop_size": square}
+    yield (
+        {**crop, "size": {"shortest_edge": 256}},
+        InputSpec(224, 256, crop="center-floor"),
+    )
+    yield (
+        {**crop, "size": 256},
+        InputSpec(224, 256, mode="squash", crop="center-floor"),
+    )
 
 
 @pytest.mark.parametrize(("config", "expected"), list(processors()))
@@ -152,8 +170,8 @@ def test_hugging_faces_image_processors(config: dict[str, Any], expected: InputS
     [
         {"size": {"height": 224, "width": 192}},
         {"size": {"shortest_edge": 224}},
-        {"size": 256, "do_center_crop": True, "crop_size": 224},
-        {"size": {"shortest_edge": 224}, "image_processor_type": "ConvNextImageProcessor"},
+        {"size": 224, "do_center_crop": True, "crop_size": 256},
+        {"size": 256, "do_center_crop": True, "crop_size": {"height": 224, "width": 192}},
         {"size": 224, "resample": 5},
         {"size": 224, "do_resize": False},
         {},

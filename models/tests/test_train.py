@@ -22,7 +22,7 @@ from PIL import Image
 from glimpse_models.data.dataset import open_data, training_pictures
 from glimpse_models.data.splits import DataSet, Split
 from glimpse_models.errors import UserError
-from glimpse_models.train import augment, learner, run
+from glimpse_models.train import augment, learner, loss, run
 from glimpse_models.train.record import short
 
 SMALL = (*RECIPE, "--augment", "crop")
@@ -54,6 +54,8 @@ def test_a_run_leaves_weights_log_record_and_curves(trained: Path, tiny: Path) -
 def test_no_path_of_this_machine_gets_into_a_record_with_an_equals_sign_either() -> None:
     assert short("--data=/home/someone/pictures/pets") == "--data=pictures/pets"
     assert short("--augment=crop") == "--augment=crop"
+    assert short("onnx:/home/someone/models/net.onnx") == "onnx:models/net.onnx"
+    assert short("s3://models/pets") == "s3://models/pets"
 
 
 def test_tiny_imagenet_is_decoded_once_beside_the_data_set(trained: Path, tiny: Path) -> None:
@@ -424,11 +426,11 @@ def test_an_invalid_data_set_is_refused(tmp_path: Path) -> None:
 def test_balanced_weights_make_up_for_rare_classes() -> None:
     few, many = (Path("few"),), tuple(Path(f"{row}") for row in range(3))
     train_split = Split((*few, *many), (0, 1, 1, 1))
-    data = DataSet("unequal", ("few", "many"), train_split, train_split)
-    found = learner.class_weights(data, "balanced", torch.device("cpu"))
+    data = DataSet("unequal", ("few", "many"), train_split, train_split, Path())
+    found = loss.class_weights(data, "balanced", torch.device("cpu"))
     assert found is not None
     assert found.tolist() == pytest.approx([2, 2 / 3])
-    assert learner.class_weights(data, "none", torch.device("cpu")) is None
+    assert loss.class_weights(data, "none", torch.device("cpu")) is None
 
 
 def test_the_origins_augmentation_moves_pictures_and_repeats_their_edges() -> None:

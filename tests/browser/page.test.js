@@ -1,13 +1,13 @@
 // The web page as its users meet it, before every server that is built.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { PICTURE, copy, drop, inaccessible, launch, open, screenshot } from "./browser.js";
-import { built, start } from "./servers.js";
+import { ROOT, built, start } from "./servers.js";
 
 const REFUSED = "Failed to load resource"; // what Chromium says of every status over 399
 const folder = mkdtempSync(join(tmpdir(), "glimpse-browser-"));
@@ -262,4 +262,36 @@ test("behind a token the page asks for it", { skip: !built().includes("edge") &&
   await label(page, "espresso");
   await verify();
   await server.stop();
+});
+
+describe("several labels", { skip: !built().includes("edge") }, () => {
+  const bundle = join(folder, "several");
+  let server;
+  before(async () => {
+    cpSync(ROOT + "models/default", bundle, { recursive: true });
+    const described = JSON.parse(readFileSync(join(bundle, "bundle.json")));
+    const labels = readFileSync(join(bundle, "labels.txt"), "utf8").trim().split("\n");
+    // No picture has any label but espresso, whatever its score.
+    const thresholds = labels.map((name) => (name === "espresso" ? 0.5 : 1));
+    const calibration = { ...described.calibration, temperature: 2 };
+    writeFileSync(join(bundle, "bundle.json"), JSON.stringify({ ...described, calibration, task: "multi-label", thresholds }));
+    server = await start("edge", { GLIMPSE_MODEL_URI: bundle });
+  });
+  after(() => server.stop());
+
+  test("those that the picture has are named and ticked, or it says that there are none", async () => {
+    const { page, verify } = await open(browser, server.url, {});
+    await drop(page, PICTURE.coffee);
+    await label(page, /^espresso$/);
+    const rows = page.getByRole("list", { name: "Labels" }).getByRole("listitem");
+    const ticked = await rows.filter({ hasText: "✓" }).allInnerTexts();
+    assert.equal(ticked.length, 1);
+    assert.match(ticked[0], /espresso/);
+    assert.equal(await rows.count(), 5);
+    await drop(page, PICTURE.rocket);
+    await label(page, "None of its labels");
+    assert.equal(await rows.filter({ hasText: "✓" }).count(), 0);
+    assert.deepEqual(await inaccessible(page), []);
+    await verify();
+  });
 });

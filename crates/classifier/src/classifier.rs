@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use crate::bundle::{Graph, Manifest, Task};
+use crate::bundle::{Graph, Manifest};
 use crate::decode::{Cost, Header, Limits, PictureCounts, Request, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
@@ -53,11 +53,15 @@ pub struct Prediction {
     pub abstained: bool,
     /// The `top_k` best, best first, less those under `min_score`.
     pub predictions: Vec<Ranked>,
+    /// Of a multi-label model, every label whose score reaches its threshold, best first, possibly
+    /// none, whatever the options; `None` where a picture has one label.
+    pub labels: Option<Vec<Ranked>>,
     /// Where [`Options::explain`] asked for them.
     pub explanations: Option<Explanations>,
     /// The pooled features, of length 1 (L2), where asked for.
     pub embedding: Option<Vec<f32>>,
-    /// [`crate::energy`] of the logits, where asked for.
+    /// [`crate::energy`] of the logits, or [`crate::joint_energy`] of a multi-label model, where
+    /// asked for.
     pub energy: Option<f32>,
     /// What the file's header says, with its frames and pages; `None` for pixels without a file.
     pub header: Option<Header>,
@@ -424,11 +428,7 @@ impl Classifier {
         options: &Options,
         timing: Timing,
     ) -> Result<Prediction, ClassifyError> {
-        let temperature = self.manifest.temperature();
-        let scores = match self.manifest.task {
-            Task::SingleLabel => rank::softmax(row.logits, temperature),
-            Task::MultiLabel => rank::sigmoid(row.logits, temperature),
-        };
+        let scores = rank::scores(row.logits, &self.manifest);
         let mut predictions = rank::top_k(&scores, &self.labels, options.top_k);
         let Manifest { input, class_maps: cells, .. } = &self.manifest;
         let base = OverlayBase { pixels, input, cells: *cells };
@@ -445,13 +445,14 @@ impl Classifier {
             abstained: top.score < options.abstain_below,
             top,
             predictions,
+            labels: rank::given(&scores, &self.labels, &self.manifest),
             explanations,
             embedding: options
                 .embedding
                 .then(|| row.embedding())
                 .flatten()
                 .map(|features| embedding::normalised(&features)),
-            energy: options.energy.then(|| rank::energy(row.logits)),
+            energy: options.energy.then(|| rank::energy_of(row.logits, self.manifest.task)),
             header: None,
             timing,
         })

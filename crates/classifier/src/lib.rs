@@ -63,8 +63,8 @@ mod version;
 
 pub use activation_map::ClassActivationMap;
 pub use bundle::{
-    Calibration, Cells, CpuGraph, Crop, FileEntry, Filter, Graph, InputSpec, Manifest, Metrics,
-    Resize, ResizeMode, SCHEMA_VERSION, Size, Task,
+    Calibration, Cells, CpuGraph, Crop, Figures, FileEntry, Filter, Graph, InputSpec, Manifest,
+    Metrics, Resize, ResizeMode, SCHEMA_VERSION, Size, Task,
 };
 pub use classifier::{Classifier, HEAD_FILE, Prediction, Prepared, RUN_SIZE, Timing};
 pub use decode::{
@@ -78,6 +78,6 @@ pub use labels::Labels;
 pub use options::{Class, Explain, Options};
 pub use preprocess::{fit, needed};
 pub use provider::{CPU_PROVIDER, DeviceKind, InvalidProvider, ProviderConfig};
-pub use rank::{Ranked, energy, softmax};
+pub use rank::{Ranked, energy, joint_energy, softmax};
 pub use runtime::Runtime;
 pub use session::Session;

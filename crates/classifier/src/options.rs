@@ -7,7 +7,7 @@ pub struct Options {
     pub page: u32,
     /// How many predictions to give, best first.
     pub top_k: usize,
-    /// Predictions with a lower softmax probability are left out.
+    /// Predictions with a lower score are left out.
     pub min_score: f32,
     /// With a best score lower than this, no label is given: [`crate::Prediction::abstained`].
     pub abstain_below: f32,
@@ -16,7 +16,7 @@ pub struct Options {
     /// Whether to give the pooled features; the model must have them
     /// ([`crate::Classifier::embedding_dimension`]).
     pub embedding: bool,
-    /// Whether to give the energy score ([`crate::energy`]).
+    /// Whether to give the energy score ([`crate::energy`], [`crate::joint_energy`]).
     pub energy: bool,
 }
 

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
+use crate::bundle::{Manifest, Task};
 use crate::labels::Labels;
 
 /// One class of a prediction.
@@ -35,8 +36,24 @@ pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
 
 /// The sigmoid of each of `logits / temperature`, `[C]`: the scores of classes that do not exclude
 /// one another.
-pub(crate) fn sigmoid(logits: &[f32], temperature: f32) -> Vec<f32> {
+fn sigmoid(logits: &[f32], temperature: f32) -> Vec<f32> {
     logits.iter().map(|logit| 1.0 / (1.0 + (-logit / temperature).exp())).collect()
+}
+
+/// The score of each class, `[C]`, by the model's task and temperature.
+pub(crate) fn scores(logits: &[f32], manifest: &Manifest) -> Vec<f32> {
+    match manifest.task {
+        Task::SingleLabel => softmax(logits, manifest.temperature()),
+        Task::MultiLabel => sigmoid(logits, manifest.temperature()),
+    }
+}
+
+/// How unlike the training pictures a picture is, by the model's task: [`energy`], or [`joint_energy`].
+pub(crate) fn energy_of(logits: &[f32], task: Task) -> f32 {
+    match task {
+        Task::SingleLabel => energy(logits),
+        Task::MultiLabel => joint_energy(logits),
+    }
 }
 
 /// The energy score `E(x) = −T · log Σ exp(logit / T)` over logits `[C]`, with T = 1.
@@ -50,6 +67,18 @@ pub fn energy(logits: &[f32]) -> f32 {
     let maximum = maximum(logits);
     let sum: f32 = logits.iter().map(|logit| (logit - maximum).exp()).sum();
     -(maximum + sum.ln())
+}
+
+/// The joint energy `−Σ log(1 + exp(logit))` over logits `[C]` of a multi-label model.
+///
+/// Read as [`energy`]. Each label adds its own, so that a picture with many labels is not taken for
+/// an unknown one. Wang et al., "Can multi-label classification networks know what they don't
+/// know?", `NeurIPS` 2021.
+#[must_use]
+pub fn joint_energy(logits: &[f32]) -> f32 {
+    // log(1 + exp(x)) without overflow.
+    let softplus = |logit: &f32| logit.max(0.0) + (-logit.abs()).exp().ln_1p();
+    -logits.iter().map(softplus).sum::<f32>()
 }
 
 fn maximum(logits: &[f32]) -> f32 {
@@ -69,14 +98,25 @@ pub(crate) fn top_k(scores: &[f32], labels: &Labels, k: usize) -> Vec<Ranked> {
         indices.truncate(k);
     }
     indices.sort_unstable_by(best_first);
-    indices
-        .into_iter()
-        .map(|index| Ranked {
-            label: labels.get(index).unwrap_or_default().to_owned(),
-            index,
-            score: scores[index],
-        })
-        .collect()
+    indices.into_iter().map(|index| ranked(index, scores, labels)).collect()
+}
+
+/// The classes of a multi-label model whose score reaches their threshold, best first, possibly none;
+/// nothing where a picture has one label.
+pub(crate) fn given(scores: &[f32], labels: &Labels, manifest: &Manifest) -> Option<Vec<Ranked>> {
+    if manifest.task == Task::SingleLabel {
+        return None;
+    }
+    let classes =
+        (0..scores.len()).filter(|&class| manifest.holds(class, scores[class]) == Some(true));
+    let mut given: Vec<Ranked> = classes.map(|class| ranked(class, scores, labels)).collect();
+    given.sort_by(|a, b| b.score.total_cmp(&a.score)); // stable: equal scores keep class order
+    Some(given)
+}
+
+fn ranked(index: usize, scores: &[f32], labels: &Labels) -> Ranked {
+    let label = labels.get(index).unwrap_or_default().to_owned();
+    Ranked { label, index, score: scores[index] }
 }
 
 #[cfg(test)]
@@ -108,6 +148,13 @@ mod tests {
         let expected = -(0.5_f64.exp() + 2.0_f64.exp() + (-1.0_f64).exp()).ln();
         assert!((f64::from(energy(&[0.5, 2.0, -1.0])) - expected).abs() < 1e-6);
         assert_eq!(energy(&[1000.0, -1000.0]), -1000.0);
+    }
+
+    #[test]
+    fn joint_energy_adds_the_labels() {
+        let expected = -(1.0 + 0.5_f64.exp()).ln() - (1.0 + (-2.0_f64).exp()).ln();
+        assert!((f64::from(joint_energy(&[0.5, -2.0])) - expected).abs() < 1e-6);
+        assert_eq!(joint_energy(&[1000.0, 500.0, -1000.0]), -1500.0);
     }
 
     #[test]

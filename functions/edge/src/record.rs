@@ -35,6 +35,9 @@ pub enum Outcome<'a> {
         top: &'a Ranked,
         /// The best ones, best first.
         predictions: &'a [Ranked],
+        /// Every label whose score reaches its threshold, where a picture may have several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        labels: Option<&'a [Ranked]>,
         /// How many pictures the file holds, where it holds several.
         #[serde(flatten)]
         counts: PictureCounts,
@@ -67,8 +70,9 @@ impl<'a> Outcome<'a> {
     pub fn of(result: Result<&'a Prediction, &'a Failure>) -> Self {
         match result {
             Ok(prediction) => {
-                let Prediction { top, predictions, .. } = prediction;
-                Self::Labels { top, predictions, counts: prediction.counts() }
+                let Prediction { top, predictions, labels, .. } = prediction;
+                let labels = labels.as_deref();
+                Self::Labels { top, predictions, labels, counts: prediction.counts() }
             }
             Err(failure) => Self::Failure {
                 error: Reason { code: failure.code(), detail: failure.to_string() },

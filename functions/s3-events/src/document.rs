@@ -44,6 +44,9 @@ pub(crate) enum Content {
         #[serde(flatten)]
         top: Ranked,
         predictions: Vec<Ranked>,
+        /// Every label whose score reaches its threshold, where a picture may have several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        labels: Option<Vec<Ranked>>,
         #[serde(flatten)]
         counts: PictureCounts,
     },
@@ -107,8 +110,8 @@ impl From<&Manifest> for Model {
 impl From<Prediction> for Content {
     fn from(prediction: Prediction) -> Self {
         let counts = prediction.counts();
-        let Prediction { top, predictions, .. } = prediction;
-        Self::Labels { top, predictions, counts }
+        let Prediction { top, predictions, labels, .. } = prediction;
+        Self::Labels { top, predictions, labels, counts }
     }
 }
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glimpse_models.bundle.manifest import spec_of
+from glimpse_models.bundle.manifest import spec_of, task_of
 from glimpse_models.bundle.provenance import of_runs
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.preprocess import InputSpec
+from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
+from glimpse_models.train.journal import FIGURES, SHOWN
 from glimpse_models.train.record import Record, read_runs
 
 WEAKEST = 10
@@ -27,7 +29,18 @@ RECIPE = (
         "peak_rate",
         "weight_decay",
     ),
-    *("batch", "sides", "label_smoothing", "class_weights", "freeze_epochs", "patience"),
+    *(
+        "batch",
+        "sides",
+        "loss",
+        "label_smoothing",
+        "class_weights",
+        "teacher",
+        "teacher_temperature",
+        "teacher_weight",
+        "freeze_epochs",
+        "patience",
+    ),
     *("freeze_stages", "epoch_steps", "hide_and_seek", "hide", "ema", "precision"),
 )
 
@@ -80,8 +93,9 @@ def write_card(options: CardOptions) -> None:
 
 def _about(manifest: dict[str, Any], records: list[Record], data: str) -> str:
     shape, about = manifest["input"], records[-1]["data"]
+    what = "labels, several per picture" if task_of(manifest) == MULTI else "classes"
     lines = [
-        f"A {records[-1]['recipe']['backbone']} for {about['classes']} classes, int8, input {shape['width']} × {shape['height']} pixels "
+        f"A {records[-1]['recipe']['backbone']} for {about['classes']} {what}, int8, input {shape['width']} × {shape['height']} pixels "
         f"({geometry(spec_of(manifest))}).",
         f"- Data: {about['name']}, {about['train']:,} pictures for training and calibration, {about['validation']:,} for validation. {data}".rstrip(),
         f"- Weights: {of_runs(records)['weights']}.",
@@ -98,31 +112,43 @@ def geometry(spec: InputSpec) -> str:
         "squash": f"resized to {spec.resize} × {spec.resize}",
         "letterbox": f"fitted into {spec.resize} × {spec.resize}, filled with {spec.fill}",
     }[spec.mode]
-    return f"{how}, {kind}{', centre cropped' if spec.crop == 'center' else ''}"
+    return f"{how}, {kind}{', centre cropped' if spec.crop != 'none' else ''}"
 
 
 def _figures(report: list[dict[str, Any]]) -> str:
+    first, second = FIGURES[_task(report[-1])]
     rows = [
-        f"| {row['model']} ({row['kind']}) | {row['loss']:.4f} | {row['top1']:.4f} | {row['top5']:.4f} | {row['ece_raw']:.4f} | {row['ece']:.4f} |"
+        f"| {row['model']} ({row['kind']}) | {row['loss']:.4f} | {row[first]:.4f} | {row[second]:.4f} | {row['ece_raw']:.4f} | {row['ece']:.4f} |"
         for row in report
     ]
     head = [
-        "| model | loss | top-1 | top-5 | calibration error, raw | as served |",
+        f"| model | loss | {SHOWN[first]} | {SHOWN[second]} | calibration error, raw | as served |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     title = f"## Figures\n\nOn {report[-1]['images']:,} validation pictures, which neither training nor quantization used:\n"
-    change = 100 * (report[-1]["top1"] - report[-2]["top1"]) if len(report) > 1 else 0.0
-    lost = f"\nQuantization changes top-1 by {change:+.2f} points." if len(report) > 1 else ""
+    change = 100 * (report[-1][first] - report[-2][first]) if len(report) > 1 else 0.0
+    lost = f"\nQuantization changes {SHOWN[first]} by {change:+.2f} points." if report[1:] else ""
     return "\n".join((title, *head, *rows, lost)).rstrip()
+
+
+def _task(row: dict[str, Any]) -> str:
+    return MULTI if "mean_ap" in row else SINGLE
 
 
 def _scores(manifest: dict[str, Any]) -> str:
     found = manifest.get("calibration")
+    several = task_of(manifest) == MULTI
     if found is None:
-        return "## Scores\n\nNot calibrated: scores are the softmax of the logits."
+        scores = "sigmoids" if several else "softmax"
+        return f"## Scores\n\nNot calibrated: scores are the {scores} of the logits."
+    fitted = (
+        " The same pictures fitted each label's threshold, from which a picture gets the label, to the best F1."
+        if several
+        else ""
+    )
     return (
         f"## Scores\n\nLogits are divided by the temperature {found['temperature']:.3f}, fitted on {found['images']:,} validation "
-        f"pictures. On pictures that did not fit it, the expected calibration error is {found['ece_before']:.4f} without it and {found['ece_after']:.4f} with it."
+        f"pictures. On pictures that did not fit it, the expected calibration error is {found['ece_before']:.4f} without it and {found['ece_after']:.4f} with it.{fitted}"
     )
 
 
@@ -138,6 +164,8 @@ def _explanation(found: dict[str, Any] | None) -> str:
 
 
 def _weak_spots(row: dict[str, Any]) -> str:
+    if _task(row) == MULTI:
+        return _weak_labels(row)
     classes = [
         f"| {kind['label']} | {kind['recall']:.2f} | {kind['precision']:.2f} |"
         for kind in row["classes"][:WEAKEST]
@@ -148,6 +176,18 @@ def _weak_spots(row: dict[str, Any]) -> str:
     ]
     head = ["| class | recall | precision |", "| --- | --- | --- |"]
     return "\n".join(("## Weak spots\n", *head, *classes, "", "Most often confused:\n", *confused))
+
+
+def _weak_labels(row: dict[str, Any]) -> str:
+    head = [
+        "| label | F1 | precision | recall | average precision | threshold |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    rows = [
+        f"| {kind['label']} | {kind['f1']:.2f} | {kind['precision']:.2f} | {kind['recall']:.2f} | {kind['average_precision']:.2f} | {kind['threshold']:.2f} |"
+        for kind in row["classes"][:WEAKEST]
+    ]
+    return "\n".join(("## Weak spots\n", *head, *rows))
 
 
 def _making(records: list[Record], made_by: str, sha256: str) -> str:
@@ -179,7 +219,10 @@ def _run(record: Record) -> tuple[str, ...]:
         shares = ", ".join(f"{part:.2f} of {name}" for part, name in record["average"])
         return (f"- The mean of weights: {shares}; code: commit {record['git_commit']}.",)
     recipe, machine = record["recipe"], record["hardware"]
-    steps = ", ".join(f"{name} {recipe[name]}" for name in RECIPE if name in recipe)
+    # Without a teacher, what is said of it is empty.
+    taught = bool(recipe.get("teacher"))
+    named = [name for name in RECIPE if name in recipe and (taught or "teacher" not in name)]
+    steps = ", ".join(f"{name} {recipe[name]}" for name in named)
     where = (
         f"{machine.get('gpu', machine['device'])}, {machine['cpus']} CPUs ({machine['processor']})"
     )

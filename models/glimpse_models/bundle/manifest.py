@@ -17,6 +17,7 @@ from glimpse_models.bundle.cpu_graph import CpuGraph
 from glimpse_models.bundle.head import FILE as HEAD
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.data.preprocess import InputSpec
+from glimpse_models.data.splits import MULTI, SINGLE, TASKS
 from glimpse_models.errors import UserError
 
 SCHEMA_VERSION = 2
@@ -94,7 +95,7 @@ def describe(content: Content, about: Manifest) -> bytes:
     check_name(about["name"])
     check_version(about["version"])
     manifest = {
-        "task": "single-label",
+        "task": SINGLE,
         **about,
         "schema_version": SCHEMA_VERSION,
         "files": {name: entry_of(held) for name, held in content.files().items()},
@@ -154,6 +155,7 @@ def parse_manifest(path: Path, stored: bytes) -> Manifest:
             manifest = _from_1(manifest)
         if not _is_description(manifest):
             raise ValueError("it lacks name, version, files or input, or one has another form")
+        _check_task(manifest)
     except ValueError as error:
         raise UserError(
             f"{path} does not describe a bundle: {error}; make the bundle anew"
@@ -183,6 +185,24 @@ def _is_description(manifest: Any) -> bool:
         }:
             return True
     return False
+
+
+def _check_task(manifest: Manifest) -> None:
+    if task_of(manifest) not in TASKS:
+        raise ValueError(f"its task {manifest['task']!r} is not {' or '.join(TASKS)}")
+    match manifest.get("thresholds"):
+        case None:
+            return
+        case [*numbers] if all(isinstance(one, int | float) and 0 <= one <= 1 for one in numbers):
+            if task_of(manifest) != MULTI:
+                raise ValueError(f"its thresholds belong to the task {MULTI} alone")
+        case _:
+            raise ValueError("its thresholds are not scores of 0 to 1")
+
+
+def task_of(manifest: Manifest) -> str:
+    """What the logits mean: one label per picture where the description does not say it."""
+    return str(manifest.get("task", SINGLE))
 
 
 def input_entry(spec: InputSpec) -> Manifest:

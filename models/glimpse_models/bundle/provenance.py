@@ -57,7 +57,7 @@ def open_recorded(root: Path, records: list[Record], seed: int, part: float) -> 
     """The data set, without the pictures that the last run found broken."""
     broken = broken_of(records)
     data = open_data(root, seed, part)
-    return without_broken(root, data, broken) if broken else data
+    return without_broken(data, broken) if broken else data
 
 
 def broken_of(records: list[Record]) -> list[str]:

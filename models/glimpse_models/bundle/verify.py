@@ -69,7 +69,12 @@ def verify(folder: Path) -> VerifiedBundle:
     content = Content(found["model.onnx"], found["labels.txt"], head, cpu_graph)
     if head is not None:
         read_head(head)
-    check_model(content.model, len(parse_labels(folder / "labels.txt", content.labels)))
+    classes = len(parse_labels(folder / "labels.txt", content.labels))
+    if "thresholds" in manifest and len(manifest["thresholds"]) != classes:
+        raise UserError(
+            f"{path} has {len(manifest['thresholds'])} thresholds for {classes} labels; make the bundle anew"
+        )
+    check_model(content.model, classes)
     if cpu_graph is not None and cpu_graph.runs_here():
         require_same_outputs(content.model, cpu_graph.model)
     return VerifiedBundle(folder, manifest, description, content)

@@ -20,12 +20,14 @@ from glimpse_models.cli.options import (
     add_data,
     add_endpoint,
     add_geometry,
+    add_task,
     geometry_of,
     read_options,
 )
-from glimpse_models.cli.train import add_broken
+from glimpse_models.cli.train import add_broken, add_loss
 from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.errors import UserError
+from glimpse_models.measure.several import THRESHOLD
 from glimpse_models.pipeline.build import BuildOptions, build
 from glimpse_models.pipeline.defaults import PRETRAINED, SCRATCH
 from glimpse_models.pipeline.imported import KINDS, ImportOptions, import_model
@@ -58,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="do not train: take these finished runs, which went on from one another, in order",
     )
+    add_task(parser, "default: as --data is labelled, or one of a --from that does not say it")
+    add_loss(training)
     training.add_argument(
         "--weights",
         help="imagenet, none or a file of weights (default: imagenet where it can be downloaded, else none)",
@@ -115,6 +119,12 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--normalise", choices=NORMALIZATIONS, help="of onnx:FILE and keras:FILE, as validated"
     )
     source.add_argument("--resize", type=int, help="of onnx:FILE and keras:FILE, in pixels")
+    source.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SCORE",
+        help=f"of every label, with several per picture (default: {THRESHOLD}); calibrate fits one for each",
+    )
     add_geometry(parser)
 
 
@@ -148,6 +158,7 @@ def _import_options(arguments: argparse.Namespace, words: list[str]) -> ImportOp
         given.get("resize"),
         geometry,
         given.get("exporter", "trace"),
+        given.get("task"),
     )
     paths = [given[name] for name in ("data", "out") if name in given]
     command = command_line(words, *paths)

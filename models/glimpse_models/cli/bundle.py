@@ -9,7 +9,13 @@ import argparse
 from pathlib import Path
 
 from glimpse_models.cli.export import add_normalise
-from glimpse_models.cli.options import add_cpu_graph, add_geometry, geometry_of, read_options
+from glimpse_models.cli.options import (
+    add_cpu_graph,
+    add_geometry,
+    add_task,
+    geometry_of,
+    read_options,
+)
 from glimpse_models.data.dataset import HELD_OUT
 from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.pipeline.bundle import BundleOptions, bundle
@@ -28,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="one label per line (default: those of the weights or of --data)",
     )
+    add_task(parser, "default: as the weights, the --run or --data say, else one")
     parser.add_argument(
         "--data", type=Path, help="a data set, to measure on all its validation pictures"
     )

@@ -1,4 +1,7 @@
-"""Fit a temperature to a bundle, so that its scores are honest, and write the bundle anew with it."""
+"""Fit a temperature to a bundle, so that its scores are honest, and write the bundle anew with it.
+
+With several labels per picture, a threshold for each label too.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, help="only so many pictures, drawn at random")
     parser.add_argument("--threads", type=int, help="of ONNX Runtime (default: all)")
     parser.add_argument(
-        "--max-drop", type=float, help=f"of top-1 (default: {CompareOptions.max_drop})"
+        "--max-drop", type=float, help=f"of top-1 or mAP (default: {CompareOptions.max_drop})"
     )
     parser.add_argument(
         "--min-agreement",

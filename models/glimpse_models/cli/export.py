@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import read_options
+from glimpse_models.cli.options import add_task, read_options
 from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.pipeline.export import ExportOptions, export
 
@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--model", type=Path, help="a plain float ONNX classifier")
     parser.add_argument("--labels", type=Path, help="with --model: one label per line")
     add_normalise(parser)
+    add_task(parser, "with --model; default: one")
     parser.add_argument("--out", type=Path, required=True, help="the float ONNX file")
     parser.add_argument("--side", type=int, help="input side in pixels (default: as trained)")
 

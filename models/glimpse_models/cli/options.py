@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.data.dataset import HELD_OUT
 from glimpse_models.data.preprocess import CROPS, FILTERS, MODES, Geometry
+from glimpse_models.data.splits import TASKS
 
 Options = TypeVar("Options")
 
@@ -39,8 +40,13 @@ def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
         "--data",
         type=Path,
         required=required,
-        help="one folder per class, train/ and val/ of these, or tiny-imagenet-200",
+        help="one folder per class, train/ and val/ of these, a table of labels (CSV, JSON), or tiny-imagenet-200",
     )
+
+
+def add_task(parser: argparse._ActionsContainer, why: str) -> None:
+    """What the classifier is for."""
+    parser.add_argument("--task", choices=TASKS, help=f"one label per picture or several ({why})")
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:

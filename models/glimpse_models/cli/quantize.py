@@ -12,6 +12,7 @@ from pathlib import Path
 from glimpse_models.cli.options import (
     add_geometry,
     add_run,
+    add_task,
     geometry_of,
     read_options,
     run_options,
@@ -58,11 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-drop",
         type=float,
-        help=f"of top-1; above it, the most sensitive nodes stay float (default: {QuantizeOptions.max_drop})",
+        help=f"of top-1 or mAP; above it, the most sensitive nodes stay float (default: {QuantizeOptions.max_drop})",
     )
     parser.add_argument(
         "--sensitivity", action="store_true", help="list the nodes by what quantizing each costs"
     )
+    add_task(parser, "default: as the --run, or as --data is labelled")
     add_geometry(parser)
     add_run(parser)
 

@@ -9,14 +9,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import add_data, add_split, read_options
+from glimpse_models.cli.options import add_data, add_split, add_task, read_options
 from glimpse_models.data.inspect import BROKEN_CHOICES
+from glimpse_models.data.splits import MULTI, SINGLE
+from glimpse_models.errors import UserError
+from glimpse_models.pipeline.teacher import open_teacher
 from glimpse_models.train.recipe import (
     BACKBONES,
     HEADS,
+    LOSSES,
     OPTIMISERS,
     PRESETS,
     SCHEDULES,
+    SMOOTHING,
     RecipeOptions,
 )
 from glimpse_models.train.record import command_line
@@ -28,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="the run's folder")
     add_split(parser)
+    add_task(parser, "default: as --data is labelled; another one is refused")
     parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
     parser.add_argument("--workers", type=int, help="processes that decode pictures (default: 0)")
     parser.add_argument(
@@ -40,7 +46,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save-every", type=int, metavar="STEPS", help=f"(default: {TrainOptions.save_every})"
     )
     add_broken(parser)
+    add_teacher(parser)
     add_recipe(parser)
+
+
+def add_teacher(parser: argparse.ArgumentParser) -> None:
+    """Whose answers are learnt beside the labels."""
+    group, default = parser.add_argument_group("distillation"), RecipeOptions()
+    group.add_argument(
+        "--teacher",
+        metavar="WHAT",
+        help="a bundle, an ONNX file of export, or timm:NAME, torchvision:NAME, hf:FOLDER, which knows the classes of --data",
+    )
+    group.add_argument(
+        "--teacher-temperature",
+        type=float,
+        help=f"that softens the scores of both (default: {default.teacher_temperature})",
+    )
+    group.add_argument(
+        "--teacher-weight",
+        type=float,
+        help=f"of the teacher's scores against the labels, 1 for them alone (default: {default.teacher_weight})",
+    )
+    group.add_argument(
+        "--teacher-cache",
+        type=Path,
+        metavar="DIR",
+        help="for the teacher's logits, which other runs may share (default: OUT)",
+    )
 
 
 def add_broken(parser: argparse._ActionsContainer) -> None:
@@ -49,6 +82,16 @@ def add_broken(parser: argparse._ActionsContainer) -> None:
         "--broken",
         choices=BROKEN_CHOICES,
         help=f"pictures that cannot be decoded: all are listed, then (default: {TrainOptions.broken})",
+    )
+
+
+def add_loss(parser: argparse._ActionsContainer) -> None:
+    """What is minimized."""
+    parser.add_argument(
+        "--loss",
+        choices=LOSSES[MULTI],
+        help="with several labels per picture: binary cross-entropy, or the asymmetric loss, for many labels of which "
+        f"a picture has few (default: {LOSSES[MULTI][0]})",
     )
 
 
@@ -99,7 +142,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     rule.add_argument(
         "--augment",
         choices=PRESETS,
-        help="modern: crop, TrivialAugment, mixup or cutmix; legacy: rotation, shifts, shear, zoom, flip; "
+        help="modern: crop, TrivialAugment, mixup or cutmix (of one label per picture); legacy: rotation, shifts, shear, zoom, flip; "
         f"crop: random resized crop and flip (default: {default.augment})",
     )
     rule.add_argument(
@@ -122,7 +165,12 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     rule.add_argument(
         "--weight-decay", type=float, help="(default: sgd 5e-5, adam 0, adamw 0.05, muon 1e-4)"
     )
-    rule.add_argument("--label-smoothing", type=float, help=f"(default: {default.label_smoothing})")
+    add_loss(rule)
+    rule.add_argument(
+        "--label-smoothing",
+        type=float,
+        help=f"of one label per picture (default: {SMOOTHING[SINGLE]})",
+    )
     rule.add_argument(
         "--class-weights",
         choices=("none", "balanced"),
@@ -137,7 +185,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     rule.add_argument(
         "--patience",
         type=int,
-        help="stop after so many epochs without a better top-1; keep the best",
+        help="stop after so many epochs without a better top-1 or mAP; keep the best",
     )
     rule.add_argument(
         "--precision", choices=("bf16", "fp32"), help=f"(default: {default.precision})"
@@ -146,6 +194,13 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, words: list[str]) -> None:
     """Train."""
-    recipe = read_options(RecipeOptions, arguments)
+    given, recipe = vars(arguments), read_options(RecipeOptions, arguments)
+    teacher = None
+    if "teacher" in given:
+        cache = given.get("teacher_cache", arguments.out)
+        teacher = open_teacher(arguments.teacher, cache)
+    elif stray := [name for name in given if name.startswith("teacher_")]:
+        raise UserError(f"--{stray[0].replace('_', '-')} says nothing without --teacher")
     command = command_line(words, arguments.data, arguments.out)
-    train(read_options(TrainOptions, arguments, recipe=recipe, command=command))
+    options = read_options(TrainOptions, arguments, recipe=recipe, command=command, teacher=teacher)
+    train(options)

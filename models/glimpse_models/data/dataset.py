@@ -1,7 +1,8 @@
 """Opens a data set on disk, in one of the layouts that people have.
 
-Tiny-ImageNet's own, a training and a validation folder with one folder per class in each, and one
-folder of class folders, from which a part is held out.
+Tiny-ImageNet's own, a training and a validation folder with one folder per class in each, one
+folder of class folders, from which a part is held out, and a table of labels. Where the class
+folders share pictures by links, a picture has several labels.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse_models.data import tiny_imagenet
+from glimpse_models.data import several, tiny_imagenet
+from glimpse_models.data.annotations import ENDINGS as TABLES
+from glimpse_models.data.annotations import is_table, read_table
 from glimpse_models.data.files import (
     ENDINGS,
     TRAIN_NAMES,
@@ -22,7 +25,7 @@ from glimpse_models.data.files import (
     pictures_below,
     split_folders,
 )
-from glimpse_models.data.splits import DataSet, Split
+from glimpse_models.data.splits import MULTI, SINGLE, DataSet, Split
 from glimpse_models.errors import UserError
 
 # Of a folder without a split of its own.
@@ -31,8 +34,12 @@ HELD_OUT = 0.1
 
 def open_data(root: Path, seed: int = 1, held_out: float = HELD_OUT) -> DataSet:
     """The data set below `root`, in whichever layout it is; the same seed holds out the same part."""
+    if is_table(root):
+        return several.of_table(root, read_table(root), seed, held_out)
     if not root.is_dir():
-        raise UserError(f"{root} is not a folder; give a data set's folder to --data")
+        raise UserError(
+            f"{root} is neither a folder nor a table of labels ({', '.join(TABLES)}); give a data set to --data"
+        )
     if tiny_imagenet.is_layout_of(root):
         return tiny_imagenet.open_tiny_imagenet(root)
     left_out = LeftOut()
@@ -51,7 +58,8 @@ def training_pictures(root: Path, seed: int, held_out: float = HELD_OUT) -> Spli
     try:
         return open_data(root, seed, held_out).train
     except UserError:
-        if root.is_dir() and _named_splits(root):  # of its pictures, not all are for training
+        # Of such a data set's pictures, not all are for training.
+        if is_table(root) or (root.is_dir() and _named_splits(root)):
             raise
         files = pictures_below(root) if root.is_dir() else []
     if not files:
@@ -66,18 +74,36 @@ def _one_folder(root: Path, seed: int, held_out: float, left_out: LeftOut) -> Da
             f"folder train and the validation pictures' folder val, or give {found[0]} alone"
         )
     labels = _classes(root)
+    folders = [_class_files(root / name, left_out) for name in labels]
+    name = root.resolve().name
+    if sets := _sets_of(root, folders):
+        return several.drawn(name, root, labels, sets, seed, held_out)
     train: list[tuple[Path, int]] = []
     validation: list[tuple[Path, int]] = []
-    for index, name in enumerate(labels):
-        files = _class_files(root / name, left_out)
+    for index, files in enumerate(folders):
         order = np.random.default_rng((seed, index)).permutation(len(files))
         count = max(1, round(len(files) * held_out))
         if len(files) < 2:
-            raise UserError(f"{root / name} holds {len(files)} pictures; a class needs two or more")
+            raise UserError(
+                f"{root / labels[index]} holds {len(files)} pictures; a class needs two or more"
+            )
         validation += [(files[row], index) for row in sorted(order[:count])]
         train += [(files[row], index) for row in sorted(order[count:])]
     drawn = {"held_out": held_out, "seed": seed}
-    return DataSet(root.resolve().name, labels, Split.of(train), Split.of(validation), drawn)
+    return DataSet(name, labels, Split.of(train), Split.of(validation), root, drawn)
+
+
+def _sets_of(root: Path, folders: list[list[Path]]) -> several.Sets:
+    """The classes of each picture where folders share some by links; else nothing."""
+    sets = several.shared_pictures(folders)
+    shared = sum(len(classes) > 1 for classes in sets.values())
+    if not shared:
+        return {}
+    print(
+        f"{root}: {shared} of {len(sets)} pictures are linked in several class folders, so that a picture has several labels",
+        file=sys.stderr,
+    )
+    return sets
 
 
 def _two_folders(
@@ -92,11 +118,39 @@ def _two_folders(
             f"{train.name}/ and {held_out.name}/ of {root} differ in the classes {', '.join(odd[:5])}"
         )
 
-    def split(folder: Path) -> Split:
-        files = [_class_files(folder / label, left_out) for label in labels]
-        return Split.of([(path, index) for index, paths in enumerate(files) for path in paths])
+    splits = [
+        [_class_files(folder / label, left_out) for label in labels] for folder in (train, held_out)
+    ]
+    sets = [_sets_of(root, folders) for folders in splits]
+    if any(sets):
+        # Where one split has links, the other's pictures without any have one label each.
+        own = (several.shared_pictures(folders) for folders in splits)
+        first, second = (Split.of_sets(list(pictures.items())) for pictures in own)
+    else:
+        first, second = (
+            Split.of([(path, index) for index, paths in enumerate(folders) for path in paths])
+            for folders in splits
+        )
+    return DataSet(root.resolve().name, labels, first, second, root)
 
-    return DataSet(root.resolve().name, labels, split(train), split(held_out))
+
+def folder_of(root: Path) -> Path:
+    """The folder that the paths of a data set are relative to: a table's own, or the data set."""
+    return root.parent if is_table(root) else root
+
+
+def require_task(root: Path, data: DataSet, task: str | None) -> None:
+    """Refuse data that are not for the task that was asked for."""
+    if task in (None, data.task):
+        return
+    if task == SINGLE:
+        raise UserError(
+            f"{root} has several labels per picture, so that --task {SINGLE} cannot be learnt from it; leave it out"
+        )
+    raise UserError(
+        f"{root} has one label per picture; for --task {MULTI} give a table of labels (--data labels.csv), or link "
+        "each picture into the folder of each of its classes"
+    )
 
 
 def _only(root: Path, folders: list[Path]) -> Path:

@@ -63,12 +63,12 @@ class Findings:
         return found
 
 
-def inspect(root: Path, data: DataSet, kept: Path) -> Findings:
-    """The findings, from the file `kept` if no picture has changed since."""
+def inspect(data: DataSet, kept: Path) -> Findings:
+    """The findings, from the file `kept` if no picture and no label has changed since."""
     files = [*data.train.files, *data.validation.files]
-    state = _state(root, files)
+    state = _state(data, files)
     if (found := _read(kept, state)) is None:
-        found = _look(root, data, files)
+        found = _look(data, files)
         partial = kept.with_name(f"{kept.name}.part")
         partial.write_text(json.dumps({"state": state, **asdict(found)}, indent=1), "utf-8")
         partial.replace(kept)
@@ -95,17 +95,17 @@ def report(findings: Findings, total: int, broken: str) -> None:
         )
 
 
-def without_broken(root: Path, data: DataSet, broken: Iterable[str]) -> DataSet:
+def without_broken(data: DataSet, broken: Iterable[str]) -> DataSet:
     """The data set without pictures that a run found broken."""
-    left = data.without({root / name for name in broken})
+    left = data.without({data.root / name for name in broken})
     for split, name in ((left.train, "training"), (left.validation, "validation")):
-        if lost := set(range(len(data.labels))) - set(split.targets):
+        if lost := set(range(len(data.labels))) - split.classes():
             label = data.labels[min(lost)]
-            raise UserError(f"no {name} picture of {label} can be decoded; add some to {root}")
+            raise UserError(f"no {name} picture of {label} can be decoded; add some to {data.root}")
     return left
 
 
-def _look(root: Path, data: DataSet, files: list[Path]) -> Findings:
+def _look(data: DataSet, files: list[Path]) -> Findings:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         looked = list(
             tqdm(
@@ -116,10 +116,12 @@ def _look(root: Path, data: DataSet, files: list[Path]) -> Findings:
                 disable=None,
             )
         )
-    names = [_name(root, path) for path in files]
+    names = [_name(data.root, path) for path in files]
+    rows = sorted(zip(names, looked, _labels(data), strict=True), key=lambda row: row[0])
     digest = hashlib.sha256()
-    for name, one in sorted(zip(names, looked, strict=True), key=lambda pair: pair[0]):
-        digest.update(f"{name}\0{one.bytes}\0{one.sha256}\n".encode("utf-8", "surrogateescape"))
+    for name, one, labels in rows:
+        line = f"{name}\0{one.bytes}\0{one.sha256}{labels}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
     broken = {
         name: one.fault for name, one in zip(names, looked, strict=True) if one.fault is not None
     }
@@ -180,12 +182,21 @@ def _bands(found: int) -> list[tuple[int, int]]:
     return [(at, (found >> at) & mask) for at in range(0, BITS, BAND)]
 
 
-def _state(root: Path, files: list[Path]) -> str:
-    """What changes when a file does: names, sizes and times."""
+def _labels(data: DataSet) -> list[str]:
+    """The labels of each picture, where its path does not say them."""
+    splits = (data.train, data.validation)
+    sets = [one.label_sets or ((),) * len(one) for one in splits]
+    return [
+        "".join(f"\0{data.labels[index]}" for index in classes) for one in sets for classes in one
+    ]
+
+
+def _state(data: DataSet, files: list[Path]) -> str:
+    """What changes when a file or its labels do: names, sizes and times."""
     digest = hashlib.sha256()
-    for path in files:
+    for path, labels in zip(files, _labels(data), strict=True):
         about = path.stat()
-        entry = f"{_name(root, path)}\0{about.st_size}\0{about.st_mtime_ns}\n"
+        entry = f"{_name(data.root, path)}\0{about.st_size}\0{about.st_mtime_ns}{labels}\n"
         digest.update(entry.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

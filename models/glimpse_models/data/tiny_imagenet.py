@@ -46,6 +46,7 @@ def open_tiny_imagenet(root: Path) -> DataSet:
         _labels(root, wnids),
         Split.of(train),
         Split.of(validation),
+        root,
         picture_side=SIDE,
         terms=TERMS,
         limits=LIMITS,

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from glimpse_models.data.normalization import IMAGENET
+from glimpse_models.data.splits import SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.wrap import wrap
 from glimpse_models.train.network import Trained
@@ -21,7 +22,8 @@ OPSET = 17
 def export_weights(trained: Trained, side: int | None = None) -> onnx.ModelProto:
     """The float model with the serving input; batch norms are folded into the convolutions."""
     side = trained.input_side(side)
-    return wrap(trace(trained.model(), side), trained.classes, IMAGENET, side)
+    task = trained.task or SINGLE
+    return wrap(trace(trained.model(), side), trained.classes, IMAGENET, side, task)
 
 
 def trace(network: nn.Module, side: int) -> onnx.ModelProto:

@@ -1,8 +1,9 @@
-"""The end of a classifier's graph: logits whose softmax is the score of the network itself.
+"""The end of a classifier's graph: logits whose softmax or sigmoids are the scores of the network.
 
-The service applies the softmax. One at the end of the graph is taken off, also where casts and
-reshapes follow it; scores that come about otherwise get a logarithm. One score, which is a
-sigmoid's, becomes two logits. A run holds the result against the scores of the graph as it came.
+The service applies the softmax, or the sigmoids where a picture may have several labels. One at the
+end of the graph is taken off, also where casts and reshapes follow it; scores of a softmax that come
+about otherwise get a logarithm. Of one label per picture, one score, which is a sigmoid's, becomes
+two logits. A run holds the result against the scores of the graph as it came.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import open_session, random_pictures
 from glimpse_models.graph.repair import inner_graphs
@@ -33,24 +35,31 @@ SMALLEST = 1e-30
 Scores = npt.NDArray[np.float64]
 
 
-def end_in_logits(model: onnx.ModelProto, labels: int) -> None:
+def end_in_logits(model: onnx.ModelProto, labels: int, task: str = SINGLE) -> None:
     """Make `logits`, float32 `[N, classes]`, the only output of a model with the serving input."""
     _name_output(model)
     own = _run(model)
     classes = own.shape[1]
-    if classes != labels and not (classes == 1 and labels == 2):
+    if classes != labels and not (classes == 1 and labels == 2 and task == SINGLE):
         raise UserError(
             f"the model has {classes} classes, but there are {labels} labels; give the labels it was trained with"
         )
-    kind = _take_off(model, classes)
-    if kind is None and _are_scores(own):
+    kind = _take_off(model, classes, task)
+    if kind is None and task == SINGLE and _are_scores(own):
         _append_logarithm(model)
         kind = "Softmax"
+    if kind is None and task == MULTI and ((own >= 0) & (own <= 1)).all():
+        raise UserError(
+            f"the outputs look like scores, but the model does not end in a sigmoid, as --task {MULTI} needs it; export it without what follows its logits"
+        )
     _drop_passing(model)
-    if classes == 1:
+    if classes == 1 and task == SINGLE:
         _make_two_logits(model, kind, labels, own)
-    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = max(classes, 2)
-    if kind in ("Softmax", "Sigmoid"):
+        classes = 2
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = classes
+    if task == MULTI:
+        _require_same_sigmoids(model, own, kind)
+    elif kind in ("Softmax", "Sigmoid"):
         _require_same_scores(model, own, labels)
 
 
@@ -98,20 +107,25 @@ def _path(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
         node = producer.get(node.input[0])
 
 
-def _take_off(model: onnx.ModelProto, classes: int) -> str | None:
+def _take_off(model: onnx.ModelProto, classes: int, task: str) -> str | None:
     """Remove the activation at the end; gives which it was."""
     last = list(_path(model.graph))[-1:]
     if not last or last[0].op_type not in ACTIVATIONS:
         return None
     node, kind = last[0], last[0].op_type
-    if kind in ("Sigmoid", "HardSigmoid") and classes > 1:
+    several = task == MULTI
+    if kind == "Sigmoid" and classes > 1 and not several:
         raise UserError(
-            f"the model ends in a {kind.lower()}: each of its {classes} scores stands for itself, and several labels may "
-            "hold for one picture. The service ranks one label per picture by a softmax; give a model that was trained for that"
+            f"the model ends in a sigmoid: each of its {classes} scores stands for itself, and several labels may hold for "
+            f"one picture; give --task {MULTI} if it was trained so"
+        )
+    if several and kind != "Sigmoid":
+        raise UserError(
+            f"the model ends in a {kind.lower()}, and --task {MULTI} needs a sigmoid or plain logits; leave --task out, or give the model that was trained so"
         )
     if kind == "HardSigmoid" or (kind == "Softmax" and classes == 1):
         raise UserError(
-            f"the model ends in a {kind.lower()} over one class, which does not give a probability; end it in a sigmoid"
+            f"the model ends in a {kind.lower()} over {classes} classes, which does not give a probability; end it in a sigmoid"
         )
     if kind != "LogSoftmax":  # the softmax of its result is that of its input
         model.graph.node.remove(node)
@@ -184,6 +198,15 @@ def _require_same_scores(model: onnx.ModelProto, own: Scores, labels: int) -> No
     if not np.allclose(scores, own, atol=TOLERANCE):
         raise UserError(
             "the softmax at the model's end is not over its classes, or is changed after it; export the model without it"
+        )
+
+
+def _require_same_sigmoids(model: onnx.ModelProto, own: Scores, kind: str | None) -> None:
+    logits = _run(model)
+    scores = 1 / (1 + np.exp(-logits))
+    if not np.allclose(scores if kind == "Sigmoid" else logits, own, atol=TOLERANCE):
+        raise UserError(
+            "the sigmoid at the model's end is changed after it; export the model without it"
         )
 
 

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from glimpse_models.data.normalization import IMAGENET, Normalization
+from glimpse_models.data.splits import SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.front import CONSTANT_ROWS, InputShape, front_nodes
 from glimpse_models.graph.io import refuse_external_data
@@ -65,6 +66,7 @@ def wrap(
     labels: int,
     normalization: Normalization = IMAGENET,
     side: int | None = None,
+    task: str = SINGLE,
 ) -> onnx.ModelProto:
     """`image` uint8 `[N, side, side, 3]` → `logits` float32 `[N, classes]`, around a float model.
 
@@ -88,7 +90,7 @@ def wrap(
     graph.input.append(
         helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", shape.side, shape.side, 3])
     )
-    end_in_logits(wrapped, labels)
+    end_in_logits(wrapped, labels, task)
     try:
         onnx.checker.check_model(wrapped)
     except onnx.checker.ValidationError as error:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glimpse_models.bundle.manifest import read_manifest, spec_of
+from glimpse_models.bundle.manifest import read_manifest, spec_of, task_of
 from glimpse_models.data.decode import open_picture
 from glimpse_models.data.labels import read_labels
 from glimpse_models.data.preprocess import EVALUATION, Geometry, InputSpec, fit
@@ -28,8 +28,9 @@ BATCH = 32
 class Classifier:
     """`logits` takes uint8 `[N, side, side, 3]` and gives float32 `[N, classes]`.
 
-    Scores are the softmax of the logits divided by `temperature`. Labels are empty where the file
-    holds none.
+    Scores are the softmax of the logits divided by `temperature`, or with several labels per picture
+    the sigmoid, from 0.5 on where there are no `thresholds`. Labels are empty and the task is None
+    where the file does not say them.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Classifier:
     temperature: float = 1.0
     labels: tuple[str, ...] = ()
     quantized: bool = False
+    task: str | None = None
+    thresholds: tuple[float, ...] = ()
 
 
 def open_classifier(
@@ -79,13 +82,10 @@ def read_input(path: Path, spec: InputSpec) -> Pixels:
     return fit(open_picture(path), spec)
 
 
-def served(
-    content: bytes, name: str, spec: InputSpec, labels: tuple[str, ...], quantized: bool
-) -> Classifier:
+def served(content: bytes, name: str, spec: InputSpec, quantized: bool) -> Classifier:
     """A model as the service will run it, before there is a bundle."""
     kind = "bundle, int8" if quantized else "bundle, float ONNX"
-    logits = _logits_of(open_session(content))
-    return Classifier(name, kind, spec, logits, labels=labels, quantized=quantized)
+    return Classifier(name, kind, spec, _logits_of(open_session(content)), quantized=quantized)
 
 
 def _bundle(path: Path, threads: int) -> Classifier:
@@ -98,6 +98,8 @@ def _bundle(path: Path, threads: int) -> Classifier:
         spec=spec_of(manifest),
         temperature=manifest.get("calibration", {}).get("temperature", 1.0),
         labels=read_labels(path / "labels.txt"),
+        task=task_of(manifest),
+        thresholds=tuple(manifest.get("thresholds", ())),
     )
 
 
@@ -140,4 +142,5 @@ def _weights(path: Path, resize: int | None, asked: int | None, geometry: Geomet
         return found
 
     spec = geometry.at(side, resize or (None if asked else trained.resize))
-    return Classifier(path.name, "float PyTorch", spec, logits, labels=trained.labels)
+    labels, task = trained.labels, trained.task
+    return Classifier(path.name, "float PyTorch", spec, logits, labels=labels, task=task)

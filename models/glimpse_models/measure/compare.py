@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from glimpse_models.data.dataset import HELD_OUT, open_data
-from glimpse_models.data.labels import read_labels, refuse_other_order
-from glimpse_models.data.splits import Split
+from glimpse_models.data.labels import read_labels
+from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.errors import UserError
-from glimpse_models.measure.classifiers import Classifier, open_classifier, read_input
-from glimpse_models.measure.evaluate import logits_of
+from glimpse_models.measure.classifiers import Classifier, Logits, open_classifier, read_input
+from glimpse_models.measure.evaluate import answers
 from glimpse_models.measure.metrics import measure
+from glimpse_models.measure.several import THRESHOLD, measure_sets, sigmoid
+from glimpse_models.train.journal import FIGURES, SHOWN
 
 TIMED_RUNS = 30
 
@@ -43,13 +46,20 @@ class CompareOptions:
 
 @dataclass(frozen=True)
 class Figures:
-    """One bundle's."""
+    """One bundle's; `quality` are those of its task, the one to be best in first."""
 
     name: str
-    top1: float
-    top5: float
+    quality: dict[str, float]
     ms: float
     megabytes: float
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"name": self.name, **self.quality, "ms": self.ms, "megabytes": self.megabytes}
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{SHOWN[name]} {value:.4f}" for name, value in self.quality.items())
+        return f"{self.name}: {shown}, {self.ms:.2f} ms, {self.megabytes:.1f} MB"
 
 
 def compare(options: CompareOptions) -> None:
@@ -62,31 +72,27 @@ def compare(options: CompareOptions) -> None:
         raise UserError(
             f"the bundles know {len(labels[0])} classes, the data set {len(data.labels)}; give their data set"
         )
-    refuse_other_order(str(options.old), labels[0], data.labels)
     split = (
         data.validation.sample(options.limit, options.seed) if options.limit else data.validation
     )
     folders = (options.old, options.new)
     classifiers = [open_classifier(folder, threads=options.threads) for folder in folders]
-    logits = [logits_of(classifier, split)[0] for classifier in classifiers]
+    logits = [answers(classifier, split, data.labels)[0] for classifier in classifiers]
     times = latency(classifiers, split)
-    agreement = float((logits[0].argmax(axis=1) == logits[1].argmax(axis=1)).mean())
+    decided = [labels_given(*pair) for pair in zip(classifiers, logits, strict=True)]
+    agreement = float((decided[0] == decided[1]).all(axis=1).mean())
     old, new = (
-        figures(*pair, np.array(split.targets))
-        for pair in zip(folders, classifiers, logits, times, strict=True)
+        figures(*pair, split) for pair in zip(folders, classifiers, logits, times, strict=True)
     )
     print(f"{data.name}, {len(split)} pictures; the same label on {agreement:.4f}")
-    for row in (old, new):
-        print(
-            f"{row.name}: top-1 {row.top1:.4f}, top-5 {row.top5:.4f}, {row.ms:.2f} ms, {row.megabytes:.1f} MB"
-        )
+    print(f"{old}\n{new}")
     faults = verdict(options, old, new, agreement)
     if options.json:
         content = {
             "images": len(split),
             "agreement": agreement,
-            "old": vars(old),
-            "new": vars(new),
+            "old": old.record(),
+            "new": new.record(),
             "faults": faults,
         }
         options.json.write_text(f"{json.dumps(content, indent=2)}\n", encoding="utf-8")
@@ -95,11 +101,34 @@ def compare(options: CompareOptions) -> None:
     print("the candidate may be released")
 
 
-def figures(folder: Path, classifier: Classifier, logits: Any, ms: float, targets: Any) -> Figures:
-    """The figures of one bundle."""
-    quality = measure(logits, targets)
+def labels_given(classifier: Classifier, logits: Logits) -> npt.NDArray[np.bool_]:
+    """`[N, C]`: the best label, or with several per picture each from its threshold on."""
+    if classifier.task != MULTI:
+        best: npt.NDArray[np.bool_] = np.arange(logits.shape[1]) == logits.argmax(axis=1)[:, None]
+        return best
+    limits = np.array(classifier.thresholds or (THRESHOLD,))
+    given: npt.NDArray[np.bool_] = sigmoid(logits / classifier.temperature) >= limits
+    return given
+
+
+def figures(
+    folder: Path, classifier: Classifier, logits: Logits, ms: float, split: Split
+) -> Figures:
+    """The figures of one bundle, on all pictures."""
     size = (folder / "model.onnx").stat().st_size / 1e6
-    return Figures(classifier.name, quality.top1, quality.top5, ms, size)
+    quality = (
+        measure_sets(
+            logits,
+            split.matrix(logits.shape[1]) > 0,
+            classifier.temperature,
+            classifier.thresholds,
+            list(range(len(split))),
+        )
+        if split.task == MULTI
+        else measure(logits, np.array(split.targets))
+    )
+    found = {name: float(getattr(quality, name)) for name in FIGURES[split.task]}
+    return Figures(classifier.name, found, ms, size)
 
 
 def latency(classifiers: list[Classifier], split: Split) -> list[float]:
@@ -117,8 +146,10 @@ def latency(classifiers: list[Classifier], split: Split) -> list[float]:
 def verdict(options: CompareOptions, old: Figures, new: Figures, agreement: float) -> list[str]:
     """What is beyond the limits."""
     faults = []
-    if old.top1 - new.top1 > options.max_drop:
-        faults.append(f"top-1 falls by {old.top1 - new.top1:.4f}, --max-drop is {options.max_drop}")
+    first = next(iter(old.quality))
+    drop = old.quality[first] - new.quality[first]
+    if drop > options.max_drop:
+        faults.append(f"{SHOWN[first]} falls by {drop:.4f}, --max-drop is {options.max_drop}")
     if agreement < options.min_agreement:
         faults.append(
             f"labels agree on {agreement:.4f}, --min-agreement is {options.min_agreement}"

@@ -20,14 +20,13 @@ from tqdm import tqdm
 from glimpse_models.data.dataset import HELD_OUT, open_data
 from glimpse_models.data.labels import refuse_other_order
 from glimpse_models.data.preprocess import Geometry
-from glimpse_models.data.splits import Split
+from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import Classifier, Logits, batches_of, open_classifier
 from glimpse_models.measure.label_errors import likely_label_errors
-from glimpse_models.measure.metrics import Floats, Quality, measure, softmax
+from glimpse_models.measure.metrics import WORST, Floats, Quality, measure, softmax
+from glimpse_models.measure.several import SeveralQuality, measure_sets
 from glimpse_models.measure.temperature import unfitted
-
-WORST = 10  # classes named in the report
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Row:
     """One classifier's line of the table."""
 
     classifier: Classifier
-    quality: Quality
+    quality: Quality | SeveralQuality
     ms_per_picture: float
     label_errors: tuple[dict[str, Any], ...] = ()
 
@@ -87,10 +86,12 @@ def row_of(
 ) -> Row:
     """The figures of what `answers` gave."""
     logits, seconds = answered
-    targets = np.array(split.targets, dtype=np.int64)
-    quality = measure(logits, targets, classifier.temperature, unfitted(split))
-    errors = _label_errors(softmax(logits / classifier.temperature), split, labels)
-    return Row(classifier, quality, 1000 * seconds / len(split), errors)
+    ms, heat, rows = 1000 * seconds / len(split), classifier.temperature, unfitted(split)
+    if split.task == MULTI:
+        true = split.matrix(len(labels)) > 0
+        return Row(classifier, measure_sets(logits, true, heat, classifier.thresholds, rows), ms)
+    quality = measure(logits, np.array(split.targets, dtype=np.int64), heat, rows)
+    return Row(classifier, quality, ms, _label_errors(softmax(logits / heat), split, labels))
 
 
 def _label_errors(
@@ -118,7 +119,11 @@ def print_label_errors(row: Row) -> None:
 
 
 def answers(classifier: Classifier, split: Split, labels: tuple[str, ...]) -> tuple[Logits, float]:
-    """`logits_of` a classifier that knows the classes of the data set."""
+    """`logits_of` a classifier for the task and the classes of the data set."""
+    if classifier.task not in (None, split.task):
+        raise UserError(
+            f"{classifier.name} is a {classifier.task} classifier and the data set a {split.task} one; give the data set it was made for"
+        )
     refuse_other_order(classifier.name, classifier.labels, labels)
     logits, seconds = logits_of(classifier, split)
     if logits.shape[1] != len(labels):
@@ -145,29 +150,12 @@ def logits_of(classifier: Classifier, split: Split) -> tuple[Logits, float]:
 
 def table(rows: list[Row]) -> str:
     """One line per classifier."""
-    head = (
-        "model",
-        "kind",
-        "loss",
-        "top-1",
-        "top-5",
-        "ECE",
-        "raw ECE",
-        "precision",
-        "recall",
-        "ms/picture",
-    )
+    head = ("model", "kind", *rows[0].quality.cells(), "ms/picture")
     lines = [head] + [
         (
             row.classifier.name,
             row.classifier.kind,
-            f"{row.quality.loss:.4f}",
-            f"{row.quality.top1:.4f}",
-            f"{row.quality.top5:.4f}",
-            f"{row.quality.ece:.4f}",
-            f"{row.quality.ece_raw:.4f}",
-            f"{row.quality.precision.mean():.4f}",
-            f"{row.quality.recall.mean():.4f}",
+            *row.quality.cells().values(),
             f"{row.ms_per_picture:.2f}",
         )
         for row in rows
@@ -183,63 +171,48 @@ def table(rows: list[Row]) -> str:
 
 
 def write_report(rows: list[Row], labels: tuple[str, ...], out: Path) -> None:
-    """`report.json` with every class, and `confusion-N.png` for each classifier in its order."""
+    """`report.json` with every class, and `confusion-N.png` for each classifier in its order.
+
+    With several labels per picture none is taken for another, and there is no such image.
+    """
     out.mkdir(parents=True, exist_ok=True)
     report = []
     for number, row in enumerate(rows, 1):
-        image = f"confusion-{number}.png"
-        draw_confusion(row, labels, out / image)
-        report.append({**describe(row, labels), "confusion": image})
+        described = describe(row, labels)
+        if isinstance(row.quality, Quality):
+            described["confusion"] = f"confusion-{number}.png"
+            draw_confusion(row.classifier.name, row.quality, labels, out / described["confusion"])
+        report.append(described)
     text = json.dumps(report, indent=1, ensure_ascii=False)
     (out / "report.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def describe(row: Row, labels: tuple[str, ...]) -> dict[str, Any]:
-    """The figures, the classes from worst to best recall, and what is most often confused."""
-    quality = row.quality
-    order = np.argsort(quality.recall, kind="stable")
-    classes = [
-        {
-            "label": labels[index],
-            "images": int(quality.confusion[index].sum()),
-            "precision": round(float(quality.precision[index]), 4),
-            "recall": round(float(quality.recall[index]), 4),
-        }
-        for index in order
-    ]
-    errors = quality.confusion - np.diag(np.diag(quality.confusion))
-    worst = np.argsort(-errors, axis=None, kind="stable")[:WORST]
-    pairs = [np.unravel_index(flat, errors.shape) for flat in worst]
-    confused = [
-        {"true": labels[true], "taken_for": labels[taken], "images": int(errors[true, taken])}
-        for true, taken in pairs
-        if errors[true, taken]
-    ]
+    """The figures, and those of each class."""
     return {
         "model": row.classifier.name,
         "kind": row.classifier.kind,
         "temperature": row.classifier.temperature,
-        **quality.summary(),
-        "most_confused": confused,
+        **row.quality.summary(),
         "likely_label_errors": list(row.label_errors),
-        "classes": classes,
+        **row.quality.details(labels),
     }
 
 
-def draw_confusion(row: Row, labels: tuple[str, ...], path: Path) -> None:
+def draw_confusion(name: str, quality: Quality, labels: tuple[str, ...], path: Path) -> None:
     """True classes downwards, predicted ones across; named where there is room for names."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    counts = row.quality.confusion
+    counts = quality.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = pyplot.subplots(figsize=(9, 8), layout="constrained")
     shown = axes.imshow(shares, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(shown, label="share of the true class")
     axes.set(
-        title=f"{row.classifier.name}: top-1 {row.quality.top1:.4f}",
+        title=f"{name}: top-1 {quality.top1:.4f}",
         xlabel="predicted",
         ylabel="true",
     )

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from glimpse_models.bundle.head import FILE as HEAD
 from glimpse_models.bundle.head import read_head
-from glimpse_models.bundle.manifest import read_manifest, spec_of
+from glimpse_models.bundle.manifest import read_manifest, spec_of, task_of
 from glimpse_models.bundle.provenance import RunOptions
-from glimpse_models.data.splits import Split
+from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.errors import UserError
 from glimpse_models.graph.class_maps import cell_centres
 from glimpse_models.graph.features import OUTPUT
@@ -29,6 +29,7 @@ from glimpse_models.graph.outputs import fault_of_maps, maps_of
 from glimpse_models.graph.wrap import is_optimized
 from glimpse_models.measure.classifiers import Pixels, read_input
 from glimpse_models.measure.metrics import softmax
+from glimpse_models.measure.several import sigmoid
 
 Floats = npt.NDArray[np.float32]
 
@@ -96,6 +97,7 @@ class Explained:
     def __init__(self, bundle: Path) -> None:
         manifest = read_manifest(bundle)
         self.spec = spec_of(manifest)
+        self._scores = sigmoid if task_of(manifest) == MULTI else softmax
         self._temperature = manifest.get("calibration", {}).get("temperature", 1.0)
         self._session = open_session(bundle / "model.onnx")
         self._centres = cell_centres(load_onnx(bundle / "model.onnx"))
@@ -109,7 +111,7 @@ class Explained:
     def scores(self, pixels: Pixels) -> npt.NDArray[np.float64]:
         """`[N, classes]` for `[N, side, side, 3]`, as served."""
         logits: Floats = self._session.run(["logits"], {"image": pixels})[0]
-        return softmax(logits / self._temperature)
+        return self._scores(logits / self._temperature)
 
     def explain(self, pixels: Pixels) -> tuple[Floats, Floats]:
         """Logits `[N, classes]` and maps `[N, classes, h, w]`."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
 
+WORST = 10  # pairs of classes in a report
 BINS = 15  # of confidence, for the calibration error (Guo et al., 2017)
 
 
@@ -35,6 +36,40 @@ class Quality:
         """The figures without the tables."""
         names = ("images", "loss", "top1", "top5", "ece", "ece_raw")
         return {name: round(getattr(self, name), 6) for name in names}
+
+    def cells(self) -> dict[str, str]:
+        """For a table, by the names of its columns."""
+        return {
+            "loss": f"{self.loss:.4f}",
+            "top-1": f"{self.top1:.4f}",
+            "top-5": f"{self.top5:.4f}",
+            "ECE": f"{self.ece:.4f}",
+            "raw ECE": f"{self.ece_raw:.4f}",
+            "precision": f"{self.precision.mean():.4f}",
+            "recall": f"{self.recall.mean():.4f}",
+        }
+
+    def details(self, labels: tuple[str, ...]) -> dict[str, Any]:
+        """What is most often confused, and the classes from worst to best recall."""
+        order = np.argsort(self.recall, kind="stable")
+        classes = [
+            {
+                "label": labels[index],
+                "images": int(self.confusion[index].sum()),
+                "precision": round(float(self.precision[index]), 4),
+                "recall": round(float(self.recall[index]), 4),
+            }
+            for index in order
+        ]
+        errors = self.confusion - np.diag(np.diag(self.confusion))
+        worst = np.argsort(-errors, axis=None, kind="stable")[:WORST]
+        pairs = [np.unravel_index(flat, errors.shape) for flat in worst]
+        confused = [
+            {"true": labels[true], "taken_for": labels[taken], "images": int(errors[true, taken])}
+            for true, taken in pairs
+            if errors[true, taken]
+        ]
+        return {"most_confused": confused, "classes": classes}
 
 
 def measure(

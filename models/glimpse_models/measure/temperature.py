@@ -7,6 +7,7 @@ makes the scores fit how often they are right (Guo et al., 2017).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,6 +38,10 @@ class Calibration:
         """For `bundle.json`."""
         return {name: round(value, 6) for name, value in asdict(self).items()}
 
+    def entries(self) -> dict[str, Any]:
+        """All that `bundle.json` gets."""
+        return {"calibration": self.record()}
+
     def __str__(self) -> str:
         return (
             f"temperature {self.temperature:.3f} fitted on {self.images} pictures; "
@@ -51,27 +56,37 @@ def calibrate_logits(logits: Logits, split: Split) -> Calibration | None:
     folds, each under the temperature of the other four; below 20 pictures there is none.
     """
     targets = np.array(split.targets, dtype=np.int64)
+    parts = parts_of(split)
+    if not parts:
+        return None
+    measured = [row for _, rows in parts for row in rows]
+    scaled = logits.astype(np.float32)
+    for fitting, rows in parts:
+        scaled[rows] /= fit_temperature(logits[fitting], targets[fitting])
+    before, after = (
+        calibration_error(softmax(found[measured]), targets[measured]) for found in (logits, scaled)
+    )
+    fitting = parts[0][0] if len(parts) == 1 else list(range(len(split)))
+    temperature = fit_temperature(logits[fitting], targets[fitting])
+    return Calibration(temperature, len(fitting), before, after)
+
+
+def parts_of(split: Split) -> list[tuple[list[int], list[int]]]:
+    """Rows that fit something, each with the rows that it is measured on.
+
+    One half and the other; where a half has fewer than 100 pictures, five folds, each under what the
+    other four fit; below 20 pictures nothing.
+    """
     fitting, others = halves(split)
     if min(len(fitting), len(others)) >= FEWEST_IN_HALF:
-        temperature = fit_temperature(logits[fitting], targets[fitting])
-        before, after = (
-            calibration_error(softmax(logits[others] / divisor), targets[others])
-            for divisor in (1.0, temperature)
-        )
-        return Calibration(temperature, len(fitting), before, after)
+        return [(fitting, others)]
     if len(split) < FEWEST:
-        return None
-    return _in_folds(logits, targets)
-
-
-def _in_folds(logits: Logits, targets: Targets) -> Calibration:
-    fold = np.random.default_rng(1).permutation(len(targets)) % FOLDS
-    scaled = logits.astype(np.float32)
-    for number in range(FOLDS):
-        rest = fold != number
-        scaled[~rest] /= fit_temperature(logits[rest], targets[rest])
-    before, after = (calibration_error(softmax(found), targets) for found in (logits, scaled))
-    return Calibration(fit_temperature(logits, targets), len(targets), before, after)
+        return []
+    fold = np.random.default_rng(1).permutation(len(split)) % FOLDS
+    return [
+        (np.flatnonzero(fold != one).tolist(), np.flatnonzero(fold == one).tolist())
+        for one in range(FOLDS)
+    ]
 
 
 def unfitted(split: Split) -> list[int]:
@@ -112,6 +127,11 @@ def fit_temperature(logits: Logits, targets: Targets) -> float:
         expected = (powers * centred).sum(axis=1) / powers.sum(axis=1)
         return float(expected.mean() - wanted)
 
+    return coldest_fitting(slope)
+
+
+def coldest_fitting(slope: Callable[[float], float]) -> float:
+    """The temperature at whose inverse the slope of a convex loss is zero, by bisection."""
     low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glimpse_models.bundle.card import CardOptions, write_card
@@ -16,7 +16,7 @@ from glimpse_models.bundle.head import FILE as HEAD
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.bundle.verify import verify
-from glimpse_models.data.dataset import open_data
+from glimpse_models.data.dataset import open_data, require_task
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.measure.faithfulness import FaithfulnessOptions, faithfulness
@@ -43,6 +43,8 @@ class BuildOptions:
     to: str | None = None
     endpoint: str | None = None
     runs: tuple[Path, ...] = ()
+    task: str | None = None
+    loss: str | None = None
     weights: str = "auto"
     side: int | None = None
     epochs: int | None = None
@@ -116,6 +118,7 @@ def build(options: BuildOptions) -> None:
                 folders.bundle,
                 options.name,
                 options.version,
+                task=options.task,
                 data=options.data,
                 float_model=exact,
                 report=folders.work / "report",
@@ -154,6 +157,7 @@ def _trained(options: BuildOptions, folders: Folders) -> Path:
     """The folder of the run, finished."""
     out = folders.work / "run"
     data = open_data(options.data, options.seed, options.held_out)
+    require_task(options.data, data, options.task)
     choice = choose_recipe(
         Choice(
             options.weights,
@@ -173,7 +177,8 @@ def _trained(options: BuildOptions, folders: Folders) -> Path:
                 options.data,
                 out,
                 options.command,
-                recipe=choice.recipe,
+                recipe=replace(choice.recipe, loss=options.loss),
+                task=options.task,
                 held_out=options.held_out,
                 broken=options.broken,
                 device=options.device,

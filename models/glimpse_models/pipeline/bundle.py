@@ -30,7 +30,7 @@ from glimpse_models.bundle.verify import check_model
 from glimpse_models.data.labels import check_labels, read_labels
 from glimpse_models.data.normalization import IMAGENET, Normalization
 from glimpse_models.data.preprocess import EVALUATION, Geometry, InputSpec
-from glimpse_models.data.splits import DataSet
+from glimpse_models.data.splits import SINGLE, DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.graph import class_maps, features, outputs, wrap
 from glimpse_models.graph.io import input_side, load_onnx, output_names
@@ -45,7 +45,8 @@ from glimpse_models.measure.evaluate import (
     table,
     write_report,
 )
-from glimpse_models.measure.temperature import calibrate_logits
+from glimpse_models.measure.metrics import Quality
+from glimpse_models.measure.several import FittedScores, calibration_of
 from glimpse_models.train.record import Record, read_runs
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class BundleOptions:
     name: str
     version: str
     labels: Path | None = None
+    task: str | None = None
     data: Path | None = None
     held_out: float | None = None
     float_model: Path | None = None
@@ -88,7 +90,8 @@ def bundle(options: BundleOptions) -> None:
     if isinstance(source, onnx.ModelProto):
         wrap.refuse_optimized(source, options.model)
     labels = labels_for(options.labels, source, data)
-    model = prepare(source, len(labels), options.normalization, options.side)
+    task = task_for(options.task, source, records, data)
+    model = prepare(source, len(labels), options.normalization, options.side, task)
     labels = labels_of_logits(model, labels)
     if data is not None and options.float_model is None and wrap.is_quantized(model):
         raise UserError(
@@ -100,6 +103,7 @@ def bundle(options: BundleOptions) -> None:
     about = {
         "name": options.name,
         "version": options.version,
+        "task": task,
         "provenance": of_runs(records) if records else of_command(options.command, seed),
         "license": options.license or license_of(trained_on),
     }
@@ -107,8 +111,8 @@ def bundle(options: BundleOptions) -> None:
     ready = ready_to_serve(model, labels, resize, options.geometry, head)
     measured: Manifest = {}
     if data is not None:
-        name = f"{options.name} {options.version}"
-        rows, measured = measure(ready.classifier(name), data, options.float_model)
+        classifier = ready.classifier(f"{options.name} {options.version}", task)
+        rows, measured = measure(classifier, data, options.float_model)
         if options.report:
             write_report(rows, labels, options.report)
             print(table(rows))
@@ -135,9 +139,10 @@ class Ready:
         """What the bundle holds, with `model.cpu.onnx` where that is asked for and helps."""
         return with_cpu_graph(self.content) if cpu_graph else self.content
 
-    def classifier(self, name: str) -> Classifier:
+    def classifier(self, name: str, task: str) -> Classifier:
         """As the service will run it."""
-        return served(self.content.model, name, self.spec, self.labels, self.quantized)
+        found = served(self.content.model, name, self.spec, self.quantized)
+        return dataclasses.replace(found, labels=self.labels, task=task)
 
 
 def ready_to_serve(
@@ -207,11 +212,32 @@ def labels_for(
     return data.labels
 
 
+def task_for(
+    asked: str | None,
+    source: onnx.ModelProto | Trained,
+    records: list[Record],
+    data: DataSet | None,
+) -> str:
+    """As the weights, the last run, the data set and the option agree on; else one label."""
+    said = {
+        "the weights are": None if isinstance(source, onnx.ModelProto) else source.task,
+        "the last --run is": records[-1]["recipe"].get("task") if records else None,
+        "--data is": data.task if data else None,
+        "--task is": asked,
+    }
+    known = {who: task for who, task in said.items() if task is not None}
+    if len(set(known.values())) > 1:
+        listed = ", ".join(f"{who} {task}" for who, task in known.items())
+        raise UserError(f"{listed}; give what belongs together")
+    return next(iter(known.values()), SINGLE)
+
+
 def prepare(
     source: onnx.ModelProto | Trained,
     classes: int,
     normalization: Normalization = IMAGENET,
     side: int | None = None,
+    task: str = SINGLE,
 ) -> onnx.ModelProto:
     """The model with the serving input, whatever it was."""
     if not isinstance(source, onnx.ModelProto):
@@ -224,7 +250,7 @@ def prepare(
         return export_weights(source, side)
     if wrap.is_wrapped(source):
         return source
-    return wrap.wrap(source, classes, normalization, side)
+    return wrap.wrap(source, classes, normalization, side, task)
 
 
 def trained_resize(
@@ -242,7 +268,7 @@ def measure(
 ) -> tuple[list[Row], Manifest]:
     """Measure the model to serve, and the float model before it, on all validation pictures.
 
-    The same answers calibrate the scores. Gives the rows of a report, the served one last, and the
+    The same answers calibrate the scores, and with several labels fit the thresholds. Gives the rows of a report, the served one last, and the
     entries for `bundle.json`.
     """
     split = data.validation
@@ -251,37 +277,54 @@ def measure(
         before = _before_quantization(float_model, served)
         rows.append(evaluate_one(before, split, data.labels))
     answered = answers(served, split, data.labels)
-    calibrated = calibrate_logits(answered[0], split)
+    calibrated = calibration_of(answered[0], split)
     if calibrated is not None:
         served = dataclasses.replace(served, temperature=calibrated.temperature)
         print(calibrated)
     else:
         print("no temperature: too few validation pictures to fit one", file=sys.stderr)
+    f1 = None
+    if isinstance(calibrated, FittedScores):
+        served = dataclasses.replace(served, thresholds=calibrated.thresholds)
+        f1 = calibrated.f1
     rows.append(row_of(served, answered, split, data.labels))
-    found = rows[-1].quality
-    _warn_of_chance(found.top1, data)
-    entries: Manifest = {
-        "metrics": {
-            "dataset": f"{data.name} validation",
-            "images": found.images,
-            "fp32_top1": round(rows[0].quality.top1, 6),
-            "int8_top1": round(found.top1, 6),
-            "int8_top5": round(found.top5, 6),
+    about = {"dataset": f"{data.name} validation", "images": len(split)}
+    entries: Manifest = {"metrics": {**about, **_figures(rows, f1)}}
+    _warn_of_chance(rows[-1], data)
+    return rows, {**entries, **(calibrated.entries() if calibrated else {})}
+
+
+def _figures(rows: list[Row], f1: float | None) -> Manifest:
+    """Before and after quantization; `f1` is that of pictures which did not fit the thresholds."""
+    before, after = rows[0].quality, rows[-1].quality
+    if isinstance(before, Quality) and isinstance(after, Quality):
+        found = {
+            "fp32_top1": before.top1,
+            "int8_top1": after.top1,
+            "int8_top5": after.top5,
         }
-    }
-    if calibrated is not None:
-        entries["calibration"] = calibrated.record()
-    return rows, entries
+    elif not isinstance(before, Quality) and not isinstance(after, Quality):
+        found = {
+            "fp32_mean_ap": before.mean_ap,
+            "int8_mean_ap": after.mean_ap,
+            "int8_f1": after.f1 if f1 is None else f1,
+        }
+    return {name: round(value, 6) for name, value in found.items()}
 
 
-def _warn_of_chance(top1: float, data: DataSet) -> None:
+def _warn_of_chance(row: Row, data: DataSet) -> None:
     """Say so where the model is not better than one that always gives the same answer."""
-    counts = Counter(data.validation.targets)
-    label, most = counts.most_common(1)[0]
-    share = most / len(data.validation)
-    if top1 <= share:
+    if isinstance(row.quality, Quality):
+        label, most = Counter(data.validation.targets).most_common(1)[0]
+        name, found, share = "top-1", row.quality.top1, most / len(data.validation)
+        always = f"always answering {data.labels[label]}"
+    else:
+        name, found = "mAP", row.quality.mean_ap
+        share = float(data.validation.matrix(len(data.labels)).mean())
+        always = "the same scores for every picture"
+    if found <= share:
         print(
-            f"top-1 {top1:.4f} is not better than always answering {data.labels[label]} ({share:.4f}): "
+            f"{name} {found:.4f} is not better than {always} ({share:.4f}): "
             "train longer, from pretrained weights or with more pictures before this model serves",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""Fit a temperature to a bundle, and write the bundle anew with it."""
+"""Fit a temperature to a bundle, with several labels thresholds too, and write the bundle anew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from glimpse_models.data.dataset import HELD_OUT, open_data
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import open_classifier
 from glimpse_models.measure.evaluate import answers
-from glimpse_models.measure.temperature import FEWEST, calibrate_logits
+from glimpse_models.measure.several import calibration_of
+from glimpse_models.measure.temperature import FEWEST
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,16 @@ class CalibrateOptions:
 
 
 def calibrate(options: CalibrateOptions) -> None:
-    """The same model and labels under a new version, with a temperature."""
+    """The same model and labels under a new version, with a temperature and perhaps thresholds."""
     old = verify_source(options.bundle, options.version, options.out)
     data = open_data(options.data, options.seed, options.held_out)
     classifier = open_classifier(options.bundle)
     logits, _ = answers(classifier, data.validation, data.labels)
-    found = calibrate_logits(logits, data.validation)
+    found = calibration_of(logits, data.validation)
     if found is None:
         raise UserError(
             f"{len(data.validation)} validation pictures are too few to fit a temperature; give {FEWEST} or more"
         )
-    about = {**old.manifest, "version": options.version, "calibration": found.record()}
+    about = {**old.manifest, "version": options.version, **found.entries()}
     write_bundle(options.out, old.content, about)
     print(f"{options.out}: {old.name} {options.version}, {found}")

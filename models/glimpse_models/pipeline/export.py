@@ -9,6 +9,7 @@ import onnx
 
 from glimpse_models.data.labels import read_labels
 from glimpse_models.data.normalization import IMAGENET, Normalization
+from glimpse_models.data.splits import SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import input_side, load_onnx
 from glimpse_models.graph.wrap import wrap
@@ -24,6 +25,7 @@ class ExportOptions:
     labels: Path | None = None
     normalization: Normalization = IMAGENET
     side: int | None = None
+    task: str | None = None
 
 
 def export(options: ExportOptions) -> None:
@@ -41,11 +43,15 @@ def _exported(options: ExportOptions) -> onnx.ModelProto:
 
     if options.weights is None:
         raise UserError("give --weights or --model")
-    return export_weights(read_weights(options.weights), options.side)
+    trained = read_weights(options.weights)
+    if options.task not in (None, trained.task or SINGLE):
+        raise UserError(f"--task {options.task} contradicts {options.weights}; leave it out")
+    return export_weights(trained, options.side)
 
 
 def _wrapped(options: ExportOptions) -> onnx.ModelProto:
     if options.labels is None or options.model is None:
         raise UserError("--model needs --labels FILE too, one label per line")
     classes = len(read_labels(options.labels))
-    return wrap(load_onnx(options.model), classes, options.normalization, options.side)
+    task = options.task or SINGLE
+    return wrap(load_onnx(options.model), classes, options.normalization, options.side, task)

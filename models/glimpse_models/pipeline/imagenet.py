@@ -18,6 +18,7 @@ import torchvision
 from glimpse_models.bundle.manifest import Manifest, write_bundle
 from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.data.dataset import open_data, training_pictures
+from glimpse_models.data.splits import SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.export import export_weights
 from glimpse_models.graph.io import load_onnx
@@ -92,7 +93,7 @@ def imagenet(options: ImagenetOptions) -> None:
         }
         if options.validation:
             data = open_data(options.validation, held_out=1.0)
-            about |= measure(ready.classifier(f"{name} {options.version}"), data, exact)[1]
+            about |= measure(ready.classifier(f"{name} {options.version}", SINGLE), data, exact)[1]
         write_bundle(
             options.out, ready.content_with(options.cpu_graph), {**about, **ready.described}
         )

@@ -16,17 +16,20 @@ import numpy.typing as npt
 import onnx
 from PIL import Image
 
+from glimpse_models.bundle.import_card import write_import_card
 from glimpse_models.bundle.manifest import Manifest, write_bundle
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import training_pictures
 from glimpse_models.data.preprocess import fit
+from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx
 from glimpse_models.graph.scores import labels_of_logits
 from glimpse_models.graph.wrap import wrap
 from glimpse_models.measure.classifiers import Classifier
 from glimpse_models.measure.metrics import softmax
+from glimpse_models.measure.several import THRESHOLD, sigmoid
 from glimpse_models.pipeline.bundle import add_outputs, ready_to_serve
 from glimpse_models.pipeline.quantize import QuantizeOptions, quantize
 from glimpse_models.registry.publish import PublishOptions, publish
@@ -76,8 +79,11 @@ class ImportOptions:
     command: str
     out: Path | None = None
     data: Path | None = None
+    threshold: float | None = None
     to: str | None = None
     endpoint: str | None = None
+    about_data: str = ""
+    limits: str = ""
     license: str | None = None
     cpu_graph: bool = True
 
@@ -111,17 +117,20 @@ def open_source(source: str, asked: Asked) -> Source:
 
 
 def import_model(options: ImportOptions) -> None:
-    """Wrap, check, quantize where there are pictures, write, verify, publish."""
+    """Wrap, check, quantize where there are pictures, write, verify, publish; a card beside it."""
     check_name(options.name)
     check_version(options.version)
     if options.to:
         Repository.open(options.to, options.endpoint)  # refuses a wrong address before the work
     source = open_source(options.source, options.asked)
     out = options.out or Path(f"{options.name}-{options.version}") / "bundle"
-    model = wrap(source.model, len(source.labels), source.normalization, source.spec.side)
+    thresholds = _thresholds(options.threshold, source)
+    model = wrap(
+        source.model, len(source.labels), source.normalization, source.spec.side, source.task
+    )
     labels = labels_of_logits(model, source.labels)
     exact = ready_to_serve(model, labels, source.spec.resize, source.spec.geometry)
-    found = check(source, exact.classifier(options.name))
+    found = check(source, exact.classifier(options.name, source.task))
     print(
         f"checked against {source.pipeline}: the largest difference of a {found.of} is {found.difference:.2g} "
         f"on {found.pictures} pictures"
@@ -133,6 +142,8 @@ def import_model(options: ImportOptions) -> None:
     about: Manifest = {
         "name": options.name,
         "version": options.version,
+        "task": source.task,
+        **thresholds,
         "provenance": {
             "training_command": "made elsewhere",
             "command": options.command,
@@ -146,12 +157,12 @@ def import_model(options: ImportOptions) -> None:
         "license": options.license or "unknown; the source's own terms apply",
     }
     write_bundle(out, ready.content_with(options.cpu_graph), {**about, **ready.described})
-    verify(out)
+    kind = "int8" if ready.quantized else "float"
+    card = out.parent / "MODEL_CARD.md"
+    write_import_card(verify(out), kind, card, options.about_data, options.limits)
     if options.to:
         publish(PublishOptions(out, options.to, options.endpoint))
-    print(
-        f"{out}: {options.name} {options.version}, {len(labels)} classes, {'int8' if ready.quantized else 'float'}"
-    )
+    print(f"{out}: {options.name} {options.version}, {len(labels)} classes, {kind}\ncard: {card}")
 
 
 def check(source: Source, served: Classifier) -> Checked:
@@ -161,9 +172,12 @@ def check(source: Source, served: Classifier) -> Checked:
     pixels = [fit(picture, served.spec)[None] for picture in pictures]
     ours = np.concatenate([served.logits(one) for one in pixels]).astype(np.float64)
     of = "logit"
-    if own.shape[1] == 1 or _are_scores(own):
+    if source.task == MULTI:
+        if not np.allclose(own, ours, atol=TOLERANCE) and own.min() >= 0 and own.max() <= 1:
+            of, ours = "score", sigmoid(ours)
+    elif own.shape[1] == 1 or _are_scores(own):
         of, ours = "score", softmax(ours.astype(np.float32))
-    if own.shape[1] == 1:
+    if own.shape[1] == 1 and source.task == SINGLE:
         # Of two labels, the one output is the score of the second.
         ours = ours[:, 1:] if len(source.labels) == 2 else ours[:, :1]
         own = own if _are_scores(own) else 1 / (1 + np.exp(-own))
@@ -204,5 +218,19 @@ def _quantized(model: onnx.ModelProto, source: Source, data: Path) -> onnx.Model
         exact, int8 = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, exact)
         spec = source.spec
-        quantize(QuantizeOptions(exact, data, int8, resize=spec.resize, geometry=spec.geometry))
+        geometry, task = spec.geometry, source.task
+        quantize(
+            QuantizeOptions(exact, data, int8, task=task, resize=spec.resize, geometry=geometry)
+        )
         return load_onnx(int8)
+
+
+def _thresholds(asked: float | None, source: Source) -> Manifest:
+    """One for all labels: `calibrate` fits one for each, on labelled pictures."""
+    if asked is not None and source.task == SINGLE:
+        raise UserError(f"--threshold is for several labels per picture; give --task {MULTI} too")
+    if asked is not None and not 0 <= asked <= 1:
+        raise UserError(f"--threshold {asked} is not a score; give 0 to 1")
+    if source.task == SINGLE:
+        return {}
+    return {"thresholds": [THRESHOLD if asked is None else asked] * len(source.labels)}

@@ -15,14 +15,15 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from glimpse_models.bundle.provenance import RunOptions, RunRead, resize_at
-from glimpse_models.data.dataset import training_pictures
+from glimpse_models.data.dataset import folder_of, training_pictures
 from glimpse_models.data.preprocess import Geometry, InputSpec
-from glimpse_models.data.splits import Split
+from glimpse_models.data.splits import MULTI, SINGLE, Split
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import input_side, load_onnx
 from glimpse_models.graph.quantize import Method, Quantizer
 from glimpse_models.graph.wrap import is_quantized, is_wrapped
 from glimpse_models.measure.classifiers import Classifier, batches_of, open_as, read_input
+from glimpse_models.train.average_precision import mean_average_precision
 from glimpse_models.train.record import Record
 
 MOST_KEPT = 8  # nodes in float, beyond which int8 would not be worth having
@@ -34,12 +35,17 @@ FEWEST_CHECKED = 4
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """`pictures` and `check` are numbers of training pictures; `max_drop` is a fraction of top-1."""
+    """`pictures` and `check` are numbers of training pictures; `max_drop` is a fraction of top-1.
+
+    With several labels per picture it is one of mean average precision. `task` is what the data and
+    the run do not say.
+    """
 
     model: Path
     data: Path
     out: Path
     run: RunOptions = field(default_factory=RunOptions)
+    task: str | None = None
     pictures: int = 512
     check: int = 1000
     method: Method = field(default_factory=Method)
@@ -55,6 +61,7 @@ def quantize(options: QuantizeOptions) -> None:
     run = options.run.read()
     spec = _input_of(options, run.records)
     pictures = _training_pictures(options.data, run)
+    task = options.task or _task_of(pictures, run)
     calibration, check = divide(pictures, options, run.seed)
     if options.sensitivity and not options.check:
         raise UserError("--sensitivity needs pictures to check on; give a --check above 0")
@@ -62,7 +69,7 @@ def quantize(options: QuantizeOptions) -> None:
         left = f"{len(pictures)} training pictures are too few to calibrate and to check on"
         if options.sensitivity:
             raise UserError(f"{left}; give a folder with more")
-        print(f"{left}: the drop of top-1 is not measured", file=sys.stderr)
+        print(f"{left}: the drop of accuracy is not measured", file=sys.stderr)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         batches = list(batches_of(calibration.files, spec))
@@ -72,7 +79,7 @@ def quantize(options: QuantizeOptions) -> None:
         quantizer.write(options.out, kept)
         if len(check):
             model = open_as(options.model, spec)
-            exact = Check(model, check, len(set(pictures.targets)))
+            exact = Check(model, check, len(pictures.classes()), task)
             kept = _within(options, quantizer, exact, kept)
     size = options.out.stat().st_size / 1e6
     print(
@@ -82,8 +89,13 @@ def quantize(options: QuantizeOptions) -> None:
 
 def _training_pictures(root: Path, run: RunRead) -> Split:
     """Without those that the last run found broken."""
-    broken = {root / name for name in run.broken()}
+    broken = {folder_of(root) / name for name in run.broken()}
     return training_pictures(root, run.seed, run.held_out).without(broken)
+
+
+def _task_of(pictures: Split, run: RunRead) -> str:
+    """As the run learnt it, else as the pictures are labelled."""
+    return str(run.records[-1]["recipe"].get("task", SINGLE)) if run.records else pictures.task
 
 
 def divide(pictures: Split, options: QuantizeOptions, seed: int) -> tuple[Split, Split]:
@@ -106,7 +118,9 @@ def _within(
 ) -> list[str]:
     """Keep the 1, 2, 4 and 8 most sensitive nodes in float until the drop is within `max_drop`."""
     drop = exact.drop(open_as(options.out, exact.spec))
-    print(f"drop of top-1 on {len(exact.split)} training pictures: {100 * drop:.2f} points")
+    print(
+        f"drop of {exact.figure} on {len(exact.split)} training pictures: {100 * drop:.2f} points"
+    )
     if drop <= options.max_drop and not options.sensitivity:
         return kept
     ranking = sensitivity(quantizer, exact, kept)
@@ -130,22 +144,28 @@ def _within(
 class Check:
     """The float model's answers on some pictures, to compare quantized ones with."""
 
-    def __init__(self, exact: Classifier, split: Split, folders: int) -> None:
-        """`folders` is the number of classes of the data that the split is of."""
+    def __init__(self, exact: Classifier, split: Split, classes: int, task: str) -> None:
+        """`classes` is the number of classes of the data that the split is of."""
         self.split, self.spec = split, exact.spec
         self._pixels = np.stack([read_input(path, exact.spec) for path in split.files])
         self._logits = self._run(exact)
-        # Where the folders are not the model's classes, its own answers stand in for them.
-        known = folders == self._logits.shape[1]
+        # Where the data's classes are not the model's, its own answers stand in for them.
+        known = classes == self._logits.shape[1] and split.task == task
+        self._sets = None
         self._targets = np.array(split.targets) if known else self._logits.argmax(axis=1)
+        if task == MULTI:
+            truth = split.matrix(classes) > 0 if known else self._logits >= 0
+            self._sets = truth if truth.any() else None
+        self.figure = "top-1" if self._sets is None else "mAP"
 
     def drop(self, quantized: Classifier) -> float:
-        """Top-1 that quantization costs, as a fraction."""
-        right = [
-            (logits.argmax(axis=1) == self._targets).mean()
-            for logits in (self._logits, self._run(quantized))
-        ]
-        return float(right[0] - right[1])
+        """What quantization costs of `figure`, as a fraction."""
+        return self._quality(self._logits) - self._quality(self._run(quantized))
+
+    def _quality(self, logits: npt.NDArray[np.float32]) -> float:
+        if self._sets is not None:
+            return mean_average_precision(logits, self._sets)
+        return float((logits.argmax(axis=1) == self._targets).mean())
 
     def error(self, quantized: Classifier, count: int) -> float:
         """Root mean square difference of the logits, relative to the spread of the float ones."""

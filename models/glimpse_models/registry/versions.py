@@ -27,8 +27,13 @@ def _about(stored: bytes) -> str:
     try:
         manifest = json.loads(stored)
         size = manifest["files"]["model.onnx"]["bytes"] / 1e6
-        top1 = manifest.get("metrics", {}).get("int8_top1")
-        quality = "not measured" if top1 is None else f"top-1 {top1:.4f}"
+        match manifest.get("metrics"):
+            case {"int8_top1": top1}:
+                quality = f"top-1 {top1:.4f}"
+            case {"int8_mean_ap": mean_ap}:
+                quality = f"mAP {mean_ap:.4f}"
+            case _:
+                quality = "not measured"
         return f"{manifest['created_at']}  {size:.1f} MB  {quality}"
     except (AttributeError, LookupError, TypeError, ValueError):
         return "its bundle.json is damaged; publish the model again as a new version"

@@ -20,7 +20,7 @@ from onnx import numpy_helper
 from torch import nn
 from tqdm import tqdm
 
-from glimpse_models.bundle.manifest import spec_of
+from glimpse_models.bundle.manifest import spec_of, task_of
 from glimpse_models.bundle.provenance import of_bundle
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import HELD_OUT, open_data
@@ -65,7 +65,9 @@ def to_checkpoint(options: CheckpointOptions) -> None:
     measure(model, data.train.sample(options.pictures, options.seed), spec)
     options.out.mkdir(parents=True, exist_ok=True)
     found = replace(trained, state=model.state_dict(), labels=verified.labels)
-    replace(found, side=spec.side, resize=spec.resize).save(options.out / "weights.pt")
+    task = task_of(verified.manifest)
+    found = replace(found, side=spec.side, resize=spec.resize, task=task)
+    found.save(options.out / "weights.pt")
     record = of_bundle(verified, options.command, options.seed, data)
     write_record(options.out, record)
 

@@ -5,6 +5,7 @@ The pipeline to agree with is that of transformers 5 with Pillow; with tensors, 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,20 @@ from torch import nn
 
 from glimpse_models.data.normalization import Normalization
 from glimpse_models.data.preprocess import InputSpec
+from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.sources.source import Asked, Source, labels_of, of_network
 
 # Pillow's numbers, which are what such files hold.
 FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+PROBLEMS = {
+    "single_label_classification": SINGLE,
+    "multi_label_classification": MULTI,
+}
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CONVNEXT_SQUASHED_FROM = 384
-CROP = "its centre crop rounds an odd margin down, a bundle's as torchvision does"
+CONVNEXT_CROP = 224 / 256
+"""What its processor takes for `crop_pct` where the file does not say it."""
 
 
 def open_huggingface(asked: Asked) -> Source:
@@ -39,6 +46,7 @@ def open_huggingface(asked: Asked) -> Source:
     import transformers
 
     labels = labels_of(asked, _labels(config))
+    asked = dataclasses.replace(asked, task=_task(asked, config))
     network = transformers.AutoModelForImageClassification.from_pretrained(folder).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
 
@@ -89,6 +97,16 @@ def _labels(config: dict[str, Any]) -> list[str]:
     return [one if first.count(one) == 1 else name for one, name in zip(first, whole, strict=True)]
 
 
+def _task(asked: Asked, config: dict[str, Any]) -> str | None:
+    """As the fine-tuning recorded it; an option that contradicts it is refused."""
+    known = PROBLEMS.get(str(config.get("problem_type")))
+    if known and asked.task and known != asked.task:
+        raise UserError(
+            f"--task {asked.task} contradicts config.json, which says {config['problem_type']}; leave it out"
+        )
+    return known or asked.task
+
+
 def _described(config: dict[str, Any]) -> tuple[InputSpec, Normalization]:
     """What the image processor does, where a bundle can say it."""
     try:
@@ -104,19 +122,28 @@ def _described(config: dict[str, Any]) -> tuple[InputSpec, Normalization]:
 def _geometry(config: dict[str, Any]) -> InputSpec:
     if not config.get("do_resize", True):
         raise ValueError("do_resize is false")
-    size = config["size"]
-    size = {"height": size, "width": size} if isinstance(size, int) else size
+    size = _sides(config["size"])
     name = FILTERS[config.get("resample", 2)]
     kind = str(config.get("image_processor_type") or config.get("feature_extractor_type"))
     if kind.startswith("ConvNext"):
         edge: int = size["shortest_edge"] if "shortest_edge" in size else _square(size)
         if edge >= CONVNEXT_SQUASHED_FROM:
             return InputSpec(edge, edge, mode="squash", filter=name, crop="none")
-        raise ValueError(CROP)
+        resize = int(edge / (config.get("crop_pct") or CONVNEXT_CROP))
+        return InputSpec(edge, resize, filter=name, crop="center-floor")
     if config.get("do_center_crop", False):
-        raise ValueError(CROP)
+        side = _square(_sides(config["crop_size"]))
+        mode = "shorter-side" if "shortest_edge" in size else "squash"
+        resize = size["shortest_edge"] if "shortest_edge" in size else _square(size)
+        if resize < side:
+            raise ValueError(f"the crop {side} is larger than {resize}, and is padded")
+        return InputSpec(side, resize, mode=mode, filter=name, crop="center-floor")
     side = _square(size)
     return InputSpec(side, side, mode="squash", filter=name, crop="none")
+
+
+def _sides(size: int | dict[str, int]) -> dict[str, int]:
+    return {"height": size, "width": size} if isinstance(size, int) else size
 
 
 def _square(size: dict[str, int]) -> int:

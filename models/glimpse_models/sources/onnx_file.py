@@ -10,6 +10,7 @@ from PIL import Image
 
 from glimpse_models.data.normalization import Normalization
 from glimpse_models.data.preprocess import InputSpec, fit
+from glimpse_models.data.splits import SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx, open_session
 from glimpse_models.graph.wrap import plain_inputs
@@ -41,7 +42,8 @@ def of_graph(model: onnx.ModelProto, asked: Asked, name: str) -> Source:
     run = _Own(model, spec, asked.normalization, channels_last=len(dims) == 4 and dims[3] in (1, 3))
     labels = labels_of(asked, ())
     pipeline = "the original graph in ONNX Runtime under the stated preprocessing"
-    return Source(model, labels, spec, asked.normalization, run, pipeline, {"weights": name})
+    task = asked.task or SINGLE
+    return Source(model, labels, spec, asked.normalization, run, pipeline, task, {"weights": name})
 
 
 class _Own:

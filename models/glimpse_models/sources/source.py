@@ -15,6 +15,7 @@ from PIL import Image
 from glimpse_models.data.labels import read_labels
 from glimpse_models.data.normalization import Normalization
 from glimpse_models.data.preprocess import Geometry, InputSpec
+from glimpse_models.data.splits import SINGLE
 from glimpse_models.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Values = npt.NDArray[np.float32]
 class Asked:
     """What the command line says beside the source's name.
 
-    `normalization`, `resize` and `geometry` are None where they were not given.
+    `normalization`, `resize`, `geometry` and `task` are None where they were not given.
     """
 
     what: str
@@ -38,6 +39,7 @@ class Asked:
     resize: int | None = None
     geometry: Geometry | None = None
     exporter: str = "trace"
+    task: str | None = None
 
     def refuse_preprocessing(self) -> None:
         """The source says its own."""
@@ -58,6 +60,7 @@ class Source:
     normalization: Normalization
     own: Callable[[Image.Image], Values]
     pipeline: str
+    task: str = SINGLE
     record: dict[str, Any] = field(default_factory=dict)
 
 
@@ -82,7 +85,8 @@ def of_network(
     spec, normalization = described
     model = export_plain(network, spec.side, asked.exporter)
     record = {"exporter": f"torch {torch.__version__}, {asked.exporter}"}
-    return Source(model, labels, spec, normalization, own, pipeline, record)
+    task = asked.task or SINGLE
+    return Source(model, labels, spec, normalization, own, pipeline, task, record)
 
 
 def labels_of(asked: Asked, known: tuple[str, ...] | list[str]) -> tuple[str, ...]:

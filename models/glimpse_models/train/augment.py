@@ -52,18 +52,23 @@ def crop_batch(pictures: torch.Tensor, side: int, generator: torch.Generator) ->
     return _sample(pictures, theta, side, "reflection")
 
 
-def mix(
-    pictures: torch.Tensor, targets: torch.Tensor, classes: int, seed: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mixup or cutmix, one of them per batch: mixed pictures and class probabilities `[B, C]`."""
-    if classes < 2:
-        return pictures, targets
+def mix(pictures: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mixup or cutmix, one of them per batch.
+
+    Gives mixed pictures, and how much of each picture is in each of them, `[B, B]`: a product with
+    that mixes labels and a teacher's scores likewise.
+    """
+    count = len(pictures)
+    if count < 2:
+        return pictures, torch.ones(count, count, device=pictures.device)
     one_of = v2.RandomChoice(
-        [v2.MixUp(alpha=0.2, num_classes=classes), v2.CutMix(alpha=1.0, num_classes=classes)]
+        [v2.MixUp(alpha=0.2, num_classes=count), v2.CutMix(alpha=1.0, num_classes=count)]
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        mixed: tuple[torch.Tensor, torch.Tensor] = one_of(pictures, targets)
+        mixed: tuple[torch.Tensor, torch.Tensor] = one_of(
+            pictures, torch.arange(count, device=pictures.device)
+        )
     return mixed
 
 

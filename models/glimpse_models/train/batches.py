@@ -19,7 +19,8 @@ from glimpse_models.errors import UserError
 from glimpse_models.train.augment import augment, crop_batch
 
 Pixels = npt.NDArray[np.uint8]
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Pictures, targets, and the rows of the split that they are."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,14 @@ class Plan:
     seed: int
     epoch: int
     steps: int
+    classes: int
     workers: int = 0
 
 
 def training_batches(
     source: Source, plan: Plan, device: torch.device, skip: int = 0
 ) -> Iterator[Batch]:
-    """Float `[B, 3, side, side]` in 0…1 and targets `[B]`, on the device.
+    """Float `[B, 3, side, side]` in 0…1, targets `[B]` or `[B, C]` and rows `[B]`, on the device.
 
     Order and augmentation depend on seed, epoch, step and row alone, so a resumed run that skips
     `skip` batches sees what an uninterrupted one would have seen. `steps` of them; never the short last.
@@ -90,8 +92,16 @@ def training_batches(
         num_workers=plan.workers,
         pin_memory=device.type == "cuda",
     )
-    for pictures, targets in loader:
-        yield pictures.to(device, non_blocking=True).float() / 255, targets.to(device)
+    for pictures, targets, rows in loader:
+        tensors = pictures.to(device, non_blocking=True).float() / 255
+        yield tensors, targets.to(device), rows.to(device)
+
+
+def targets_of(split: Split, classes: int) -> torch.Tensor:
+    """Class indices `[N]`; of several labels per picture 0 and 1, float `[N, classes]`."""
+    if split.label_sets is None:
+        return torch.tensor(split.targets)
+    return torch.from_numpy(split.matrix(classes))
 
 
 def steps_per_epoch(pictures: int, batch: int) -> int:
@@ -108,20 +118,22 @@ def _cropped_at_once(
     device: torch.device,
 ) -> Iterator[Batch]:
     """Preset `crop` on equal pictures, a batch at a time: ten times as fast as one at a time."""
-    targets = torch.tensor(split.targets)
+    targets = targets_of(split, plan.classes)
     for step, rows in enumerate(rows_of, skip):
         generator = torch.Generator().manual_seed(hash((plan.seed, plan.epoch, step)) & 0x7FFFFFFF)
         pictures = torch.from_numpy(pixels[rows]).to(device).permute(0, 3, 1, 2).float() / 255
-        yield crop_batch(pictures, plan.side, generator), targets[rows].to(device)
+        cropped = crop_batch(pictures, plan.side, generator)
+        yield cropped, targets[rows].to(device), torch.from_numpy(rows).to(device)
 
 
-class _Augmented(Dataset[tuple[torch.Tensor, int]]):
+class _Augmented(Dataset[Batch]):
     """Decodes and augments one picture at a time, in the loader's workers."""
 
     def __init__(self, source: Source, plan: Plan) -> None:
         self._source, self._plan = source, plan
+        self._targets = targets_of(source.split, plan.classes)
 
-    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, row: int) -> Batch:
         plan, picture = self._plan, self._source.picture(row)
         if plan.preset == "none":
             pixels = fit(picture, InputSpec(plan.side, max(plan.side, plan.resize)))
@@ -130,4 +142,4 @@ class _Augmented(Dataset[tuple[torch.Tensor, int]]):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(hash((plan.seed, plan.epoch, row)) & 0x7FFFFFFF)
                 tensor = augment(picture, plan.preset, plan.side)
-        return tensor, self._source.split.targets[row]
+        return tensor, self._targets[row], torch.tensor(row)

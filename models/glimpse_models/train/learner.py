@@ -10,15 +10,19 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glimpse_models.data.preprocess import InputSpec, fit
-from glimpse_models.data.splits import DataSet
+from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.train import network
 from glimpse_models.train.augment import hide_and_seek, mix
-from glimpse_models.train.batches import Source
+from glimpse_models.train.average_precision import f1_of, mean_average_precision
+from glimpse_models.train.batches import Batch, Source, targets_of
 from glimpse_models.train.journal import Row
+from glimpse_models.train.loss import binary_cross_entropy, loss_of
 from glimpse_models.train.muon import Muon
+from glimpse_models.train.pictures import Pictures
 from glimpse_models.train.recipe import Recipe
 from glimpse_models.train.schedule import rate_at
+from glimpse_models.train.teaching import Lesson
 
 VALIDATED_AT_ONCE = 250  # pictures
 
@@ -27,9 +31,15 @@ class Learner:
     """A network, its optimiser and, where the recipe asks for one, the average of its weights."""
 
     def __init__(
-        self, model: nn.Module, data: DataSet, recipe: Recipe, steps: int, device: torch.device
+        self,
+        model: nn.Module,
+        pictures: Pictures,
+        recipe: Recipe,
+        steps: int,
+        device: torch.device,
     ) -> None:
         """`steps` is the number of all steps of the run."""
+        data, taught = pictures.data, pictures.taught
         self._classes, self._recipe, self._steps = len(data.labels), recipe, steps
         self._device = device
         self._model = model.to(device)
@@ -37,10 +47,8 @@ class Learner:
         self._average = _average(self._model, recipe)
         # What would serve: the average, or the network itself.
         self._serving: nn.Module = self._average.module if self._average else self._model
-        self._loss = nn.CrossEntropyLoss(
-            class_weights(data, recipe.class_weights, device),
-            label_smoothing=recipe.label_smoothing,
-        )
+        self._loss = loss_of(recipe, data, device)
+        self._lesson = None if taught is None else Lesson.of(taught, recipe, device)
 
     def set_training(self, epoch: int) -> None:
         """Training mode; what is frozen keeps the statistics of its batch norms too."""
@@ -51,23 +59,30 @@ class Learner:
             module.eval().requires_grad_(False)
         network.head_of(self._model).train().requires_grad_(True)
 
-    def step(self, step: int, pictures: torch.Tensor, targets: torch.Tensor) -> float:
+    def step(self, step: int, batch: Batch) -> float:
         """One step of the optimiser on a batch; gives its loss."""
-        recipe = self._recipe
+        recipe, (pictures, targets, rows) = self._recipe, batch
+        scores = None if self._lesson is None else self._lesson.scores[rows]
         if recipe.hide_and_seek:
             chance = np.random.default_rng((recipe.seed, step))
             pictures = hide_and_seek(pictures, recipe.hide_and_seek, chance)
-        if recipe.augment == "modern":
+        # A mixture of pictures with several labels has no labels that the losses know.
+        if recipe.augment == "modern" and recipe.task == SINGLE:
             seed = hash((recipe.seed, step)) & 0x7FFFFFFF
-            pictures, targets = mix(pictures, targets, self._classes, seed)
+            pictures, shares = mix(pictures, seed)
+            targets = shares @ nn.functional.one_hot(targets, self._classes).float()
+            scores = None if scores is None else shares @ scores
         for group in self._optimiser.param_groups:
             group["lr"] = self.rate(step)
-        loss = self._loss(_forward(self._model, pictures, recipe.precision), targets)
+        logits = _forward(self._model, pictures, recipe.precision)
+        loss = self._loss(logits, targets)
+        if self._lesson is not None and scores is not None:
+            loss = self._lesson.with_labels(loss, logits, scores)
         if not torch.isfinite(loss):
             raise UserError(
                 f"the loss became {loss.item()} at step {step}; start anew with a lower --peak-rate"
             )
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
         if self._average:
@@ -79,7 +94,7 @@ class Learner:
         return rate_at(step, self._steps, self._recipe.peak_rate, self._recipe.schedule)
 
     def validate(self, source: Source, side: int) -> Row:
-        """Loss, top-1 and top-5 of what would serve, at an epoch's side."""
+        """Loss and figures of what would serve, at an epoch's side."""
         return validate(self._serving, source, self._recipe, side, self._device)
 
     def serving(self) -> network.State:
@@ -115,34 +130,42 @@ def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
 def validate(
     model: nn.Module, source: Source, recipe: Recipe, side: int, device: torch.device
 ) -> Row:
-    """Loss, top-1 and top-5 with the serving preprocessing at `side`, in training precision."""
+    """Loss and figures with the serving preprocessing at `side`, in training precision.
+
+    Top-1 and top-5, or with several labels mean average precision and mean F1 at a score of 0.5.
+    """
     model.eval()
     spec = InputSpec(side, recipe.resize_at(side))
-    loss, top1, top5 = 0.0, 0, 0
+    parts = []
     with torch.inference_mode():
         for start in range(0, len(source), VALIDATED_AT_ONCE):
             rows = range(start, min(start + VALIDATED_AT_ONCE, len(source)))
             pixels = torch.stack(
                 [torch.from_numpy(fit(source.picture(row), spec).copy()) for row in rows]
             )
-            targets = torch.tensor([source.split.targets[row] for row in rows], device=device)
-            logits = _forward(
-                model, pixels.to(device).permute(0, 3, 1, 2).float() / 255, recipe.precision
-            )
-            best = logits.topk(min(5, logits.shape[1])).indices
-            loss += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
-            top1 += int((best[:, 0] == targets).sum())
-            top5 += int((best == targets[:, None]).any(dim=1).sum())
-    count = len(source)
-    return {"val_loss": loss / count, "top1": top1 / count, "top5": top5 / count}
+            inputs = pixels.to(device).permute(0, 3, 1, 2).float() / 255
+            parts.append(_forward(model, inputs, recipe.precision).cpu())
+    logits = torch.cat(parts)
+    targets = targets_of(source.split, logits.shape[1])
+    return _figures_of_sets(logits, targets) if recipe.task == MULTI else _figures(logits, targets)
 
 
-def class_weights(data: DataSet, kind: str, device: torch.device) -> torch.Tensor | None:
-    """`balanced`: inversely to the number of training pictures, 1 on average over pictures."""
-    if kind == "none":
-        return None
-    counts = torch.bincount(torch.tensor(data.train.targets), minlength=len(data.labels))
-    return (len(data.train) / (len(data.labels) * counts.clamp(min=1))).to(device)
+def _figures(logits: torch.Tensor, targets: torch.Tensor) -> Row:
+    best = logits.topk(min(5, logits.shape[1])).indices
+    return {
+        "val_loss": float(nn.functional.cross_entropy(logits, targets)),
+        "top1": int((best[:, 0] == targets).sum()) / len(targets),
+        "top5": int((best == targets[:, None]).any(dim=1).sum()) / len(targets),
+    }
+
+
+def _figures_of_sets(logits: torch.Tensor, targets: torch.Tensor) -> Row:
+    true, scores = targets.bool().numpy(), logits.numpy()
+    return {
+        "val_loss": float(binary_cross_entropy(logits, targets)),
+        "mean_ap": mean_average_precision(scores, true),
+        "f1": float(f1_of(scores >= 0, true).mean()),
+    }
 
 
 def _forward(model: nn.Module, pictures: torch.Tensor, precision: str) -> torch.Tensor:

@@ -24,7 +24,10 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Trained:
-    """A state with what is known of it; labels are empty where the file holds none."""
+    """A state with what is known of it; labels are empty where the file holds none.
+
+    `task` is None where the file does not say it.
+    """
 
     state: State
     backbone: str
@@ -33,6 +36,7 @@ class Trained:
     labels: tuple[str, ...] = ()
     side: int | None = None
     resize: int | None = None
+    task: str | None = None
 
     def model(self) -> nn.Module:
         """The network with these weights, in evaluation mode."""
@@ -65,6 +69,7 @@ class Trained:
             "labels": list(self.labels),
             "side": self.side,
             "resize": self.resize,
+            "task": self.task,
         }
 
 
@@ -127,6 +132,7 @@ def read_weights(path: Path) -> Trained:
         labels=tuple(known.get("labels", ())),
         side=known.get("side"),
         resize=known.get("resize"),
+        task=known.get("task"),
     )
 
 

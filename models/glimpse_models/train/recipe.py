@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
 
 PRESETS = ("modern", "legacy", "crop", "none")
@@ -12,6 +13,9 @@ BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101")
 HEADS = ("linear", "dense")
 SCHEDULES = ("one-cycle", "cosine", "constant")
 OPTIMISERS = ("sgd", "adam", "adamw", "muon")
+LOSSES = {SINGLE: ("cross-entropy",), MULTI: ("bce", "asymmetric")}
+"""By task; the first is the default."""
+SMOOTHING = {SINGLE: 0.1, MULTI: 0.0}
 
 # Peak rate and weight decay where none are given. SGD's rate is for a batch of 128.
 RATES = {"sgd": (0.15, 5e-5), "adam": (1e-4, 0.0), "adamw": (1e-3, 0.05), "muon": (0.05, 1e-4)}
@@ -23,6 +27,8 @@ SMALL_BATCH = 32
 # Names in records and checkpoints of earlier versions.
 RENAMED = {"hide": "hide_and_seek"}
 RENAMED_VALUES = {("augment", "origin"): "legacy"}
+# What runs did before there was a choice; of other options, 0.
+ALWAYS = {"task": SINGLE, "loss": "cross-entropy", "teacher": ""}
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,11 @@ class RecipeOptions:
     schedule: str = "one-cycle"
     peak_rate: float | None = None
     weight_decay: float | None = None
-    label_smoothing: float = 0.1
+    loss: str | None = None
+    label_smoothing: float | None = None
     class_weights: str = "none"
+    teacher_temperature: float = 2.0
+    teacher_weight: float = 0.7
     ema: float = 0.0
     patience: int = 0
     precision: str = "bf16"
@@ -58,6 +67,7 @@ class RecipeOptions:
 class Recipe:
     """`sides` gives each epoch's input side; a run that is resumed must have the same recipe."""
 
+    task: str
     sides: tuple[int, ...]
     side: int
     resize: int
@@ -70,8 +80,12 @@ class Recipe:
     peak_rate: float
     weight_decay: float
     batch: int
+    loss: str
     label_smoothing: float
     class_weights: str
+    teacher: str
+    teacher_temperature: float
+    teacher_weight: float
     freeze_epochs: int
     freeze_stages: int
     epoch_steps: int
@@ -91,7 +105,7 @@ class Recipe:
 
     def differences(self, saved: dict[str, Any]) -> dict[str, Any]:
         """What a saved record has otherwise; an option that it does not know was off, which is 0."""
-        was = current_names(saved)
+        was = {**ALWAYS, **current_names(saved)}
         return {
             name: was.get(name, 0)
             for name, value in self.record().items()
@@ -108,8 +122,10 @@ def current_names(saved: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def recipe_of(options: RecipeOptions, pictures: int) -> Recipe:
-    """The recipe for a number of training pictures, with every default filled in."""
+def recipe_of(
+    options: RecipeOptions, pictures: int, task: str = SINGLE, teacher: str = ""
+) -> Recipe:
+    """The recipe for a task and a number of training pictures, with every default filled in."""
     sides = options.sides or (options.side or 224,) * options.epochs
     if not sides:
         raise UserError("no epochs; give --epochs 1 or more, or --sides")
@@ -118,7 +134,9 @@ def recipe_of(options: RecipeOptions, pictures: int) -> Recipe:
     rate, decay = RATES[options.optimiser]
     if options.optimiser == "sgd" and options.batch is None:
         rate *= batch / BATCH
+    smoothing = options.label_smoothing
     recipe = Recipe(
+        task=task,
         sides=sides,
         side=side,
         resize=options.resize or side,
@@ -131,8 +149,12 @@ def recipe_of(options: RecipeOptions, pictures: int) -> Recipe:
         peak_rate=rate if options.peak_rate is None else options.peak_rate,
         weight_decay=decay if options.weight_decay is None else options.weight_decay,
         batch=batch,
-        label_smoothing=options.label_smoothing,
+        loss=options.loss or LOSSES[task][0],
+        label_smoothing=SMOOTHING[task] if smoothing is None else smoothing,
         class_weights=options.class_weights,
+        teacher=teacher,
+        teacher_temperature=options.teacher_temperature if teacher else 0.0,
+        teacher_weight=options.teacher_weight if teacher else 0.0,
         freeze_epochs=options.freeze_epochs,
         freeze_stages=options.freeze_stages,
         epoch_steps=options.epoch_steps,
@@ -176,6 +198,27 @@ def _validate(recipe: Recipe, pictures: int) -> None:
         )
     if recipe.epoch_steps < 0:
         raise UserError("--epoch-steps must be 0 (all) or more")
+    _validate_task(recipe)
+    if recipe.teacher and not 0 < recipe.teacher_weight <= 1:
+        raise UserError(
+            f"--teacher-weight {recipe.teacher_weight} is not a share; give a number above 0, 1 at most"
+        )
+    if recipe.teacher and not 0.1 <= recipe.teacher_temperature <= 100:
+        raise UserError(f"--teacher-temperature {recipe.teacher_temperature} is not 0.1 to 100")
     for option, count in (("epochs", recipe.freeze_epochs), ("stages", recipe.freeze_stages)):
         if count and recipe.weights == "none":
             raise UserError(f"--freeze-{option} would freeze random layers; give --weights too")
+
+
+def _validate_task(recipe: Recipe) -> None:
+    if recipe.loss not in LOSSES[recipe.task]:
+        several = "several labels" if recipe.task == MULTI else "one label"
+        raise UserError(
+            f"--loss {recipe.loss} does not fit data with {several} per picture; give {' or '.join(LOSSES[recipe.task])}"
+        )
+    if recipe.task == MULTI and recipe.label_smoothing:
+        raise UserError("--label-smoothing is for one label per picture; leave it out")
+    if recipe.task == MULTI and recipe.class_weights != "none":
+        raise UserError(
+            f"--class-weights {recipe.class_weights} is for one label per picture; --loss asymmetric weighs rare labels up"
+        )

@@ -88,6 +88,9 @@ def short(word: str) -> str:
     if word.startswith("--") and "=" in word:
         option, value = word.split("=", 1)
         return f"{option}={short(value)}"
+    kind, _, what = word.partition(":")  # as onnx:FILE, but s3://… is an address
+    if Path(what).is_absolute() and not what.startswith("//"):
+        return f"{kind}:{short(what)}"
     return "/".join(Path(word).parts[-2:]) if Path(word).is_absolute() else word
 
 

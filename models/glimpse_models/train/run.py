@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from glimpse_models.data.inspect import Findings
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train import batches, network
-from glimpse_models.train.batches import Plan, Source
-from glimpse_models.train.journal import Row, write_journal
+from glimpse_models.train.batches import Plan
+from glimpse_models.train.journal import FIGURES, SHOWN, Row, write_journal
 from glimpse_models.train.learner import Learner
+from glimpse_models.train.pictures import Pictures
 from glimpse_models.train.recipe import Recipe
 from glimpse_models.train.record import Record, git_commit, hardware, short
 
@@ -42,16 +42,6 @@ class Place:
     def checkpoint(self) -> Path:
         """What a run goes on from."""
         return self.out / "checkpoint.pt"
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The data set, where its pictures' pixels come from, and what was found in them."""
-
-    data: DataSet
-    train: Source
-    validation: Source
-    findings: Findings
 
 
 @dataclass
@@ -85,7 +75,7 @@ def start_or_resume(pictures: Pictures, recipe: Recipe, place: Place) -> Run:
     model = network.build(len(data.labels), recipe.backbone, recipe.head)
     if place.checkpoint.exists():
         state = _read_checkpoint(place.checkpoint, data, recipe)
-        learner = Learner(model, data, recipe, steps * len(recipe.sides), place.device)
+        learner = Learner(model, pictures, recipe, steps * len(recipe.sides), place.device)
         learner.load(state)
         beginning = Beginning(
             state.get("weights", "from scratch"), state.get("git_commit", git_commit())
@@ -96,7 +86,7 @@ def start_or_resume(pictures: Pictures, recipe: Recipe, place: Place) -> Run:
         beginning = Beginning(
             network.start_from(model, recipe.weights, recipe.backbone), git_commit()
         )
-        learner = Learner(model, data, recipe, steps * len(recipe.sides), place.device)
+        learner = Learner(model, pictures, recipe, steps * len(recipe.sides), place.device)
         progress = Progress()
     return Run(pictures, recipe, place, steps, learner, progress, beginning)
 
@@ -156,7 +146,7 @@ class Run:
         else:
             state = self._learner.serving()
         save({"model": state, "about": self._about()}, self._place.out / "weights.pt")
-        write_journal(self._place.out, self._record(), self._progress.history)
+        self._write_journal()
 
     def _train_epoch(self, epoch: int) -> None:
         progress, side = self._progress, self._recipe.sides[epoch]
@@ -164,8 +154,8 @@ class Run:
         self._learner.set_training(epoch)
         title = f"epoch {epoch + 1}/{len(self._recipe.sides)} at {side} px"
         with _bar(title, self._steps, first % self._steps) as bar:
-            for pictures, targets in self._batches(epoch):
-                loss = self._learner.step(progress.done, pictures, targets)
+            for batch in self._batches(epoch):
+                loss = self._learner.step(progress.done, batch)
                 progress.loss_sum += loss
                 progress.loss_count += 1
                 progress.done += 1
@@ -203,15 +193,24 @@ class Run:
         }
         progress.history.append(row)
         progress.loss_sum, progress.loss_count = 0.0, 0
-        if self._recipe.patience and row["top1"] >= max(past["top1"] for past in progress.history):
+        best = self._best_figures()
+        if self._recipe.patience and best[-1] >= max(best):
             save(self._learner.serving(), self._place.out / "best.pt")
         self._save()
-        write_journal(self._place.out, self._record(), progress.history)
+        self._write_journal()
+        figures = ", ".join(f"{SHOWN[name]} {row[name]:.4f}" for name in FIGURES[self._recipe.task])
         print(
-            f"epoch {epoch + 1}: loss {row['train_loss']:.3f}, validation loss {row['val_loss']:.3f}, "
-            f"top-1 {row['top1']:.4f}, top-5 {row['top5']:.4f}",
+            f"epoch {epoch + 1}: loss {row['train_loss']:.3f}, validation loss {row['val_loss']:.3f}, {figures}",
             flush=True,
         )
+
+    def _write_journal(self) -> None:
+        history = self._progress.history
+        write_journal(self._place.out, self._record(), self._recipe.task, history)
+
+    def _best_figures(self) -> list[float]:
+        """The figure to be best in, of each epoch."""
+        return [row[FIGURES[self._recipe.task][0]] for row in self._progress.history]
 
     def _batches(self, epoch: int) -> Iterator[batches.Batch]:
         recipe, side = self._recipe, self._recipe.sides[epoch]
@@ -223,6 +222,7 @@ class Run:
             seed=recipe.seed,
             epoch=epoch,
             steps=self._steps,
+            classes=len(self._pictures.data.labels),
             workers=self._place.workers,
         )
         skip = self._progress.done % self._steps
@@ -233,12 +233,12 @@ class Run:
         return until is not None and self._progress.done >= until
 
     def _patience_is_over(self) -> bool:
-        top1 = [row["top1"] for row in self._progress.history]
-        if not self._recipe.patience or not top1:
+        figures = self._best_figures()
+        if not self._recipe.patience or not figures:
             return False
         # The last best, as in `_close_epoch`.
-        best = max(range(len(top1)), key=lambda epoch: (top1[epoch], epoch))
-        return len(top1) - 1 - best >= self._recipe.patience
+        best = max(range(len(figures)), key=lambda epoch: (figures[epoch], epoch))
+        return len(figures) - 1 - best >= self._recipe.patience
 
     def _save(self) -> None:
         state = {
@@ -260,6 +260,7 @@ class Run:
             "labels": list(self._pictures.data.labels),
             "side": recipe.side,
             "resize": recipe.resize,
+            "task": recipe.task,
         }
 
     def _record(self) -> Record:

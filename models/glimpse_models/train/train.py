@@ -5,19 +5,21 @@ The same command again goes on from the checkpoint in the run's folder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from glimpse_models.data.dataset import HELD_OUT, open_data
+from glimpse_models.data.dataset import HELD_OUT, open_data, require_task
 from glimpse_models.data.inspect import Findings, inspect, report, without_broken
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train.allocator import keep_freed_memory
 from glimpse_models.train.batches import Source, cached
+from glimpse_models.train.pictures import Pictures
 from glimpse_models.train.recipe import RecipeOptions, recipe_of
-from glimpse_models.train.run import Pictures, Place, start_or_resume
+from glimpse_models.train.run import Place, start_or_resume
+from glimpse_models.train.teaching import Teacher, check_logits
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class TrainOptions:
     out: Path
     command: str
     recipe: RecipeOptions = field(default_factory=RecipeOptions)
+    task: str | None = None
+    teacher: Teacher | None = None
     held_out: float = HELD_OUT
     device: str | None = None
     workers: int = 0
@@ -48,10 +52,13 @@ def train(options: TrainOptions) -> None:
         keep_freed_memory()
     options.out.mkdir(parents=True, exist_ok=True)
     data = open_data(options.data, options.recipe.seed, options.held_out)
-    findings = inspect(options.data, data, options.out / "pictures.json")
+    require_task(options.data, data, options.task)
+    findings = inspect(data, options.out / "pictures.json")
     report(findings, len(data.train) + len(data.validation), options.broken)
-    data = without_broken(options.data, data, findings.broken)
-    recipe = recipe_of(options.recipe, len(data.train))
+    data = without_broken(data, findings.broken)
+    teacher = options.teacher
+    named = "" if teacher is None else teacher.name
+    recipe = recipe_of(options.recipe, len(data.train), data.task, named)
     place = Place(
         out=options.out,
         device=device,
@@ -61,6 +68,10 @@ def train(options: TrainOptions) -> None:
         command=options.command,
     )
     pictures = pictures_of(options.data, data, findings)
+    if teacher is not None:
+        taught = teacher.logits(data, findings.fingerprint)
+        check_logits(taught, data)
+        pictures = replace(pictures, taught=taught)
     start_or_resume(pictures, recipe, place).finish()
 
 

@@ -47,6 +47,22 @@ pub fn bundle_with(graph: Graph, change: impl FnOnce(&mut Value)) -> TempDir {
     folder
 }
 
+/// A bundle with several labels per picture: red holds from a mean of 40 on, green from 83 and blue
+/// from 217.
+pub fn several_labels() -> TempDir {
+    bundle_with(Graph::Featured, |bundle| {
+        bundle["task"] = "multi-label".into();
+        bundle["thresholds"] = json!([0.6, 0.7, 0.9]);
+        bundle["calibration"] = json!({
+            "temperature": 100.0, "images": 500, "ece_before": 0.1, "ece_after": 0.1
+        });
+        bundle["metrics"] = json!({
+            "dataset": "colours", "images": 500,
+            "fp32_mean_ap": 0.99, "int8_mean_ap": 0.98, "int8_f1": 0.9
+        });
+    })
+}
+
 fn write(folder: &Path, graph: Graph, change: impl FnOnce(&mut Value)) {
     let (model, labels) = (model(graph), b"red\ngreen\nblue\n".to_vec());
     let head = (graph == Graph::Featured).then(head);

@@ -82,6 +82,36 @@ fn a_table_lists_broken_pictures_at_the_end() {
     insta::assert_snapshot!(format!("{}---\n{}", text(&output.stdout), text(&output.stderr)));
 }
 
+/// Colours that have two labels, one that is not the best, and none.
+fn classify_several(form: &str) -> String {
+    let (folder, bundle) = (tempfile::tempdir().unwrap(), toy::several_labels());
+    for (name, colour) in [("a", [200, 100, 201]), ("b", [50, 0, 210]), ("c", [0, 0, 0])] {
+        let picture = encode(&plain(9, 8, colour), ImageFormat::Png);
+        fs::write(folder.path().join(format!("{name}.png")), picture).unwrap();
+    }
+    fs::write(folder.path().join("d.png"), "words").unwrap();
+    let mut command = glimpse(bundle.path());
+    let output = command.current_dir(folder.path()).args(["classify", "-k", "2", form, "."]);
+    text(&output.output().unwrap().stdout)
+}
+
+#[test]
+fn every_label_that_a_picture_has_is_printed() {
+    insta::assert_snapshot!("several_labels_table", classify_several("--table"));
+    insta::assert_snapshot!("several_labels_csv", classify_several("--csv"));
+    let json = classify_several("--json");
+    let names = |line: &Value| -> Vec<String> {
+        let labels = line["labels"].as_array().unwrap().iter();
+        labels.map(|one| one["label"].as_str().unwrap().to_owned()).collect()
+    };
+    let lines = lines(json.as_bytes());
+    assert_eq!(names(&lines[0]), ["red", "green"]);
+    assert_eq!((names(&lines[1]), names(&lines[2])), (vec!["red".to_owned()], Vec::new()));
+    assert!(lines[3].get("labels").is_none() && lines[3]["error"].is_object());
+    assert_eq!(lines[0]["label"], "blue", "the best, as ever");
+    assert_eq!(lines[0]["predictions"].as_array().unwrap().len(), 2);
+}
+
 #[test]
 fn files_globs_and_standard_input_come_in_the_order_of_the_command_line() {
     let folder = pictures();

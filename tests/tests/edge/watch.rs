@@ -28,8 +28,12 @@ pub struct Scene {
 
 impl Scene {
     pub fn new() -> Self {
+        Self::with(toy::bundle(Graph::MeanColour))
+    }
+
+    fn with(bundle: TempDir) -> Self {
         let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        Self { folder, other, bundle: toy::bundle(Graph::MeanColour) }
+        Self { folder, other, bundle }
     }
 
     pub fn command(&self) -> Command {
@@ -73,6 +77,14 @@ pub fn png(colour: [u8; 3]) -> Vec<u8> {
 
 fn labels<const N: usize>(expected: [(&str, &str); N]) -> BTreeMap<String, String> {
     expected.map(|(file, label)| (file.to_owned(), label.to_owned())).into()
+}
+
+fn wait_for(file: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !file.exists() {
+        assert!(Instant::now() < deadline, "{} is not there", file.display());
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn stop(mut running: Running) {
@@ -165,6 +177,35 @@ fn a_restart_does_what_is_new_and_nothing_twice() {
 }
 
 #[test]
+fn of_several_labels_the_best_that_a_picture_has_is_its_folder() {
+    let scene = Scene::with(toy::several_labels());
+    let shelf = scene.other.path().join("shelf");
+    let start = || Running::start(scene.command().arg("--move-to").arg(&shelf));
+    let running = start();
+    scene.put("two.png", [200, 100, 201]);
+    scene.put("none.png", [0, 0, 0]);
+    fs::write(scene.folder.path().join("broken.png"), "words").unwrap();
+    for name in ["red/two.png", "unlabelled/none.png", "_broken/broken.png"] {
+        wait_for(&shelf.join(name));
+    }
+    stop(running);
+    let two = scene.lines().into_iter().find(|line| line["file"] == "two.png").unwrap();
+    assert_eq!((&two["label"], two["labels"].as_array().unwrap().len()), (&"blue".into(), 2));
+
+    // Classified, but the process ended before the move: the next one moves them, unread.
+    scene.put("one.png", [50, 0, 210]);
+    scene.put("dark.png", [1, 0, 0]);
+    let running = Running::start(&mut scene.command());
+    scene.labels(5);
+    stop(running);
+    let running = start();
+    wait_for(&shelf.join("red/one.png"));
+    wait_for(&shelf.join("unlabelled/dark.png"));
+    assert_eq!(scene.lines().len(), 5);
+    stop(running);
+}
+
+#[test]
 fn pictures_are_moved_into_folders_by_label() {
     let scene = Scene::new();
     let shelf = scene.other.path().join("shelf");
@@ -174,13 +215,7 @@ fn pictures_are_moved_into_folders_by_label() {
     scene.put("sub/a.png", [210, 0, 0]);
     fs::write(scene.folder.path().join("b.png"), "words").unwrap();
     let running = start();
-    let wait = |name: &str| {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !shelf.join(name).exists() {
-            assert!(Instant::now() < deadline, "{name} is not there");
-            thread::sleep(Duration::from_millis(10));
-        }
-    };
+    let wait = |name: &str| wait_for(&shelf.join(name));
     ["red/a.png", "red/a-1.png", "_broken/b.png"].iter().for_each(|name| wait(name));
     stop(running);
     assert_eq!(scene.lines().len(), 3);

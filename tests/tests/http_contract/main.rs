@@ -28,5 +28,6 @@ mod pages;
 mod sagemaker;
 mod scene;
 mod scores;
+mod several_labels;
 mod tensorflow_serving;
 mod triton;

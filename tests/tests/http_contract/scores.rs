@@ -142,19 +142,3 @@ fn similar_pictures_have_similar_embeddings() {
     }
     assert!(dot(&cat, &mirrored) > dot(&cat, &rocket));
 }
-
-#[test]
-fn scores_of_a_multi_label_model_are_independent() {
-    let folder = toy::bundle_with(Graph::Explained, |bundle| {
-        bundle["task"] = "multi-label".into();
-        bundle["thresholds"] = json!([0.5, 0.5, 0.9]);
-        bundle["calibration"] = json!({
-            "temperature": 4.0, "images": 500, "ece_before": 0.1, "ece_after": 0.1
-        });
-    });
-    let answer = ask(&Api::folder(folder.path()), &json!({}));
-    for (ranked, logit) in answer["predictions"].as_array().unwrap().iter().zip(LOGITS) {
-        close(&ranked["score"], 1.0 / (1.0 + (-logit / 4.0).exp()));
-    }
-    assert_eq!(answer["label"], "red");
-}

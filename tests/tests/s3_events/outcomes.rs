@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::api::{Api, block_on, cat};
 use crate::common::encode::{animation, encode, pages, plain};
-use crate::common::toy::Graph;
+use crate::common::toy::{self, Graph};
 use crate::event::{self, Created};
 use crate::world::{GREEN, MAX_OBJECT_BYTES, PICTURES, RED, RESULTS, World, colour, send};
 
@@ -46,6 +46,24 @@ fn a_picture_gets_the_documented_result() {
                     "label": "red", "index": 0, "score": null, "predictions": null
                 })
             );
+        });
+    }
+}
+
+#[test]
+fn a_result_has_every_label_of_the_picture() {
+    let world = World::with_bundle(toy::several_labels());
+    for (key, rgb, expected) in
+        [("two.png", [200, 100, 201], &["red", "green"][..]), ("none.png", [0, 0, 0], &[])]
+    {
+        let created = world.put(key, colour(rgb), 1);
+        block_on(async {
+            send(&world.handler(), created.notification()).await.unwrap();
+            let result = world.result_json(key).await;
+            let labels = result["labels"].as_array().unwrap().iter();
+            let names: Vec<&str> = labels.map(|one| one["label"].as_str().unwrap()).collect();
+            assert_eq!(names, expected);
+            assert_eq!((&result["label"], &result["index"]), (&json!("blue"), &json!(2)));
         });
     }
 }

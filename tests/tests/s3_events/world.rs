@@ -37,7 +37,10 @@ impl World {
     }
 
     pub fn with_graph(graph: Graph) -> Self {
-        let bundle = toy::bundle(graph);
+        Self::with_bundle(toy::bundle(graph))
+    }
+
+    pub fn with_bundle(bundle: TempDir) -> Self {
         let mut world = Self::with_model(bundle.path());
         world.bundle = Some(bundle);
         world

@@ -145,19 +145,25 @@ function busy(text) {
 
 function render(elapsed) {
   by("status").hidden = true;
-  by("label").textContent = answer.label ?? "Not sure";
-  by("score").textContent = percent(answer.score);
+  const { predictions, labels: several } = answer;
+  const given = several ?? predictions.slice(0, 1);
+  const is = ({ index }) => (other) => other.index === index;
+  const further = given.filter((one) => !predictions.some(is(one)));
+  by("label").textContent = several ? several.map(({ label }) => label).join(", ") || "None of its labels" : answer.label ?? "Not sure";
+  by("score").textContent = several ? "" : percent(answer.score);
   by("headline").hidden = false;
-  by("labels").replaceChildren(...answer.predictions.map(row));
+  by("labels").replaceChildren(...[...predictions, ...further].map((one) => row(one, given.some(is(one)), Boolean(several))));
   const stages = Object.entries(answer.timing_ms).map(([stage, ms]) => timing(STAGES[stage] || stage, ms));
   by("timings").replaceChildren(...stages.flat(), ...timing("In all", elapsed));
   by("model").textContent = `${answer.model.name} ${answer.model.version}`;
   overlay();
 }
 
-function row({ label, score }) {
+/** Of several labels, those that the picture has are ticked. */
+function row({ label, score }, given, ticked) {
   const [item, name, number, track, bar] = ["li", "span", "span", "i", "b"].map((tag) => document.createElement(tag));
-  name.textContent = label;
+  name.textContent = (given && ticked ? "✓ " : "") + label;
+  item.classList.toggle("given", given);
   number.textContent = percent(score);
   bar.style.width = percent(score).replace(" ", "");
   track.append(bar);

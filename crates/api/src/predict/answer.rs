@@ -19,6 +19,11 @@ pub(crate) struct Answer {
     /// The best score, also where there is no label.
     score: f32,
     predictions: Vec<Ranked>,
+    /// Of a model with several labels per picture: every label whose score reaches its threshold,
+    /// best first, possibly none, whatever the options.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    labels: Option<Vec<Ranked>>,
     /// Of the best label, where `explain` names no labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
@@ -28,7 +33,8 @@ pub(crate) struct Answer {
     /// The pooled features, of length 1 (L2), where `embedding` asks for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding: Option<Vec<f32>>,
-    /// `−log Σ exp(logit)`, where `ood` asks for it; lower is more like the training pictures.
+    /// `−log Σ exp(logit)`, or of a model with several labels per picture `−Σ log(1 + exp(logit))`,
+    /// where `ood` asks for it; lower is more like the training pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     energy: Option<f32>,
     #[serde(flatten)]
@@ -91,6 +97,7 @@ impl Answer {
             index: certain.then_some(index),
             score,
             predictions: prediction.predictions,
+            labels: prediction.labels,
             explanation,
             explanations,
             embedding: prediction.embedding,

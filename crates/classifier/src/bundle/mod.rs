@@ -103,12 +103,34 @@ pub struct Metrics {
     pub dataset: String,
     /// How many.
     pub images: u64,
-    /// Top-1 accuracy before quantization.
-    pub fp32_top1: f64,
-    /// Top-1 accuracy of `model.onnx`.
-    pub int8_top1: f64,
-    /// Top-5 accuracy of `model.onnx`.
-    pub int8_top5: f64,
+    /// By the task.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// What is measured of each task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum Figures {
+    /// One label per picture.
+    SingleLabel {
+        /// Top-1 accuracy before quantization.
+        fp32_top1: f64,
+        /// Top-1 accuracy of `model.onnx`.
+        int8_top1: f64,
+        /// Top-5 accuracy of `model.onnx`.
+        int8_top5: f64,
+    },
+    /// Several labels per picture.
+    MultiLabel {
+        /// Mean average precision over the labels before quantization.
+        fp32_mean_ap: f64,
+        /// The same of `model.onnx`.
+        int8_mean_ap: f64,
+        /// Mean F1 over the labels at their thresholds.
+        int8_f1: f64,
+    },
 }
 
 /// Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017), fitted
@@ -116,7 +138,7 @@ pub struct Metrics {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Calibration {
-    /// Logits are divided by it before the softmax; 0.01 to 100.
+    /// Logits are divided by it before the softmax or the sigmoids; 0.01 to 100.
     pub temperature: f64,
     /// How many pictures it was fitted on.
     pub images: u64,
@@ -144,16 +166,21 @@ impl Cells {
 }
 
 impl Manifest {
-    /// What logits are divided by before the softmax: 1 for a bundle without calibration.
+    /// What logits are divided by before the softmax or the sigmoids: 1 without calibration.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)] // 0.01 to 100.
     pub fn temperature(&self) -> f32 {
         self.calibration.map_or(1.0, |calibration| calibration.temperature as f32)
     }
 
-    /// The scores from which the classes of a multi-label model hold; nothing for a single label.
+    /// Whether a class of a multi-label model holds at this score; nothing for a single label.
     #[must_use]
-    pub fn threshold(&self, class: usize) -> Option<f32> {
+    pub fn holds(&self, class: usize, score: f32) -> Option<bool> {
+        self.threshold(class).map(|threshold| score >= threshold)
+    }
+
+    /// The score from which a class of a multi-label model holds; nothing for a single label.
+    fn threshold(&self, class: usize) -> Option<f32> {
         let of_class = |all: &Vec<f32>| all.get(class).copied();
         match self.task {
             Task::SingleLabel => None,

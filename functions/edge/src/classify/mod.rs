@@ -118,7 +118,7 @@ fn all(
     bucket: &Bucket,
 ) -> Result<ExitCode, Error> {
     let overlays = arguments.explain.as_deref().map(Overlays::create).transpose()?;
-    let mut output = Output::new(stdout().lock(), form, model.labels());
+    let mut output = Output::new(stdout().lock(), form, model);
     let mut report = Report::default();
     let left_out = LeftOut::default();
     let mut progress = Progress::new(stderr().is_terminal() && !arguments.quiet);

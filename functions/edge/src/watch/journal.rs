@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::name::Name;
 use crate::stamp::Stamp;
 
+use super::outbox::Destination;
 use super::rotation::{Rotated, rotate};
 
 /// Every line begins so.
@@ -39,6 +40,20 @@ struct Line {
     #[serde(flatten)]
     key: Key,
     label: Option<String>,
+    labels: Option<Vec<Given>>,
+}
+
+/// A label that the picture has.
+#[derive(Deserialize)]
+struct Given {
+    label: String,
+}
+
+impl Line {
+    fn done(self) -> (Key, Destination) {
+        let given = |labels: Vec<Given>| labels.into_iter().map(|given| given.label).collect();
+        (self.key, Destination::of(self.label, self.labels.map(given)))
+    }
 }
 
 /// The output, open for appending by this process only.
@@ -48,7 +63,7 @@ pub struct Journal {
     bytes: u64,
     /// The length from which it is rotated; `None` for never.
     rotate_at: Option<u64>,
-    done: HashMap<Key, Option<String>>,
+    done: HashMap<Key, Destination>,
 }
 
 impl Journal {
@@ -92,7 +107,7 @@ impl Journal {
                 }
                 Err(_) => return Err(foreign()),
             };
-            self.done.extend(whole.map(|Line { key, label }| (key, label)));
+            self.done.extend(whole.map(Line::done));
             self.bytes += read as u64;
         }
         if !text.is_empty() {
@@ -112,24 +127,24 @@ impl Journal {
         self.done.contains_key(key)
     }
 
-    /// Of a picture that is done, the label, if it has one.
-    pub fn label(&self, key: &Key) -> Option<Option<&str>> {
-        self.done.get(key).map(Option::as_deref)
+    /// Where a picture that is done belongs.
+    pub fn destination(&self, key: &Key) -> Option<&Destination> {
+        self.done.get(key)
     }
 
-    /// Add pictures with their labels and lines. They are on the disk when this returns.
+    /// Add pictures with their destinations and lines. They are on the disk when this returns.
     ///
     /// # Errors
     /// When they cannot be written; then none of them is.
     pub fn append(
         &mut self,
-        entries: impl Iterator<Item = (Key, Option<String>, Vec<u8>)>,
+        entries: impl Iterator<Item = (Key, Destination, Vec<u8>)>,
     ) -> Result<(), Error> {
         let mut lines = Vec::new();
         let mut done = Vec::new();
-        for (key, label, line) in entries {
+        for (key, destination, line) in entries {
             lines.extend(line);
-            done.push((key, label));
+            done.push((key, destination));
         }
         let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
@@ -202,12 +217,29 @@ mod tests {
         for torn in ["", "{", "{\"file\":\"b.jpg\",\"bytes\":7"] {
             let (_folder, path) = output(&format!("{WHOLE}{torn}"));
             let mut journal = Journal::open(&path).unwrap();
-            assert_eq!(journal.label(&key("a.jpg", 7)), Some(Some("cat")));
+            let cat = Destination::Label("cat".to_owned());
+            assert_eq!(journal.destination(&key("a.jpg", 7)), Some(&cat));
             assert!(!journal.has(&key("a.jpg", 8)) && !journal.has(&key("b.jpg", 7)));
             let line = b"{\"file\":\"b.jpg\"}\n".to_vec();
-            journal.append(std::iter::once((key("b.jpg", 7), None, line))).unwrap();
+            let broken = Destination::Broken;
+            journal.append(std::iter::once((key("b.jpg", 7), broken, line))).unwrap();
             let content = fs::read_to_string(&path).unwrap();
             assert_eq!(content, format!("{WHOLE}{{\"file\":\"b.jpg\"}}\n"), "{torn}");
+        }
+    }
+
+    #[test]
+    fn of_several_labels_the_best_that_the_picture_has_is_remembered() {
+        let label = |name: &str| Destination::Label(name.to_owned());
+        for (labels, destination) in [
+            (r#","labels":[]"#, Destination::Unlabelled),
+            (r#","labels":[{"label":"dog"},{"label":"sofa"}]"#, label("dog")),
+            ("", label("cat")),
+        ] {
+            let line = WHOLE.replace("\"cat\"", &format!("\"cat\"{labels}"));
+            let (_folder, path) = output(&line);
+            let journal = Journal::open(&path).unwrap();
+            assert_eq!(journal.destination(&key("a.jpg", 7)), Some(&destination));
         }
     }
 
@@ -259,7 +291,8 @@ mod tests {
         assert!(matches!(Journal::open(&path), Err(Error::InUse { .. })));
         journal.rotate_over(100, there).unwrap();
         assert!(!path.with_extension("ndjson.2").exists(), "100 more bytes are not there yet");
-        journal.append(std::iter::once((key("b.jpg", 7), None, gone.into_bytes()))).unwrap();
+        let entry = (key("b.jpg", 7), Destination::Broken, gone.into_bytes());
+        journal.append(std::iter::once(entry)).unwrap();
         drop(journal);
         assert_eq!(Journal::open(&path).unwrap().len(), 2);
     }

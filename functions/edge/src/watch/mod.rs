@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use glimpse_budget::{Admission, Share};
-use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE, Request};
+use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE, Ranked, Request};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use rayon::prelude::*;
@@ -35,7 +35,7 @@ use crate::stamp::Stamp;
 use changes::{Change, Changes};
 use debounce::{Debounce, State};
 use journal::{Journal, Key};
-use outbox::Outbox;
+use outbox::{Destination, Outbox};
 
 /// How long a wait for changes lasts before pictures that are due are looked for.
 const TICK: Duration = Duration::from_millis(50);
@@ -52,7 +52,8 @@ pub struct Arguments {
     /// File that the lines are appended to
     #[arg(short, long, env = "GLIMPSE_OUTPUT", hide_env_values = true, value_name = "FILE")]
     output: PathBuf,
-    /// Move pictures that are done into DIR/LABEL/, and broken ones into DIR/_broken/
+    /// Move pictures that are done into DIR/LABEL/, and broken ones into DIR/_broken/; by a multi-label model into
+    /// the folder of the best label that they have, or into DIR/unlabelled/
     #[arg(long, env = "GLIMPSE_MOVE_TO", hide_env_values = true, value_name = "DIR")]
     move_to: Option<PathBuf>,
     /// Labels of a picture, best first
@@ -202,8 +203,8 @@ impl Watch {
         let left_out = LeftOut::default();
         for path in pictures_in(folder, &self.folder, &left_out) {
             let Some(stamp) = Stamp::of(&path) else { continue };
-            match self.journal.label(&self.key(&path, stamp)) {
-                Some(label) => self.put_out(&path, stamp, label),
+            match self.journal.destination(&self.key(&path, stamp)) {
+                Some(destination) => self.put_out(&path, stamp, destination),
                 None => self.debounce.found(path, stamp),
             }
         }
@@ -246,11 +247,11 @@ impl Watch {
                 outcome: Outcome::of(result.as_ref()),
                 model: Some(Model::of(model.manifest())),
             };
-            (picture.key.clone(), label(result).map(str::to_owned), record.line())
+            (picture.key.clone(), destination(result), record.line())
         };
         self.journal.append(pictures.iter().zip(&results).map(entry))?;
         for (picture, result) in pictures.iter().zip(&results) {
-            self.put_out(&picture.path, picture.key.stamp, label(result));
+            self.put_out(&picture.path, picture.key.stamp, &destination(result));
         }
         self.rotate();
         Ok(())
@@ -293,9 +294,9 @@ impl Watch {
     }
 
     /// Move a picture that is done at `stamp`, where that is wanted.
-    fn put_out(&self, path: &Path, stamp: Stamp, label: Option<&str>) {
+    fn put_out(&self, path: &Path, stamp: Stamp, destination: &Destination) {
         let Some(outbox) = &self.outbox else { return };
-        if let Err(error) = outbox.put(path, stamp, label) {
+        if let Err(error) = outbox.put(path, stamp, destination) {
             tracing::warn!(file = %path.display(), %error, "a picture cannot be moved now");
         }
     }
@@ -326,6 +327,11 @@ impl Read {
     }
 }
 
-fn label(result: &Result<Prediction, Failure>) -> Option<&str> {
-    result.as_ref().ok().map(|prediction| prediction.top.label.as_str())
+fn destination(result: &Result<Prediction, Failure>) -> Destination {
+    let prediction = result.as_ref().ok();
+    let names = |given: &Vec<Ranked>| given.iter().map(|one| one.label.clone()).collect();
+    Destination::of(
+        prediction.map(|prediction| prediction.top.label.clone()),
+        prediction.and_then(|prediction| prediction.labels.as_ref()).map(names),
+    )
 }

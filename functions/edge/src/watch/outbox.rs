@@ -16,11 +16,43 @@ use crate::error::Error;
 use crate::stamp::Stamp;
 
 const BROKEN: &str = "_broken";
+const UNLABELLED: &str = "unlabelled";
 /// A label may be longer than a file's name can be.
 const LONGEST_NAME: usize = 100;
 
 /// Where the label folders are.
 pub struct Outbox(PathBuf);
+
+/// Which of its folders a picture belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// That of its label, of several the best one that it has.
+    Label(String),
+    /// It has none of the labels of a multi-label model.
+    Unlabelled,
+    /// It has no result.
+    Broken,
+}
+
+impl Destination {
+    /// By the best label, if there is a result, and by those that the picture has, if it may have
+    /// several.
+    pub fn of(best: Option<String>, given: Option<Vec<String>>) -> Self {
+        match (best, given) {
+            (_, Some(given)) => given.into_iter().next().map_or(Self::Unlabelled, Self::Label),
+            (Some(label), None) => Self::Label(label),
+            (None, None) => Self::Broken,
+        }
+    }
+
+    fn folder(&self) -> String {
+        match self {
+            Self::Label(label) => folder_name(label),
+            Self::Unlabelled => UNLABELLED.to_owned(),
+            Self::Broken => BROKEN.to_owned(),
+        }
+    }
+}
 
 impl Outbox {
     /// Make the folder where it is not there.
@@ -50,14 +82,14 @@ impl Outbox {
         Ok(Self(root))
     }
 
-    /// Move a picture to its label's folder, or to the one of broken pictures.
+    /// Move a picture to its folder.
     ///
     /// One that is not as it was at `stamp` is another picture, which stays to be classified.
     ///
     /// # Errors
     /// When the file system refuses; the picture stays where it is.
-    pub fn put(&self, picture: &Path, stamp: Stamp, label: Option<&str>) -> io::Result<()> {
-        let folder = self.0.join(label.map_or_else(|| BROKEN.to_owned(), folder_name));
+    pub fn put(&self, picture: &Path, stamp: Stamp, to: &Destination) -> io::Result<()> {
+        let folder = self.0.join(to.folder());
         fs::create_dir_all(&folder)?;
         if Stamp::of(picture) != Some(stamp) {
             return Ok(());
@@ -108,7 +140,10 @@ fn folder_name(label: &str) -> String {
     while name.len() > LONGEST_NAME {
         name.pop();
     }
-    if name.is_empty() || name == BROKEN { format!("_{name}") } else { name }
+    if name.is_empty() || [BROKEN, UNLABELLED].contains(&&*name) {
+        name.insert(0, '_');
+    }
+    name
 }
 
 fn copy(picture: &Path, target: &Path) -> io::Result<()> {
@@ -148,6 +183,10 @@ fn same_bytes(mut one: File, mut other: File) -> io::Result<bool> {
 mod tests {
     use super::*;
 
+    fn cat() -> Destination {
+        Destination::Label("cat".to_owned())
+    }
+
     #[test]
     fn no_picture_is_overwritten() {
         let (watched, outbox) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -157,7 +196,7 @@ mod tests {
             fs::write(&picture, content).unwrap();
             let stamp = Stamp::of(&picture).unwrap();
             let outbox = Outbox::new(&outbox_root, watched.path()).unwrap();
-            outbox.put(&picture, stamp, Some("cat")).unwrap();
+            outbox.put(&picture, stamp, &cat()).unwrap();
             assert!(!picture.exists());
         };
         put("one");
@@ -174,7 +213,7 @@ mod tests {
         let stamp = Stamp::of(&picture).unwrap();
         fs::write(&picture, "the next one").unwrap();
         let to = Outbox::new(outbox.path(), watched.path()).unwrap();
-        to.put(&picture, stamp, Some("cat")).unwrap();
+        to.put(&picture, stamp, &cat()).unwrap();
         assert_eq!(fs::read_to_string(&picture).unwrap(), "the next one");
     }
 
@@ -193,6 +232,7 @@ mod tests {
             ("a/b\\c\0", "a_b_c_"),
             ("..", "_"),
             ("_broken", "__broken"),
+            ("unlabelled", "_unlabelled"),
         ] {
             assert_eq!(folder_name(label), name);
         }

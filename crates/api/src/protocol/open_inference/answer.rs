@@ -57,8 +57,7 @@ pub(super) struct ModelMetadata {
     /// Either of them.
     #[schema(value_type = Vec<TensorMetadata>)]
     inputs: [TensorMetadata; 2],
-    #[schema(value_type = Vec<TensorMetadata>)]
-    outputs: [TensorMetadata; 5],
+    outputs: Vec<TensorMetadata>,
 }
 
 /// A dimension of -1 may have any size.
@@ -86,7 +85,7 @@ impl ModelMetadata {
                 image("BYTES", vec![-1]),
                 image("UINT8", vec![-1, i64::from(input.height), i64::from(input.width), 3]),
             ],
-            outputs: Output::ALL.map(output),
+            outputs: Output::of(manifest.task).iter().copied().map(output).collect(),
         }
     }
 }
@@ -111,9 +110,9 @@ pub(super) struct BinaryAnswer(#[allow(dead_code)] Vec<u8>);
 #[derive(Serialize, ToSchema)]
 #[schema(as = InferenceOutput)]
 struct Tensor<'a> {
-    /// label, index, score, pages or frames.
+    /// label, index, score, above_threshold, pages or frames.
     name: &'static str,
-    /// BYTES, INT64 or FP32.
+    /// BYTES, INT64, FP32 or BOOL.
     datatype: &'static str,
     /// Pictures, and values per picture.
     #[schema(value_type = Vec<usize>)]
@@ -139,6 +138,7 @@ enum Data<'a> {
     Label(Vec<&'a str>),
     Index(Vec<usize>),
     Score(Vec<f32>),
+    Holds(Vec<bool>),
     Count(Vec<u32>),
 }
 
@@ -153,7 +153,7 @@ pub(super) fn render(
     let mut behind = Vec::new();
     let mut tensor = |&Wanted { output, binary }: &Wanted| {
         let before = behind.len();
-        let data = Data::of(output, all);
+        let data = Data::of(output, all, manifest);
         let shape = [all.len(), if output.width() == 1 { 1 } else { k }];
         let data = if binary {
             data.append_to(&mut behind);
@@ -184,13 +184,16 @@ pub(super) fn render(
 
 impl<'a> Data<'a> {
     /// Of all pictures.
-    fn of(output: Output, all: &'a [Prediction]) -> Self {
+    fn of(output: Output, all: &'a [Prediction], manifest: &Manifest) -> Self {
         let ranked = || all.iter().flat_map(|one| &one.predictions);
         let counts = || all.iter().map(Prediction::counts);
         match output {
             Output::Label => Self::Label(ranked().map(|ranked| &*ranked.label).collect()),
             Output::Index => Self::Index(ranked().map(|ranked| ranked.index).collect()),
             Output::Score => Self::Score(ranked().map(|ranked| ranked.score).collect()),
+            Output::AboveThreshold => Self::Holds(
+                ranked().map(|one| manifest.holds(one.index, one.score) == Some(true)).collect(),
+            ),
             Output::Pages => Self::Count(counts().map(|file| file.pages.unwrap_or(1)).collect()),
             Output::Frames => Self::Count(counts().map(|file| file.frames.unwrap_or(1)).collect()),
         }
@@ -210,6 +213,7 @@ impl<'a> Data<'a> {
             Self::Score(scores) => {
                 behind.extend(scores.iter().flat_map(|score| score.to_le_bytes()));
             }
+            Self::Holds(each) => behind.extend(each.iter().map(|&holds| u8::from(holds))),
             Self::Count(numbers) => {
                 behind.extend(numbers.iter().flat_map(|&number| u64::from(number).to_le_bytes()));
             }

@@ -28,8 +28,7 @@ pub(super) struct ModelConfig {
     max_batch_size: usize,
     #[schema(value_type = Vec<ConfigTensor>)]
     input: [ConfigTensor; 1],
-    #[schema(value_type = Vec<ConfigTensor>)]
-    output: [ConfigTensor; 5],
+    output: Vec<ConfigTensor>,
 }
 
 /// Without the batch's dimension.
@@ -50,8 +49,10 @@ impl ModelConfig {
             backend: "onnxruntime",
             max_batch_size,
             input: [tensor("image", "TYPE_STRING", 1)],
-            output: Output::ALL
-                .map(|output| tensor(output.name(), output.config_type(), output.width())),
+            output: Output::of(manifest.task)
+                .iter()
+                .map(|output| tensor(output.name(), output.config_type(), output.width()))
+                .collect(),
         }
     }
 }

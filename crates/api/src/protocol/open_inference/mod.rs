@@ -4,8 +4,8 @@
 //! <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
 //! Input `image`: BYTES `[N]` of encoded pictures (base64 in JSON) or UINT8 `[N, H, W, 3]` at the
 //! input size. Outputs, `[N, k]` with k from the parameter `top_k` (default 1), best first: `label`
-//! BYTES, `index` INT64, `score` FP32; and, where they are asked for by name, `pages` and `frames`
-//! INT64 `[N, 1]`.
+//! BYTES, `index` INT64, `score` FP32, of a multi-label model `above_threshold` BOOL; and, where they
+//! are asked for by name, `pages` and `frames` INT64 `[N, 1]`.
 
 mod answer;
 mod binary;
@@ -188,7 +188,7 @@ async fn version_ready(
     responses(
         (
             status = 200,
-            description = "The outputs label, index and score, each [N, top_k]; pages and frames, each [N, 1], where they are asked for",
+            description = "The outputs label, index and score, of a multi-label model above_threshold too, each [N, top_k]; pages and frames, each [N, 1], where they are asked for",
             content(
                 (Inferred<'static> = "application/json"),
                 (inline(BinaryAnswer) = "application/octet-stream")
@@ -226,7 +226,7 @@ async fn infer(
     responses(
         (
             status = 200,
-            description = "The outputs label, index and score, each [N, top_k]; pages and frames, each [N, 1], where they are asked for",
+            description = "The outputs label, index and score, of a multi-label model above_threshold too, each [N, top_k]; pages and frames, each [N, 1], where they are asked for",
             content(
                 (Inferred<'static> = "application/json"),
                 (inline(BinaryAnswer) = "application/octet-stream")
@@ -275,6 +275,7 @@ async fn classify(
     let model = model::named(state, name, version).await?;
     let expected = Expected {
         input: model.manifest().input,
+        task: model.manifest().task,
         classes: model.labels().len(),
         max_batch: state.config.max_batch,
     };

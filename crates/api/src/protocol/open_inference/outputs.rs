@@ -1,5 +1,6 @@
 //! The outputs: which there are, and which a request asks for.
 
+use glimpse_classifier::Task;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::ToSchema;
@@ -20,23 +21,32 @@ pub(super) enum Output {
     Label,
     Index,
     Score,
+    AboveThreshold,
     Pages,
     Frames,
 }
 
 impl Output {
-    /// Each, with what a request gets that names none first.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Label, Self::Index, Self::Score, Self::Pages, Self::Frames];
+    /// Those of a model for this task, with what a request gets that names none first.
+    pub(super) fn of(task: Task) -> &'static [Self] {
+        use Output::{AboveThreshold, Frames, Index, Label, Pages, Score};
+        match task {
+            Task::SingleLabel => &[Label, Index, Score, Pages, Frames],
+            Task::MultiLabel => &[Label, Index, Score, AboveThreshold, Pages, Frames],
+        }
+    }
 
-    /// How many of `ALL` a request gets that names none.
-    const USUAL: usize = 3;
+    /// Whether a request gets it that names none.
+    fn is_usual(self) -> bool {
+        self.width() != 1
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Label => "label",
             Self::Index => "index",
             Self::Score => "score",
+            Self::AboveThreshold => "above_threshold",
             Self::Pages => "pages",
             Self::Frames => "frames",
         }
@@ -47,6 +57,7 @@ impl Output {
             Self::Label => "BYTES",
             Self::Index | Self::Pages | Self::Frames => "INT64",
             Self::Score => "FP32",
+            Self::AboveThreshold => "BOOL",
         }
     }
 
@@ -56,13 +67,14 @@ impl Output {
             Self::Label => "TYPE_STRING",
             Self::Index | Self::Pages | Self::Frames => "TYPE_INT64",
             Self::Score => "TYPE_FP32",
+            Self::AboveThreshold => "TYPE_BOOL",
         }
     }
 
     /// Values per picture: one, or -1 for as many as `top_k` says.
     pub(super) fn width(self) -> i64 {
         match self {
-            Self::Label | Self::Index | Self::Score => -1,
+            Self::Label | Self::Index | Self::Score | Self::AboveThreshold => -1,
             Self::Pages | Self::Frames => 1,
         }
     }
@@ -72,7 +84,7 @@ impl Output {
 #[serde(expecting = "an object with name")]
 #[schema(as = InferenceRequestedOutput)]
 pub(super) struct RequestedOutput {
-    /// label, index, score, pages or frames.
+    /// label, index, score, pages or frames; above_threshold of a multi-label model.
     name: String,
     #[schema(value_type = Option<OutputParameters>)]
     parameters: Option<StrictObject<OutputParameters>>,
@@ -94,19 +106,25 @@ struct OutputParameters {
 pub(super) fn wanted(
     asked: Option<Bounded<StrictObject<RequestedOutput>>>,
     binary_by_default: bool,
+    task: Task,
 ) -> Result<Vec<Wanted>, Problem> {
+    let all = Output::of(task);
+    let unknown = || {
+        let names: Vec<&str> = all.iter().map(|output| output.name()).collect();
+        invalid(&format!("outputs: expected {}, each once at most", names.join(", ")))
+    };
     let usual = |output| Wanted { output, binary: binary_by_default };
-    let asked = asked.map_or(Some(Vec::new()), |asked| asked.at_most(Output::ALL.len()));
-    let asked = asked.ok_or_else(|| invalid(OUTPUTS))?;
+    let asked = asked.map_or(Some(Vec::new()), |asked| asked.at_most(all.len()));
+    let asked = asked.ok_or_else(unknown)?;
     if asked.is_empty() {
-        return Ok(Output::ALL.into_iter().take(Output::USUAL).map(usual).collect());
+        return Ok(all.iter().copied().filter(|output| output.is_usual()).map(usual).collect());
     }
     let mut outputs: Vec<Wanted> = Vec::new();
     for StrictObject(asked) in asked {
-        let named = Output::ALL.into_iter().find(|output| output.name() == asked.name);
-        let output = named.ok_or_else(|| invalid(OUTPUTS))?;
+        let named = all.iter().copied().find(|output| output.name() == asked.name);
+        let output = named.ok_or_else(unknown)?;
         if outputs.iter().any(|wanted| wanted.output == output) {
-            return Err(invalid(OUTPUTS));
+            return Err(unknown());
         }
         let parameters = asked.parameters.map(|StrictObject(given)| given).unwrap_or_default();
         if parameters.classification.is_some() {
@@ -123,7 +141,6 @@ pub(super) fn wanted(
     Ok(outputs)
 }
 
-const OUTPUTS: &str = "outputs: expected label, index, score, pages and frames, each once at most";
 pub(super) const SHARED_MEMORY: &str =
     "shared memory is not offered; send the tensor with the request";
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use glimpse_classifier::InputSpec;
+use glimpse_classifier::{InputSpec, Task};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -24,6 +24,7 @@ use crate::problem::Problem;
 /// What the model and the server can take.
 pub(super) struct Expected {
     pub(super) input: InputSpec,
+    pub(super) task: Task,
     pub(super) classes: usize,
     pub(super) max_batch: usize,
 }
@@ -135,13 +136,14 @@ pub(super) fn parse(
 ) -> Result<Inference, Problem> {
     let (json, mut behind) = binary::split(body, header_length)?;
     if json.is_empty() && header_length.is_some() {
-        return raw(behind);
+        return raw(behind, expected.task);
     }
     let request: Body<'_> = body::json(json)?;
     let parameters = request.parameters.map(|StrictObject(given)| given).unwrap_or_default();
     let top_k = top_k(parameters.top_k.map(|number| number.0), expected.classes)?;
     let page = page(parameters.page.map(|number| number.0))?;
-    let outputs = wanted(request.outputs, parameters.binary_data_output.unwrap_or(false))?;
+    let binary = parameters.binary_data_output.unwrap_or(false);
+    let outputs = wanted(request.outputs, binary, expected.task)?;
     let image = request.inputs.exactly_one().map(|StrictObject(tensor)| tensor);
     let image = image.filter(|tensor| tensor.name == "image");
     let image = image.ok_or_else(|| invalid("inputs: expected one tensor named image"))?;
@@ -160,12 +162,12 @@ pub(super) fn parse(
 }
 
 /// The extension's raw form: the bytes of one picture.
-fn raw(picture: &[u8]) -> Result<Inference, Problem> {
+fn raw(picture: &[u8], task: Task) -> Result<Inference, Problem> {
     if picture.is_empty() {
         return Err(Problem::MissingImage);
     }
     let pictures = Pictures::Encoded(vec![picture.to_vec()]);
-    Ok(Inference { id: None, top_k: 1, page: 0, pictures, outputs: wanted(None, false)? })
+    Ok(Inference { id: None, top_k: 1, page: 0, pictures, outputs: wanted(None, false, task)? })
 }
 
 fn top_k(asked: Option<u64>, classes: usize) -> Result<usize, Problem> {
@@ -265,10 +267,11 @@ pub(crate) fn constrain_schemas(schemas: &mut Value) {
             tensor("UINT8", 4..=4, data("RGB at the model's input size, `[N, H, W, 3]`, flat or nested", json!({})))
         ]
     });
-    let names = Output::ALL.map(Output::name);
+    let all = Output::of(Task::MultiLabel);
+    let names: Vec<&str> = all.iter().map(|output| output.name()).collect();
     schemas["InferenceRequestedOutput"]["properties"]["name"]["enum"] = json!(names);
     let request = &mut schemas["InferenceRequest"]["properties"];
     request["inputs"]["minItems"] = json!(1);
     request["inputs"]["maxItems"] = json!(1);
-    request["outputs"]["maxItems"] = json!(Output::ALL.len());
+    request["outputs"]["maxItems"] = json!(all.len());
 }

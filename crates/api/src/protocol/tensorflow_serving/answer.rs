@@ -30,6 +30,10 @@ pub(super) struct Row {
     #[serde(flatten)]
     top: Ranked,
     predictions: Vec<Ranked>,
+    /// Every label whose score reaches its threshold, where a picture may have several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    labels: Option<Vec<Ranked>>,
     #[serde(flatten)]
     counts: PictureCounts,
     /// As the instance had it.
@@ -46,6 +50,10 @@ pub(super) struct Columns {
     index: Vec<usize>,
     score: Vec<f32>,
     predictions: Vec<Vec<Ranked>>,
+    /// Every label whose score reaches its threshold, where a picture may have several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    labels: Option<Vec<Vec<Ranked>>>,
     /// Pages of each TIFF, 1 of other pictures; absent where no picture has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -61,8 +69,8 @@ impl Predicted {
     pub(super) fn rows(predictions: Vec<Prediction>, keys: Vec<Option<Box<RawValue>>>) -> Self {
         let row = |(prediction, key): (Prediction, _)| {
             let counts = prediction.counts();
-            let Prediction { top, predictions, .. } = prediction;
-            Row { top, predictions, counts, key }
+            let Prediction { top, predictions, labels, .. } = prediction;
+            Row { top, predictions, labels, counts, key }
         };
         Self::Rows { predictions: predictions.into_iter().zip(keys).map(row).collect() }
     }
@@ -74,11 +82,14 @@ impl Predicted {
             frames: column(counts.iter().map(|counts| counts.frames)),
             ..Columns::default()
         };
-        for Prediction { top, predictions, .. } in predictions {
+        for Prediction { top, predictions, labels, .. } in predictions {
             outputs.label.push(top.label);
             outputs.index.push(top.index);
             outputs.score.push(top.score);
             outputs.predictions.push(predictions);
+            if let Some(labels) = labels {
+                outputs.labels.get_or_insert_default().push(labels);
+            }
         }
         Self::Columns { outputs }
     }
