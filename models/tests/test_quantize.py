@@ -197,7 +197,7 @@ def test_too_few_pictures_to_check_on_are_reported(
     base = ("quantize", "--model", float_model, "--data", tmp_path / "few")
     done = glimpse(*base, "--out", tmp_path / "int8.onnx")
     assert done.code == 0
-    assert "the drop of top-1 is not measured" in done.err
+    assert "the drop of accuracy is not measured" in done.err
     said = refused(*base, "--out", tmp_path / "x.onnx", "--sensitivity")
     assert "a folder with more" in said
     said = refused(*base, "--out", tmp_path / "x.onnx", "--check", "0", "--sensitivity")
