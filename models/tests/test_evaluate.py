@@ -150,7 +150,9 @@ def test_evaluate_refuses(float_model: Path, folders: Path, tiny: Path, tmp_path
     assert "does not exist" in refused("evaluate", "--data", tiny, tmp_path / "x.onnx")
     said = refused("evaluate", "--data", tiny, "--resize", "32", float_model)
     assert "must cover the crop" in said
-    assert "is neither a folder nor a table" in refused("evaluate", "--data", tmp_path / "none", float_model)
+    assert "is neither a folder nor a table" in refused(
+        "evaluate", "--data", tmp_path / "none", float_model
+    )
     for name in ("blue", "red"):
         (tmp_path / "two" / name).mkdir(parents=True)
         for row in (0, 1):

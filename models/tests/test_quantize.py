@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from glimpse_models.data.dataset import open_data
 from glimpse_models.data.normalization import NORMALIZATIONS
-from glimpse_models.data.splits import Split
+from glimpse_models.data.splits import SINGLE, Split
 from glimpse_models.errors import UserError
 from glimpse_models.graph.quantize import Method, Quantizer
 from glimpse_models.graph.wrap import wrap
@@ -117,7 +117,7 @@ def test_pictures_are_those_of_the_run_and_as_it_will_be_served(
         ):
             assert "enough" in refused(*base, *words)
         calibration, spec = read.call_args.args
-        model, check, _ = checked.call_args.args
+        model, check, *_ = checked.call_args.args
         return {spec.resize, model.spec.resize}, {*calibration, *check.files}
 
     resizes, files = seen(float_model)
@@ -161,8 +161,8 @@ def test_folders_that_are_no_classes_of_the_model_are_not_its_targets(
 
     files = tuple(sorted((folders / "red").glob("*"))[:4])
     split = Split(files, (2,) * len(files))
-    assert Check(always(0), split, folders=3).drop(always(1)) == 1
-    assert Check(always(0), split, folders=4).drop(always(1)) == 0, "neither is right"
+    assert Check(always(0), split, 3, SINGLE).drop(always(1)) == 1
+    assert Check(always(0), split, 4, SINGLE).drop(always(1)) == 0, "neither is right"
 
 
 def test_a_quarter_of_few_pictures_checks_the_result(

@@ -62,7 +62,7 @@ def test_with_pictures_the_bundle_is_int8(
     words: tuple[Any, ...], folders: Path, tmp_path: Path
 ) -> None:
     said = ok(*words, "--out", tmp_path / "bundle", "--data", folders)
-    assert said.rstrip().endswith("3 classes, int8")
+    assert "3 classes, int8\n" in said
 
 
 def test_a_bundle_that_answers_otherwise_is_not_written(
