@@ -8,6 +8,7 @@ What SAM's transform makes of it is looked at as well.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import re
@@ -85,6 +86,14 @@ class Template(unittest.TestCase):
         bundle = json.loads((TEMPLATE.parent / "models" / "default" / "bundle.json").read_text())
         default = self.parameters["ModelPrefix"]["Default"]
         self.assertEqual(default, f"default/{bundle['version']}")
+
+    def test_production_pins_the_default_model(self) -> None:
+        config = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text())
+        pairs = config["prod"]["deploy"]["parameters"]["parameter_overrides"]
+        values = dict(pair.split("=", 1) for pair in pairs)
+        description = (TEMPLATE.parent / "models" / "default" / "bundle.json").read_bytes()
+        self.assertEqual(values["ModelPrefix"], self.parameters["ModelPrefix"]["Default"])
+        self.assertEqual(values["ModelSha256"], hashlib.sha256(description).hexdigest())
 
     def test_samconfig_sets_parameters_to_values_that_they_take(self) -> None:
         config = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text())

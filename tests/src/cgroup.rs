@@ -39,9 +39,9 @@ impl MemoryGroup {
     /// A command that runs `program` in the group, with its arguments and environment.
     #[must_use]
     pub fn wrap(&self, program: &Command) -> Command {
-        let mut command = Command::new("/bin/sh");
-        let join = "echo $$ > \"$0\" && exec \"$@\"";
-        command.args(["-c", join]).arg(self.0.join("cgroup.procs")).arg(program.get_program());
+        let [shell, before @ ..] = self.before();
+        let mut command = Command::new(shell);
+        command.args(before).arg(program.get_program());
         command.args(program.get_args()).env_clear();
         for (name, value) in program.get_envs() {
             if let Some(value) = value {
@@ -49,6 +49,13 @@ impl MemoryGroup {
             }
         }
         command
+    }
+
+    /// What stands before a command that is to run in the group.
+    #[must_use]
+    pub fn before(&self) -> [PathBuf; 4] {
+        let join = "echo $$ > \"$0\" && exec \"$@\"";
+        ["/bin/sh".into(), "-c".into(), join.into(), self.0.join("cgroup.procs")]
     }
 
     /// The most that its processes ever took together, in bytes, caches included.

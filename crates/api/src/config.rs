@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use glimpse_budget::settings::MEMORY_BUDGET;
+use glimpse_budget::{Share, read_budget, read_within};
 use glimpse_settings::{SettingError, Strings};
 
 /// A larger batch cannot be configured.
@@ -105,14 +105,15 @@ impl ApiConfig {
         let expiry = settings::UPLOAD_EXPIRY_SECONDS.read_seconds(environment)?;
         let max_upload = settings::MAX_UPLOAD_BYTES.read(environment)?;
         let uploads = environment.text(settings::UPLOADS_BUCKET)?;
+        let in_memory = |share: Share| share.bodies;
         let results = environment.text(settings::RESULTS_BUCKET)?;
         Ok(Self {
             max_body_bytes: settings::MAX_BODY_BYTES.read(environment)?,
             max_batch: settings::MAX_BATCH.read(environment)?,
             max_request_pixels: settings::MAX_REQUEST_PIXELS.read(environment)?,
-            memory_budget: MEMORY_BUDGET.read_if_set(environment)?,
+            memory_budget: read_budget(environment)?,
             s3_buckets: environment.list(settings::S3_BUCKETS)?,
-            max_object_bytes: settings::MAX_OBJECT_BYTES.read(environment)?,
+            max_object_bytes: read_within(&settings::MAX_OBJECT_BYTES, environment, in_memory)?,
             body_timeout: settings::BODY_TIMEOUT_MS.read_millis(environment)?,
             uploads: UploadsConfig::new(uploads, results, expiry, max_upload)?,
         })

@@ -6,6 +6,7 @@
 
 mod admission;
 mod client;
+mod function;
 mod line;
 mod memory;
 mod pool;
@@ -15,7 +16,8 @@ mod work;
 
 pub use admission::{Admission, Permit, Processor};
 pub use client::Client;
-pub use memory::{limit, resident};
+pub use function::{read_budget, read_within};
+pub use memory::{limit, peak, resident};
 pub use pool::{Pool, Reserved};
 pub use runs::{Lead, Runs};
 pub use share::{Share, settings};

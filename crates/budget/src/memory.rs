@@ -35,10 +35,21 @@ pub fn resident() -> u64 {
     pages.map_or(0, |pages| pages * PAGE)
 }
 
+/// The most memory that the process ever took, in bytes; 0 where the system does not say.
+#[must_use]
+pub fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    kibibytes(&status, "VmHWM:").unwrap_or_default() << 10
+}
+
 fn machine(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kibibytes << 10)
+    Some(kibibytes(meminfo, "MemTotal:")? << 10)
+}
+
+/// A line of `/proc`'s files, such as `VmHWM:     1024 kB`.
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 /// The least limit of the groups that `/proc/self/cgroup` names, and of the groups around them. In a
@@ -96,5 +107,6 @@ mod tests {
     fn this_machine_has_memory_and_this_process_takes_some() {
         assert_eq!(machine("MemTotal:       24624532 kB\nMemFree: 1 kB\n"), Some(24_624_532 << 10));
         assert!(limit() > resident() && resident() > 0);
+        assert!(peak() > 0);
     }
 }

@@ -37,18 +37,19 @@ impl Share {
     #[must_use]
     pub fn beside(setting: Option<u64>, taken: u64) -> Self {
         let own = || memory::resident().saturating_sub(taken);
-        Self::of(setting.unwrap_or_else(|| left(memory::limit(), own())))
+        Self::of(setting.unwrap_or_else(|| Self::left(memory::limit(), own())))
     }
 
     /// A third is for bodies.
-    fn of(bytes: u64) -> Self {
+    pub(crate) fn of(bytes: u64) -> Self {
         let bodies = bytes / 3;
         Self { pictures: bytes - bodies, bodies }
     }
-}
 
-fn left(limit: u64, resident: u64) -> u64 {
-    (limit - limit / SPARE_DIVISOR).saturating_sub(resident).max(LEAST)
+    /// The budget of a process that may take `limit` bytes and takes `resident` with its model.
+    pub(crate) fn left(limit: u64, resident: u64) -> u64 {
+        (limit - limit / SPARE_DIVISOR).saturating_sub(resident).max(LEAST)
+    }
 }
 
 #[cfg(test)]
@@ -57,14 +58,14 @@ mod tests {
 
     #[test]
     fn a_gigabyte_holds_the_dearest_picture_beside_the_default_model() {
-        let share = Share::of(left(1 << 30, 100 << 20));
+        let share = Share::of(Share::left(1 << 30, 100 << 20));
         assert!(share.pictures > 420 << 20, "{share:?}");
         assert!(share.bodies > 200 << 20, "{share:?}");
     }
 
     #[test]
     fn too_little_is_still_something() {
-        assert_eq!(left(100, 200), LEAST);
+        assert_eq!(Share::left(100, 200), LEAST);
     }
 
     #[test]

@@ -3,12 +3,15 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use glimpse_budget::{Share, read_within};
 use glimpse_classifier::{Limits, ProviderConfig};
 use glimpse_settings::{Number, SettingError, Strings};
 
 use crate::digest::Sha256Digest;
+use crate::trial::Trial;
 
 /// Names of the variables, defaults and ranges.
 pub mod settings {
@@ -81,8 +84,8 @@ pub struct StoreConfig {
     /// `GLIMPSE_PROVIDER`, `GLIMPSE_PROVIDER_DEVICE` and `GLIMPSE_PROVIDER_OPTIONS`: an execution
     /// provider that runs the model where it can, at the edge. Default: the CPU provider.
     pub provider: Option<ProviderConfig>,
-    /// `GLIMPSE_MAX_IMAGE_PIXELS` (default 50,000,000) and `GLIMPSE_FORMATS` (default: all), for the
-    /// classifier.
+    /// `GLIMPSE_MAX_IMAGE_PIXELS` (default 50,000,000, less in a Lambda function of little memory) and
+    /// `GLIMPSE_FORMATS` (default: all), for the classifier.
     pub limits: Limits,
     /// `GLIMPSE_LOAD_TIMEOUT_MS`: time for a whole load. Default: 20,000.
     pub load_deadline: Duration,
@@ -95,6 +98,9 @@ pub struct StoreConfig {
     /// Whether a bundle from S3 is kept in the cache for the next start. Not before a snapshot, which would
     /// hold it twice.
     pub keep: bool,
+    /// How a bundle that is to replace the one that serves is tried in another process first; by
+    /// default it is tried in this one alone.
+    pub trial: Option<Arc<dyn Trial>>,
 }
 
 impl ModelSource {
@@ -130,6 +136,7 @@ impl StoreConfig {
             arena: true,
             try_first: false,
             keep: true,
+            trial: None,
         }
     }
 
@@ -152,7 +159,9 @@ impl StoreConfig {
                 .text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?
                 .and_then(|megabytes| processors_of(&megabytes)),
         };
-        config.limits.limit_pixels(settings::MAX_IMAGE_PIXELS.read(environment)?);
+        let fitting = |share: Share| Limits::pixels_in(share.pictures);
+        let pixels = read_within(&settings::MAX_IMAGE_PIXELS, environment, fitting)?;
+        config.limits.limit_pixels(pixels);
         if let Some(formats) = environment.parsed(settings::FORMATS, FORMATS_FORM)? {
             config.limits.formats = formats;
         }
@@ -236,6 +245,23 @@ mod tests {
             assert_eq!(threads(&[memory]), Some(expected), "{memory:?}");
             assert_eq!(threads(&[memory, ("GLIMPSE_THREADS", "3")]), Some(3));
         }
+    }
+
+    #[test]
+    fn pixels_are_those_that_lambdas_memory_has_room_for() {
+        let pixels = |variables: &[(&str, &str)]| {
+            let uri = [("GLIMPSE_MODEL_URI", "model")];
+            read(&[&uri, variables].concat()).map(|config| config.limits.max_pixels)
+        };
+        let memory = |megabytes| ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", megabytes);
+        assert_eq!(pixels(&[memory("1769")]).unwrap(), 50_000_000);
+        let least = pixels(&[memory("256")]).unwrap();
+        assert!((5_000_000..12_000_000).contains(&least), "{least}");
+        let error = pixels(&[memory("256"), ("GLIMPSE_MAX_IMAGE_PIXELS", "12000000")]).unwrap_err();
+        let text = format!(
+            "GLIMPSE_MAX_IMAGE_PIXELS is `12000000`; expected at most {least} with the 256 MB"
+        );
+        assert!(error.to_string().starts_with(&text), "{error}");
     }
 
     #[test]

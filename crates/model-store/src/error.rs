@@ -8,6 +8,7 @@ use glimpse_classifier::{BundleError, ClassifyError, LoadError as ModelError, Op
 use tokio::task::JoinError;
 
 use crate::digest::Sha256Digest;
+use crate::trial::TrialError;
 
 /// What the file system or S3 said, shared by everybody who waited for the load.
 type Cause = Arc<dyn Error + Send + Sync>;
@@ -96,6 +97,9 @@ pub enum LoadError {
     /// The model loads, but fails on a plain picture.
     #[error("the model fails on a plain picture: {0}")]
     Trial(#[source] Arc<ClassifyError>),
+    /// It did not pass its trial in another process.
+    #[error(transparent)]
+    Tried(#[from] Arc<TrialError>),
     /// The same bundle took too long before, to load or to answer.
     #[error("bundle {digest} did not load or answer in time before; publish another one")]
     GivenUp {
@@ -153,6 +157,10 @@ impl LoadError {
             Self::Unreachable { .. } | Self::NotAFolder { .. } | Self::Interrupted(_) => {
                 FailureKind::Unreachable
             }
+            Self::Tried(error) => match **error {
+                TrialError::NoProcess(_) => FailureKind::Unreachable,
+                TrialError::Failed(_) | TrialError::Ended { .. } => FailureKind::Invalid,
+            },
             Self::Changed { .. } | Self::Checksum { .. } | Self::Size { .. } => {
                 FailureKind::Integrity
             }

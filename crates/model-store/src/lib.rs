@@ -24,6 +24,7 @@ mod load;
 mod report;
 mod source;
 mod store;
+mod trial;
 mod verify;
 
 pub use config::{ModelSource, StoreConfig, settings};
@@ -31,3 +32,4 @@ pub use digest::{InvalidDigest, Sha256Digest};
 pub use error::{FailureKind, LoadError};
 pub use report::{LoadReport, LoadedFrom};
 pub use store::{ModelStore, Refreshed};
+pub use trial::{Candidate, Trial, TrialError, try_here};

@@ -21,6 +21,7 @@ use crate::head::{self, HeadPlace};
 use crate::report::{LoadReport, LoadedFrom};
 use crate::source::folder;
 use crate::source::s3::S3Bundle;
+use crate::trial::Candidate;
 use crate::verify::{VerifiedBundle, VerifiedManifest};
 
 /// What a load gives.
@@ -38,6 +39,16 @@ pub(crate) struct Loader {
     cache: Cache,
     /// What took too long once is not tried again.
     given_up: GivenUp,
+}
+
+/// Which bundle is to be loaded.
+enum Asked {
+    /// What the source has, for a start.
+    Source,
+    /// What the source has in place of the one that serves.
+    Changed(VerifiedManifest),
+    /// This one.
+    Given(VerifiedBundle),
 }
 
 /// Loaded, and not in service yet.
@@ -76,7 +87,7 @@ impl Loader {
 
     /// Obtain the bundle, open ONNX Runtime beside that, create the session; keep a download.
     pub(crate) async fn load(&self) -> Result<Loaded, LoadError> {
-        let ready = self.prepare(None).await?;
+        let ready = self.prepare(Asked::Source).await?;
         if self.config.try_first {
             self.try_out(&ready.loaded).await?;
         }
@@ -93,22 +104,41 @@ impl Loader {
             return Ok(None);
         }
         self.given_up.check(manifest.digest())?;
-        check_room(manifest.model_bytes())?;
-        let ready = self.prepare(Some(manifest)).await?;
+        // Its weights, and as much again while they are laid out.
+        check_room(manifest.model_bytes().saturating_mul(2))?;
+        let ready = self.prepare(Asked::Changed(manifest)).await?;
         self.try_out(&ready.loaded).await?;
         Ok(Some(self.activate(ready)))
     }
 
-    /// Load the bundle of the source, of which `bundle.json` may be `known`.
-    async fn prepare(&self, known: Option<VerifiedManifest>) -> Result<Ready, LoadError> {
+    /// Load `bundle` and run it, and no more.
+    pub(crate) async fn try_bundle(&self, bundle: VerifiedBundle) -> Result<(), LoadError> {
+        self.try_out(&self.prepare(Asked::Given(bundle)).await?.loaded).await
+    }
+
+    /// Have another process try the bundle first, where the program has one for that.
+    async fn try_apart(&self, bundle: &VerifiedBundle) -> Result<(), LoadError> {
+        let Some(trial) = &self.config.trial else { return Ok(()) };
+        let attempt = self.given_up.attempt(bundle.digest(), self.deadline());
+        let passed = trial.run(&Candidate::from(bundle.clone())).await;
+        attempt.done();
+        check_room(passed?)
+    }
+
+    async fn prepare(&self, asked: Asked) -> Result<Ready, LoadError> {
         let started = Instant::now();
         let library = self.open_library();
         let graphs = Graphs::new(library.clone(), self.config.provider.is_some());
         let ((runtime, open_library), (bundle, loaded_from, fetch)) =
             tokio::try_join!(library, async {
-                let (bundle, loaded_from) = match known {
-                    Some(manifest) => self.obtain_described(manifest, &graphs).boxed().await?,
-                    None => self.obtain(&graphs).boxed().await?,
+                let (bundle, loaded_from) = match asked {
+                    Asked::Source => self.obtain(&graphs).boxed().await?,
+                    Asked::Given(bundle) => (bundle, LoadedFrom::Folder),
+                    Asked::Changed(manifest) => {
+                        let changed = self.obtain_described(manifest, &graphs).boxed().await?;
+                        self.try_apart(&changed.0).await?;
+                        changed
+                    }
                 };
                 Ok((bundle, loaded_from, started.elapsed()))
             })?;
@@ -351,10 +381,8 @@ fn with_provider(runtime: Runtime, provider: &ProviderConfig) -> Runtime {
     }
 }
 
-/// Whether a model of this size fits beside the one that is served: its weights, and as much again
-/// while they are laid out.
-fn check_room(model_bytes: u64) -> Result<(), LoadError> {
-    let needed = model_bytes.saturating_mul(2);
+/// Whether a model that needs so many bytes fits beside the one that is served.
+fn check_room(needed: u64) -> Result<(), LoadError> {
     let free = glimpse_budget::limit().saturating_sub(glimpse_budget::resident());
     if needed > free { Err(LoadError::NoRoom { needed, free }) } else { Ok(()) }
 }

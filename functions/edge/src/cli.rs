@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::model::ModelArguments;
+
 /// Classify pictures on this machine: files, what appears in a folder, or requests over HTTP.
 ///
 /// A flag that takes a value can be an environment variable as well; where both are given, the flag
@@ -27,4 +29,15 @@ pub enum Verb {
     /// Classify pictures as they appear in a folder.
     #[command(after_help = crate::watch::AFTER_HELP)]
     Watch(crate::watch::Arguments),
+}
+
+impl Verb {
+    /// What every verb says about the model.
+    pub fn model(&self) -> &ModelArguments {
+        match self {
+            Self::Classify(arguments) => &arguments.model,
+            Self::Serve(arguments) => &arguments.model,
+            Self::Watch(arguments) => &arguments.model,
+        }
+    }
 }

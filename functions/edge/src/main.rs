@@ -3,6 +3,7 @@
 mod admitted;
 mod classify;
 mod cli;
+mod confine;
 mod error;
 mod flags;
 mod logs;
@@ -14,6 +15,7 @@ mod serve;
 mod signals;
 mod source;
 mod stamp;
+mod trial;
 mod watch;
 
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     glimpse_start::process::prepare();
     let cli = Cli::parse();
     let done = match cli.verb {
+        verb if trial::is_asked_for() => trial::run(verb.model()),
         Verb::Classify(arguments) => classify::run(&arguments),
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Watch(arguments) => watch::run(&arguments),

@@ -14,8 +14,10 @@ use glimpse_model_store::{
 use glimpse_objects::Objects;
 use glimpse_settings::{Environment, Strings as _};
 
+use crate::confine::Confined;
 use crate::error::Error;
 use crate::flags;
+use crate::trial::OwnProgram;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -102,6 +104,16 @@ impl ModelArguments {
     /// # Errors
     /// When no model is named and none came with the program.
     pub fn store(&self, objects: Objects) -> Result<ModelStore, Error> {
+        let mut config = self.config()?;
+        config.trial = Some(Arc::new(OwnProgram::new(config.load_deadline)));
+        Ok(ModelStore::new(config, objects))
+    }
+
+    /// The settings of the store.
+    ///
+    /// # Errors
+    /// As [`ModelArguments::store`].
+    pub fn config(&self) -> Result<StoreConfig, Error> {
         let named = self.model_uri.clone();
         let source = named.or_else(|| packaged(PACKAGED_MODEL).map(ModelSource::Folder));
         let mut config = StoreConfig::new(source.ok_or_else(ModelSource::unset)?);
@@ -122,7 +134,7 @@ impl ModelArguments {
         config.load_deadline = Duration::from_millis(self.load_timeout_ms);
         config.max_model_bytes = self.max_model_bytes;
         config.try_first = true;
-        Ok(ModelStore::new(config, objects))
+        Ok(config)
     }
 }
 
@@ -140,14 +152,24 @@ fn user_cache() -> Option<PathBuf> {
     Some(cache.join("glimpse"))
 }
 
-/// Load the model; while its source is out of reach, try again and again.
+/// The first model. Nobody is served yet, so it is tried in this process: one that asks for more memory
+/// than there is fails for it, and one that takes too long ends with the process.
+///
+/// # Errors
+/// When it cannot be fetched, verified, loaded or run.
+pub async fn first(store: &ModelStore) -> Result<Arc<Classifier>, LoadError> {
+    let _confined = Confined::to(glimpse_budget::limit());
+    store.get().await
+}
+
+/// Load the first model; while its source is out of reach, try again and again.
 ///
 /// # Errors
 /// When trying again would not help.
 pub async fn load(store: &ModelStore) -> Result<(), LoadError> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match store.get().await {
+        match first(store).await {
             Ok(_) => return Ok(()),
             Err(error) if may_pass(&error) => {
                 tracing::warn!(%error, again_in = ?pause, "the model is out of reach");

@@ -1,6 +1,6 @@
 //! The function's settings, read from environment variables.
 
-use glimpse_budget::settings::MEMORY_BUDGET;
+use glimpse_budget::{Share, read_budget, read_within};
 use glimpse_model_store::ModelSource;
 use glimpse_settings::{Number, SettingError, Strings};
 
@@ -54,9 +54,10 @@ impl EventsConfig {
         if glimpse_objects::is_directory_bucket(&bucket) {
             return Err(refuse("a general purpose bucket, not a directory bucket"));
         }
+        let in_memory = |share: Share| share.bodies;
         Ok(Self {
-            max_object_bytes: MAX_OBJECT_BYTES.read(environment)?,
-            memory_budget: MEMORY_BUDGET.read_if_set(environment)?,
+            max_object_bytes: read_within(&MAX_OBJECT_BYTES, environment, in_memory)?,
+            memory_budget: read_budget(environment)?,
             max_in_flight: MAX_IN_FLIGHT.read(environment)?,
             results_bucket: bucket,
         })

@@ -11,6 +11,8 @@ pub const SIDE: u32 = 8;
 
 /// Rounds of a loop for each level of brightness above the middle.
 const SLOW_ROUNDS: f32 = 5e3;
+/// Each of some 50 billion operations.
+const PRODUCTS: u32 = 200;
 
 /// What the graph computes of a picture's mean colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,11 @@ pub enum Graph {
     /// Logits are the logarithms of the mean colours: no numbers where one is missing. A run of bright
     /// pictures takes some seconds.
     SlowIfBright,
+    /// As `MeanColour`, and so many megabytes of zeros on the way.
+    Huge(u64),
+    /// As `MeanColour`, after constants that take minutes to compute, as ONNX Runtime does while it
+    /// loads a graph.
+    SlowToLoad,
     /// As `MeanColour`, with 1, 2 and 3 added, with class maps and embeddings: a class's map is its
     /// colour at each pixel, and the embedding is the mean colour.
     Explained,
@@ -147,6 +154,25 @@ fn model(graph: Graph) -> Vec<u8> {
             tensor(5, "many", FLOAT, &[], &floats(&[SLOW_ROUNDS])),
             tensor(5, "go", BOOL, &[], &[1]),
         ]),
+        Graph::Huge(megabytes) => content.extend([
+            mean("mean"),
+            tensor(5, "shape", INT64, &[1], &(megabytes << 18).to_le_bytes()),
+            node("ConstantOfShape", &["shape"], "huge", &[]),
+            node("ReduceMax", &["huge"], "most", &keep),
+            node("Add", &["mean", "most"], "logits", &[]),
+        ]),
+        Graph::SlowToLoad => {
+            let name = |number: u32| format!("product_{number}");
+            content.extend([
+                mean("mean"),
+                tensor(5, "shape", INT64, &[2], &3000_u64.to_le_bytes().repeat(2)),
+                node("ConstantOfShape", &["shape"], &name(0), &[]),
+                node("ReduceMax", &[&name(PRODUCTS)], "most", &keep),
+                node("Add", &["mean", "most"], "logits", &[]),
+            ]);
+            let product = |n| node("MatMul", &[&name(n), &name(0)], &name(n + 1), &[]);
+            content.extend((0..PRODUCTS).map(product));
+        }
         Graph::Explained => content.extend([
             mean("embedding"),
             node("Add", &["embedding", "bias"], "logits", &[]),

@@ -141,50 +141,64 @@ fn ticks(pid: u32) -> u64 {
 }
 
 #[test]
-fn a_bundle_that_never_answers_is_ended_and_not_tried_again() {
-    let bundle = toy::bundle(Graph::MeanColour);
-    let mut command = glimpse(bundle.path());
-    command.envs([("GLIMPSE_REFRESH_MS", "100"), ("GLIMPSE_LOAD_TIMEOUT_MS", "1500")]);
-    let (running, address) = Running::serve(&mut command);
-    replace(toy::bundle(Graph::Endless).path(), bundle.path());
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let refusals = || {
-        let log = running.log();
-        let errors = log.iter().filter(|line| {
-            line["message"].as_str().unwrap_or_default().starts_with("the new bundle")
-        });
-        errors.map(|line| line["error"].to_string()).collect::<Vec<_>>()
-    };
-    while !refusals().iter().any(|error| error.contains("did not load or answer in time before")) {
-        assert!(Instant::now() < deadline, "{:?}", running.log());
-        thread::sleep(Duration::from_millis(50));
+fn a_bundle_that_never_ends_is_ended_and_not_tried_again() {
+    for endless in [Graph::Endless, Graph::SlowToLoad] {
+        let bundle = toy::bundle(Graph::MeanColour);
+        let mut command = glimpse(bundle.path());
+        command.envs([("GLIMPSE_REFRESH_MS", "100"), ("GLIMPSE_LOAD_TIMEOUT_MS", "1500")]);
+        let (running, address) = Running::serve(&mut command);
+        replace(toy::bundle(endless).path(), bundle.path());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let refusals = || {
+            let log = running.log();
+            let errors = log.iter().filter(|line| {
+                line["message"].as_str().unwrap_or_default().starts_with("the new bundle")
+            });
+            errors.map(|line| line["error"].to_string()).collect::<Vec<_>>()
+        };
+        let given_up = "did not load or answer in time before";
+        while !refusals().iter().any(|error| error.contains(given_up)) {
+            assert!(Instant::now() < deadline, "{endless:?}: {:?}", running.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(ask(address, &post(&red())).json()["label"], "red");
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(children(running.pid()), "", "{endless:?}: the trial goes on");
+        let before = ticks(running.pid());
+        thread::sleep(Duration::from_secs(2));
+        let used = ticks(running.pid()) - before;
+        assert!(used < 100, "{endless:?}: it still runs: {used} ticks in 2 s");
+        let good = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!("2"));
+        replace(good.path(), bundle.path());
+        wait_for_version(address, "2");
     }
-    assert_eq!(ask(address, &post(&red())).json()["label"], "red");
-    thread::sleep(Duration::from_millis(500));
-    let before = ticks(running.pid());
-    thread::sleep(Duration::from_secs(2));
-    let used = ticks(running.pid()) - before;
-    assert!(used < 100, "it still runs: {used} ticks in 2 s");
-    let good = toy::bundle_with(Graph::MeanColour, |bundle| bundle["version"] = json!("2"));
-    replace(good.path(), bundle.path());
-    wait_for_version(address, "2");
+}
+
+/// The processes that a process has started, by their numbers.
+fn children(pid: u32) -> String {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let children = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children"));
+    threads.filter_map(|thread| children(thread).ok()).collect()
 }
 
 #[test]
-fn a_first_bundle_that_never_answers_is_not_served() {
-    let bundle = toy::bundle(Graph::Endless);
-    let mut command = glimpse(bundle.path());
-    command.args(["serve", "--listen", "127.0.0.1:0", "--load-timeout-ms", "1000"]);
-    let mut running = Running::start(&mut command);
-    assert_eq!(running.end().code(), Some(2));
-    let log = format!("{:?}", running.log());
-    assert!(!log.contains("\"ready\"") && log.contains("did not load or answer in time"), "{log}");
-    let folder = super::classify::pictures();
-    let mut command = glimpse(bundle.path());
-    command.env("GLIMPSE_LOAD_TIMEOUT_MS", "1000").arg("classify").arg(folder.path());
-    let started = Instant::now();
-    assert_eq!(command.output().unwrap().status.code(), Some(2));
-    assert!(started.elapsed() < Duration::from_secs(30));
+fn a_first_bundle_that_never_ends_is_not_served() {
+    for endless in [Graph::Endless, Graph::SlowToLoad] {
+        let bundle = toy::bundle(endless);
+        let mut command = glimpse(bundle.path());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--load-timeout-ms", "1000"]);
+        let mut running = Running::start(&mut command);
+        assert_eq!(running.end().code(), Some(2), "{endless:?}");
+        let log = format!("{:?}", running.log());
+        assert!(!log.contains("\"ready\""), "{log}");
+        assert!(log.contains("did not load or answer in time"), "{log}");
+        let folder = super::classify::pictures();
+        let mut command = glimpse(bundle.path());
+        command.env("GLIMPSE_LOAD_TIMEOUT_MS", "1000").arg("classify").arg(folder.path());
+        let started = Instant::now();
+        assert_eq!(command.output().unwrap().status.code(), Some(2), "{endless:?}");
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
 }
 
 #[test]

@@ -6,11 +6,14 @@
 // Helpers fail like the tests that call them.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod bundles;
 #[path = "../common/mod.rs"]
 mod common;
+mod heif;
 #[path = "../edge/http.rs"]
 #[allow(dead_code)]
 mod http;
+mod lambda;
 mod pictures;
 mod soak;
 
@@ -42,7 +45,7 @@ struct Service {
     running: Running,
     address: SocketAddr,
     group: MemoryGroup,
-    _bundle: TempDir,
+    bundle: TempDir,
 }
 
 impl Service {
@@ -59,7 +62,7 @@ impl Service {
         let mut command = glimpse(bundle.path());
         command.envs(variables.iter().copied());
         let (running, address) = Running::serve(&mut group.wrap(&command));
-        Some(Self { running, address, group, _bundle: bundle })
+        Some(Self { running, address, group, bundle })
     }
 
     /// That it lives, never restarted, and serves.
@@ -84,7 +87,7 @@ fn honest() -> Vec<u8> {
 fn post(content_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "POST /predict HTTP/1.1\r\nhost: glimpse\r\ncontent-type: {content_type}\r\n\
+        "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\n\
          content-length: {length}\r\n\r\n"
     );
     [head.as_bytes(), body].concat()
@@ -121,7 +124,9 @@ fn is_honest_answer(answer: &Answer) -> bool {
 fn the_worst_pictures_that_are_accepted_fit_together_and_in_batches() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(service) = Service::start("worst", &[]) else { return };
-    for (name, content_type, picture) in pictures::all() {
+    let modern = heif::all("worst HEIC and AVIF").into_iter();
+    let modern = modern.map(|blank| (blank.name, blank.content_type, blank.files[0].clone()));
+    for (name, content_type, picture) in pictures::all().chain(modern) {
         let started = Instant::now();
         let alone = ask(service.address, &post(content_type, &picture));
         assert_eq!(alone.status, 200, "{name}: {}", alone.json());
@@ -184,36 +189,32 @@ fn idle_and_deaf_connections_leave_room() {
     service.check();
 }
 
-#[test]
-fn bombs_leave_honest_clients_their_goodput() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(service) = Service::start("bombs", &[]) else { return };
-    let address = service.address;
-    let goodput = |time: Duration| {
-        let deadline = Instant::now() + time;
-        let request = post("image/png", &honest());
-        let client = |own: u8| {
-            let mut connection = Connection::open_from(host(own), address);
-            let mut answered = 0;
-            while Instant::now() < deadline {
-                connection.send(&request);
-                let answer = connection.answer().unwrap();
-                assert_eq!(answer.status, 200);
-                answered += 1;
-            }
-            answered
-        };
-        thread::scope(|scope| {
-            let clients: Vec<_> = (11..15).map(|own| scope.spawn(move || client(own))).collect();
-            clients.into_iter().map(|client| client.join().unwrap()).sum::<u32>()
-        })
+/// Answers that four honest clients get in `time`.
+fn goodput(address: SocketAddr, time: Duration) -> u32 {
+    let deadline = Instant::now() + time;
+    let request = post("image/png", &honest());
+    let client = |own: u8| {
+        let mut connection = Connection::open_from(host(own), address);
+        let mut answered = 0;
+        while Instant::now() < deadline {
+            connection.send(&request);
+            let answer = connection.answer().unwrap();
+            assert_eq!(answer.status, 200);
+            answered += 1;
+        }
+        answered
     };
-    let time = Duration::from_secs(4);
-    goodput(time / 4);
-    let alone = goodput(time);
+    thread::scope(|scope| {
+        let clients: Vec<_> = (11..15).map(|own| scope.spawn(move || client(own))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    })
+}
+
+/// Six bombs a second while `during` runs.
+fn bombed<T>(address: SocketAddr, during: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     let bomb = post("image/webp", &pictures::webp((pictures::SIDE, pictures::SIDE)));
-    let besieged = thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| {
             let mut sent = Vec::new();
             while !over.load(Ordering::Relaxed) {
@@ -224,12 +225,31 @@ fn bombs_leave_honest_clients_their_goodput() {
             }
         });
         thread::sleep(Duration::from_secs(1));
-        let besieged = goodput(time);
+        let done = during();
         over.store(true, Ordering::Relaxed);
-        besieged
-    });
-    println!("{alone} answers alone, {besieged} beside six bombs a second");
-    // 80 % is the goal; other programs of the machine may take from either.
-    assert!(besieged * 10 >= alone * 6, "{besieged} of {alone}");
+        done
+    })
+}
+
+/// What other programs of the machine take changes with time, so the two are measured in turns.
+#[test]
+fn bombs_leave_honest_clients_their_goodput() {
+    const ROUNDS: u32 = 3;
+    const TIME: Duration = Duration::from_secs(6);
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(service) = Service::start("bombs", &[]) else { return };
+    let address = service.address;
+    let alone = || goodput(address, TIME / 2);
+    alone();
+    let (mut peaceful, mut besieged) = (0, 0);
+    for _ in 0..ROUNDS {
+        peaceful += alone();
+        besieged += bombed(address, || goodput(address, TIME));
+        // The last bomb ends.
+        thread::sleep(Duration::from_secs(2));
+        peaceful += alone();
+    }
+    println!("{peaceful} answers alone, {besieged} beside six bombs a second");
+    assert!(besieged * 10 >= peaceful * 8, "{besieged} of {peaceful}");
     service.check();
 }

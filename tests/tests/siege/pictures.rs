@@ -11,17 +11,25 @@ use crate::common::encode::crc32;
 /// Sides of 49 megapixels.
 pub const SIDE: u32 = 7000;
 
-/// Every format that can be made here, dearest first.
-pub fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    let size = (SIDE, SIDE);
-    vec![
-        ("WebP with alpha", "image/webp", webp(size)),
-        ("GIF", "image/gif", gif(size)),
-        ("BMP in runs", "image/bmp", bmp(size)),
-        ("TIFF", "image/tiff", tiff(size)),
-        ("PNG", "image/png", png(size)),
-        ("JPEG", "image/jpeg", jpeg(size, 0)),
-    ]
+/// A format's name, its content type, the longest side of which a square is accepted, and what makes it.
+pub type Format = (&'static str, &'static str, u32, fn((u32, u32)) -> Vec<u8>);
+
+/// Every format that can be made here.
+pub const FORMATS: [Format; 8] = [
+    ("WebP with alpha", "image/webp", SIDE, webp),
+    ("GIF", "image/gif", SIDE, gif),
+    ("BMP in runs", "image/bmp", SIDE, bmp),
+    ("TIFF", "image/tiff", SIDE, tiff),
+    ("PNG", "image/png", SIDE, png),
+    ("interlaced PNG", "image/png", SIDE, interlaced_png),
+    ("JPEG", "image/jpeg", SIDE, |size| jpeg(size, 0)),
+    // Its coefficients are kept beside its pixels.
+    ("progressive JPEG", "image/jpeg", 6700, progressive_jpeg),
+];
+
+/// The worst that is accepted of each format.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str, Vec<u8>)> {
+    FORMATS.into_iter().map(|(name, kind, side, make)| (name, kind, make((side, side))))
 }
 
 /// Lossless, with alpha: five codes of one symbol, which take no bits.
@@ -52,33 +60,59 @@ fn bmp((width, height): (u32, u32)) -> Vec<u8> {
     .concat()
 }
 
-fn zeros(length: usize) -> Vec<u8> {
+/// So many bytes that are all `byte`, deflated, for each of `runs`.
+fn deflated(runs: impl IntoIterator<Item = (u8, usize)>) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    let block = vec![0; 1 << 20];
-    let mut left = length;
-    while left > 0 {
-        let part = left.min(block.len());
-        encoder.write_all(&block[..part]).unwrap();
-        left -= part;
+    for (byte, length) in runs {
+        let block = vec![byte; length.min(1 << 20)];
+        let mut left = length;
+        while left > 0 {
+            let part = left.min(block.len());
+            encoder.write_all(&block[..part]).unwrap();
+            left -= part;
+        }
     }
     encoder.finish().unwrap()
 }
 
-fn png((width, height): (u32, u32)) -> Vec<u8> {
+fn png(size: (u32, u32)) -> Vec<u8> {
+    let (width, height) = (size.0 as usize, size.1 as usize);
+    png_of(size, [8, 0, 0, 0, 0], &deflated([(0, (width + 1) * height)]))
+}
+
+/// 16 bits of RGBA; each row of the seven passes has Paeth's filter, which takes longest.
+fn interlaced_png((width, height): (u32, u32)) -> Vec<u8> {
+    const PASSES: [(u32, u32, u32, u32); 7] = [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ];
+    let rows = PASSES.into_iter().flat_map(|(x, y, across, down)| {
+        let length = (width - x).div_ceil(across) as usize * 8;
+        let rows = (height - y).div_ceil(down);
+        (0..rows).flat_map(move |_| [(4, 1), (0, length)])
+    });
+    png_of((width, height), [16, 6, 0, 0, 1], &deflated(rows))
+}
+
+fn png_of((width, height): (u32, u32), form: [u8; 5], data: &[u8]) -> Vec<u8> {
     let chunk = |name: &[u8; 4], content: &[u8]| {
         let named = [name.as_slice(), content].concat();
         let length = u32::try_from(content.len()).unwrap().to_be_bytes();
         [length.as_slice(), &named, &crc32(&named).to_be_bytes()].concat()
     };
-    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
-    let data = zeros((width as usize + 1) * height as usize);
-    let chunks = [chunk(b"IHDR", &header), chunk(b"IDAT", &data), chunk(b"IEND", b"")];
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &form].concat();
+    let chunks = [chunk(b"IHDR", &header), chunk(b"IDAT", data), chunk(b"IEND", b"")];
     [b"\x89PNG\r\n\x1a\n".to_vec(), chunks.concat()].concat()
 }
 
 /// Grey in one strip, deflated.
 fn tiff((width, height): (u32, u32)) -> Vec<u8> {
-    let data = zeros(width as usize * height as usize);
+    let data = deflated([(0, width as usize * height as usize)]);
     let length = u32::try_from(data.len()).unwrap();
     let entries: [(u16, u32); 9] = [
         (256, width),
@@ -160,4 +194,46 @@ pub fn jpeg((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
         comments.extend([b"\xff\xfe\xff\xff".as_slice(), &[7; 0xfffd]].concat());
     }
     [&head[..2], &comments, &head[2..], &coded].concat()
+}
+
+/// Without subsampling, in as many scans as two seconds allow: one of mean values, and nine of each
+/// component's coefficients, which are zero. All codes are bits that are zero.
+fn progressive_jpeg((width, height): (u32, u32)) -> Vec<u8> {
+    const BANDS: u8 = 9;
+    let segment = |marker: u8, content: &[u8]| {
+        let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
+        [&[0xff, marker], &length[..], content].concat()
+    };
+    let side = |side: u32| u16::try_from(side).unwrap().to_be_bytes();
+    let one_code = |table: u8, symbol: u8| {
+        let counts = [&[1][..], &[0; 15]].concat();
+        segment(0xc4, &[&[table][..], &counts, &[symbol]].concat())
+    };
+    let components: Vec<u8> = (1..=3).flat_map(|component| [component, 0x11, 0]).collect();
+    let frame = [&[8][..], &side(height), &side(width), &[3], &components].concat();
+    let scan = |components: &[u8], (first, last): (u8, u8), bits: usize| {
+        let listed: Vec<u8> = components.iter().flat_map(|component| [*component, 0]).collect();
+        let count = u8::try_from(components.len()).unwrap();
+        let head = segment(0xda, &[&[count][..], &listed, &[first, last, 0]].concat());
+        [head, vec![0; bits.div_ceil(8)]].concat()
+    };
+    let blocks = width.div_ceil(8) as usize * height.div_ceil(8) as usize;
+    let mut file = [
+        b"\xff\xd8".to_vec(),
+        segment(0xdb, &[&[0][..], &[16; 64]].concat()),
+        segment(0xc2, &frame),
+        one_code(0x00, 0),
+        // 16,384 blocks without coefficients: a code, and 14 bits of what the run is longer.
+        one_code(0x10, 0xe0),
+        scan(&[1, 2, 3], (0, 0), 3 * blocks),
+    ]
+    .concat();
+    for band in 0..BANDS {
+        for component in 1..=3 {
+            let bits = 15 * blocks.div_ceil(16_384);
+            file.extend(scan(&[component], (band * 7 + 1, band * 7 + 7), bits));
+        }
+    }
+    file.extend(b"\xff\xd9");
+    file
 }

@@ -51,6 +51,13 @@ impl Limits {
         Ok(())
     }
 
+    /// The largest picture of 16 bits of RGBA that `bytes` hold, in pixels: with so much memory, a
+    /// limit of so many pixels keeps its word for all but the dearest formats.
+    #[must_use]
+    pub fn pixels_in(bytes: u64) -> u64 {
+        (bytes.saturating_sub(FIXED_BYTES) / WIDE_PIXEL_BYTES).max(1)
+    }
+
     /// Accept pictures of up to `pixels`, and no more memory than the largest of them may need:
     /// 20 bytes per pixel and 16 MiB, but at most the default, and at least 16 bits of RGBA.
     pub fn limit_pixels(&mut self, pixels: u64) {

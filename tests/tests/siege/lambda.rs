@@ -1,0 +1,122 @@
+//! The HTTP function within the memory of its size, under the worst that it accepts there.
+
+use std::path::Path;
+use std::sync::PoisonError;
+
+use glimpse_tests::cgroup::MemoryGroup;
+use glimpse_tests::emulator::Emulator;
+use glimpse_tests::skip::skip;
+use glimpse_tests::{event, workspace};
+use serde_json::{Value, json};
+
+use super::common::encode::base64;
+use super::{TURN, heif, honest, pictures};
+
+/// Megabytes: one size between the least and the default.
+const BETWEEN: u64 = 885;
+const DEFAULT: u64 = 1769;
+/// Sides of the pictures that are tried, in hundredths of the longest: each has about half the pixels.
+const PARTS: [u32; 7] = [100, 71, 50, 35, 25, 18, 12];
+
+/// The least memory size that the template takes.
+fn least() -> u64 {
+    let template = std::fs::read_to_string(workspace::root().join("template.yaml")).unwrap();
+    let memory = template.lines().find(|line| line.contains("&memory")).unwrap();
+    let least = memory.split("MinValue: ").nth(1).unwrap();
+    least.split(',').next().unwrap().parse().unwrap()
+}
+
+struct Function {
+    emulator: Emulator,
+    group: MemoryGroup,
+}
+
+impl Function {
+    fn start(megabytes: u64) -> Result<Self, String> {
+        let group = MemoryGroup::new(&format!("function-{megabytes}"), megabytes << 20)?;
+        let (before, bootstrap) = (group.before(), workspace::this_profiles_bootstrap());
+        let command: Vec<&Path> = before.iter().chain([&bootstrap]).map(|part| &**part).collect();
+        let variable = |name: &str, value: String| (name.to_owned(), value);
+        let environment = [
+            variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", megabytes.to_string()),
+            variable("GLIMPSE_MODEL_URI", workspace::default_bundle().display().to_string()),
+            variable("GLIMPSE_ORT_LIBRARY", workspace::ort_library().display().to_string()),
+        ];
+        Ok(Self { emulator: Emulator::start(&command, &environment), group })
+    }
+
+    /// Status and body; it has not died, which would be the emulator's own answer.
+    fn ask(&self, body: &str) -> (u64, Value) {
+        let event = event::http_api("POST", "/predict", Some("application/json"), body);
+        let response = self.emulator.invoke(&event);
+        let status = response["statusCode"].as_u64();
+        let status = status.unwrap_or_else(|| panic!("it died: {response}"));
+        (status, serde_json::from_str(response["body"].as_str().unwrap()).unwrap())
+    }
+
+    /// The largest of `files` that is accepted, alone and then in a batch of two.
+    fn endures(&self, name: &str, files: impl Iterator<Item = Vec<u8>>) {
+        for file in files {
+            let image = base64(&file);
+            let (status, answer) = self.ask(&json!({ "image": image }).to_string());
+            if status == 413 {
+                continue;
+            }
+            assert_eq!(status, 200, "{name}: {answer}");
+            let (status, answer) = self.ask(&json!({ "images": [image, image] }).to_string());
+            assert_eq!(status, 200, "{name}: {answer}");
+            let refused =
+                |one: &Value| one["label"].is_null() && one["error"]["code"] != "image_too_large";
+            assert!(!answer["results"].as_array().unwrap().iter().any(refused), "{name}: {answer}");
+            return;
+        }
+        panic!("{name}: nothing is accepted");
+    }
+}
+
+#[test]
+fn the_function_survives_the_worst_pictures_at_every_memory_size() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let modern = heif::all("worst HEIC and AVIF on Lambda");
+    for megabytes in [least(), BETWEEN, DEFAULT] {
+        let function = match Function::start(megabytes) {
+            Ok(function) => function,
+            Err(reason) => return skip("memory sizes of the function", &reason),
+        };
+        let honest = json!({ "image": base64(&honest()) }).to_string();
+        assert_eq!(function.ask(&honest).0, 200);
+        let process = function.emulator.function();
+        for (name, _, longest, make) in pictures::FORMATS {
+            let sides = PARTS.into_iter().map(|part| longest * part / 100);
+            function.endures(name, sides.map(|side| make((side, side))));
+        }
+        for blank in &modern {
+            function.endures(blank.name, blank.files.iter().cloned());
+        }
+        assert_eq!(function.ask(&honest).0, 200);
+        assert_eq!(function.emulator.function(), process, "it was started again");
+        println!("{megabytes} MB: peak {:?} MB", function.group.peak().map(|bytes| bytes >> 20));
+    }
+}
+
+#[test]
+fn a_setting_that_does_not_fit_is_refused_at_the_start_by_its_name() {
+    for (binary, variable, value) in [
+        (workspace::this_profiles_bootstrap(), "GLIMPSE_MAX_IMAGE_PIXELS", "50000000"),
+        (workspace::this_profiles_bootstrap(), "GLIMPSE_MAX_OBJECT_BYTES", "100000000"),
+        (workspace::s3_events(), "GLIMPSE_MEMORY_BUDGET", "1000000000"),
+        (workspace::s3_events(), "GLIMPSE_MAX_OBJECT_BYTES", "100000000"),
+    ] {
+        let mut command = std::process::Command::new(binary);
+        command.env_clear().env("GLIMPSE_MODEL_URI", "s3://models/resnet50/1");
+        command.env("GLIMPSE_RESULTS_BUCKET", "results").env(variable, value);
+        let done = command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256").output().unwrap();
+        let log = String::from_utf8(done.stdout).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{log}");
+        let refused = format!("{variable} is `{value}`; expected at most ");
+        assert!(
+            log.contains(&refused) && log.contains("with the 256 MB of this function"),
+            "{log}"
+        );
+    }
+}
