@@ -123,7 +123,7 @@ fn ask(
 
 pub fn request(picture: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST /predict HTTP/1.1\r\nhost: glimpse\r\ncontent-type: image/jpeg\r\n\
+        "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/jpeg\r\n\
          content-length: {}\r\n\r\n",
         picture.len()
     );

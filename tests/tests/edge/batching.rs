@@ -168,7 +168,7 @@ fn pictures_of_a_batch_and_pixels_share_runs_with_others() {
     );
     let body = [header.as_bytes(), &pixels].concat();
     let head = format!(
-        "POST /v2/models/toy/infer HTTP/1.1\r\nhost: glimpse\r\n\
+        "POST /v2/models/toy/infer HTTP/1.1\r\nhost: localhost\r\n\
          inference-header-content-length: {}\r\ncontent-length: {}\r\n\r\n",
         header.len(),
         body.len()

@@ -152,7 +152,7 @@ fn bodies_have_a_budget_from_their_announcement_on() {
 fn a_body_without_a_length_takes_its_memory_as_it_grows() {
     let (_bundle, _running, address) = serve(&["--memory-budget", "3145728"]);
     let chunked = |picture: &[u8]| {
-        let head = "POST /predict HTTP/1.1\r\nhost: glimpse\r\ncontent-type: image/png\r\n\
+        let head = "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n\
                     transfer-encoding: chunked\r\n\r\n";
         let mut request = head.as_bytes().to_vec();
         for piece in picture.chunks(100_000) {

@@ -103,7 +103,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 pub fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: glimpse\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
 /// A `POST /predict` with the bytes of a PNG.
@@ -115,7 +115,7 @@ pub fn post(picture: &[u8]) -> Vec<u8> {
 pub fn post_with(picture: &[u8], headers: &str) -> Vec<u8> {
     let length = picture.len();
     let head = format!(
-        "POST /predict HTTP/1.1\r\nhost: glimpse\r\ncontent-type: image/png\r\n\
+        "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n\
          content-length: {length}\r\n{headers}\r\n"
     );
     [head.as_bytes(), picture].concat()

@@ -37,7 +37,7 @@ fn a_body_that_does_not_come_is_not_waited_for() {
 #[test]
 fn a_body_that_breaks_off_is_not_called_too_large() {
     let (_bundle, _running, address) = serve(&["--max-body-bytes", "100"]);
-    let head = "POST /predict HTTP/1.1\r\nhost: glimpse\r\ncontent-type: image/png\r\n\
+    let head = "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     let too_long = format!("65\r\n{}\r\n0\r\n\r\n", "x".repeat(0x65));
     for (chunks, expected) in [

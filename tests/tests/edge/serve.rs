@@ -237,3 +237,22 @@ fn a_start_that_cannot_succeed_ends_with_exit_code_2() {
         assert!(error.contains(reason), "{arguments:?}: {error}");
     }
 }
+
+#[test]
+fn a_page_whose_name_leads_here_gets_nothing() {
+    let foreign = |path: &str| {
+        let request = String::from_utf8(get(path)).unwrap();
+        request.replace("host: localhost", "host: evil.example").into_bytes()
+    };
+    let (_bundle, _running, address) = serve(&[]);
+    for path in ["/model", "/healthz", "/nowhere", "/metrics"] {
+        let refused = ask(address, &foreign(path));
+        assert_eq!((refused.status, refused.json()["code"].clone()), (421, "unknown_host".into()));
+    }
+    let refused = ask(address, &foreign("/v2/models/toy"));
+    assert_eq!(refused.status, 421);
+    assert!(refused.json()["error"].to_string().contains("GLIMPSE_HOSTS"));
+    assert_eq!(ask(address, &post(&red())).status, 200);
+    let (_bundle, _running, address) = serve(&["--hosts", "evil.example"]);
+    assert_eq!(ask(address, &foreign("/model")).status, 200);
+}

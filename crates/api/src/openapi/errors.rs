@@ -11,7 +11,7 @@ use utoipa::{IntoResponses, ToSchema};
 use crate::problem::{Details, ErrorMessage};
 
 /// Every status of a problem, and its codes.
-const PROBLEMS: [(u16, &[&str]); 10] = [
+const PROBLEMS: [(u16, &[&str]); 11] = [
     (
         400,
         &[
@@ -28,6 +28,7 @@ const PROBLEMS: [(u16, &[&str]); 10] = [
     (408, &["slow_body"]),
     (413, &["payload_too_large", "image_too_large", "batch_too_large"]),
     (415, &["unsupported_media_type", "unsupported_image_format"]),
+    (421, &["unknown_host"]),
     (422, &["corrupt_image"]),
     (500, &["internal"]),
     (503, &["model_unavailable", "object_unavailable", "overloaded", "timed_out"]),
@@ -83,29 +84,29 @@ const fn bits(statuses: &[u16]) -> u16 {
 
 /// Of a request with pictures.
 pub(crate) type PictureProblems =
-    Errors<AsDetails, { bits(&[400, 401, 408, 413, 415, 422, 500, 503]) }>;
+    Errors<AsDetails, { bits(&[400, 401, 408, 413, 415, 421, 422, 500, 503]) }>;
 /// Of a request for an upload.
 pub(crate) type UploadProblems =
-    Errors<AsDetails, { bits(&[400, 401, 404, 408, 413, 415, 500, 503]) }>;
+    Errors<AsDetails, { bits(&[400, 401, 404, 408, 413, 415, 421, 500, 503]) }>;
 /// Of a request for a result.
-pub(crate) type ResultProblems = Errors<AsDetails, { bits(&[401, 404, 500, 503]) }>;
+pub(crate) type ResultProblems = Errors<AsDetails, { bits(&[401, 404, 421, 500, 503]) }>;
 /// Of a request for the model's description.
-pub(crate) type DescriptionProblems = Errors<AsDetails, { bits(&[401, 500, 503]) }>;
+pub(crate) type DescriptionProblems = Errors<AsDetails, { bits(&[401, 421, 500, 503]) }>;
 /// For a server that requires a token.
-pub(crate) type UnauthorizedProblem = Errors<AsDetails, { bits(&[401]) }>;
+pub(crate) type UnauthorizedProblem = Errors<AsDetails, { bits(&[401, 421]) }>;
 /// Until the model is loaded.
 pub(crate) type UnavailableProblem = Errors<AsDetails, { bits(&[503]) }>;
 /// Of a request with pictures that names a model.
 pub(crate) type NamedErrors =
-    Errors<AsMessage, { bits(&[400, 401, 404, 408, 413, 415, 422, 500, 503]) }>;
+    Errors<AsMessage, { bits(&[400, 401, 404, 408, 413, 415, 421, 422, 500, 503]) }>;
 /// Of a request for the description of a model that it names.
-pub(crate) type ModelErrors = Errors<AsMessage, { bits(&[401, 404, 500, 503]) }>;
+pub(crate) type ModelErrors = Errors<AsMessage, { bits(&[401, 404, 421, 500, 503]) }>;
 /// Of a request for the description of the model that there is.
-pub(crate) type DescriptionErrors = Errors<AsMessage, { bits(&[401, 500, 503]) }>;
+pub(crate) type DescriptionErrors = Errors<AsMessage, { bits(&[401, 421, 500, 503]) }>;
 /// Of a request that names a model and does not need it.
-pub(crate) type UnknownErrors = Errors<AsMessage, { bits(&[401, 404]) }>;
+pub(crate) type UnknownErrors = Errors<AsMessage, { bits(&[401, 404, 421]) }>;
 /// For a server that requires a token.
-pub(crate) type UnauthorizedError = Errors<AsMessage, { bits(&[401]) }>;
+pub(crate) type UnauthorizedError = Errors<AsMessage, { bits(&[401, 421]) }>;
 
 impl<F: Form, const STATUSES: u16> IntoResponses for Errors<F, STATUSES> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -169,6 +170,7 @@ mod tests {
             Problem::ModelUnavailable,
             Problem::ObjectUnavailable,
             Problem::Unauthorized,
+            Problem::UnknownHost,
             Problem::SlowBody { limit: Duration::ZERO },
             Problem::Overloaded,
             Problem::TimedOut { limit: Duration::ZERO },

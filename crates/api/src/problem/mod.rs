@@ -129,6 +129,9 @@ pub enum Problem {
     /// The server requires a token, and the request has none or a wrong one.
     #[error("this server needs a token; send it as `Authorization: Bearer …`")]
     Unauthorized,
+    /// The request is for another host.
+    #[error("this server is not asked for under this name (GLIMPSE_HOSTS)")]
+    UnknownHost,
     /// The connection broke off within the body, or its chunks are malformed.
     #[error("the body broke off before its end; send it again")]
     IncompleteBody,
@@ -197,6 +200,7 @@ impl Problem {
                 (S::SERVICE_UNAVAILABLE, "object_unavailable", "Object unavailable")
             }
             Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "Unauthorized"),
+            Self::UnknownHost => (S::MISDIRECTED_REQUEST, "unknown_host", "Unknown host"),
             Self::SlowBody { .. } => (S::REQUEST_TIMEOUT, "slow_body", "Request body timed out"),
             Self::Overloaded | Self::BodiesFull => {
                 (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")

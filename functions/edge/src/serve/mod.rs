@@ -3,6 +3,7 @@
 mod client;
 mod cors;
 mod gate;
+mod host;
 mod listen;
 mod metrics;
 mod reload;
@@ -35,6 +36,7 @@ use self::metrics::Metrics;
 use client::Proxies;
 use cors::Origins;
 use gate::Gate;
+use host::Hosts;
 use listen::{Listener, Patience};
 use requests::RequestArguments;
 use tls::TlsArguments;
@@ -63,6 +65,10 @@ pub struct Arguments {
     /// comma-separated
     #[arg(long, env = "GLIMPSE_TRUSTED_PROXIES", hide_env_values = true, value_name = "NETWORKS")]
     trusted_proxies: Option<Proxies>,
+    /// Names under which the server may be asked for, besides localhost and addresses, comma-separated,
+    /// or * for all; by default none at a loopback address without a token, elsewhere all
+    #[arg(long, env = "GLIMPSE_HOSTS", hide_env_values = true, value_name = "NAMES")]
+    hosts: Option<Hosts>,
     /// File with tokens, one per line, of which requests must send one as `Authorization: Bearer …`; health checks and the
     /// page need none
     #[arg(long, env = "GLIMPSE_BEARER_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
@@ -82,7 +88,7 @@ pub struct Arguments {
     #[command(flatten)]
     tls: TlsArguments,
     #[command(flatten)]
-    model: ModelArguments,
+    pub(crate) model: ModelArguments,
     #[command(flatten)]
     log: LogArguments,
 }
@@ -167,7 +173,12 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     let gate = middleware::from_fn_with_state(Arc::new(gate), gate::pass);
     let state = load.batching(ApiState::new(store.clone(), objects, api));
     let own = if arguments.metrics_listen.is_none() { metrics.routes() } else { Router::new() };
-    let mut app = guarded_router(&state, own, |routes| routes.layer(gate.clone()));
+    let hosts = arguments.hosts();
+    let mut app = guarded_router(&state, own, |routes| {
+        let routes = routes.layer(gate.clone());
+        let Some(hosts) = hosts.clone() else { return routes };
+        routes.layer(middleware::from_fn_with_state(hosts, host::check))
+    });
     if let Some(origins) = &arguments.cors_origins {
         // Before the gate: browsers send no token with a preflight request.
         app = app.layer(origins.layer());
@@ -251,6 +262,13 @@ async fn give_memory_back() {
 }
 
 impl Arguments {
+    /// The names that are checked: where nothing else tells the pages of a browser on this machine
+    /// from its users, or on request.
+    fn hosts(&self) -> Option<Hosts> {
+        let is_open = self.listen.ip().is_loopback() && self.bearer_token_file.is_none();
+        self.hosts.clone().or_else(|| is_open.then(Hosts::default))
+    }
+
     /// The tokens, where there is a file; without one, only this machine is served unless asked for.
     fn tokens(&self) -> Result<Option<Arc<Tokens>>, Error> {
         let Some(path) = &self.bearer_token_file else {
