@@ -22,7 +22,9 @@ use crate::verify::{VerifiedBundle, VerifiedManifest};
 /// How many versions of one URI are kept: the current one, and one to roll back to.
 const KEPT: usize = 2;
 const WRITING: &str = ".writing-";
-/// What a process left unfinished is removed after this time; a live one is done long before.
+/// Locked by every process that writes a draft: who has it alone may remove what others left.
+const LOCK: &str = ".lock";
+/// Where files cannot be locked, a draft is removed after this time; a live process is done long before.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// An entry to be; removed when it is dropped without [`Draft::commit`].
@@ -30,6 +32,8 @@ pub(crate) struct Draft {
     cache: Cache,
     entry: PathBuf,
     written: TempDir,
+    /// Released when it is closed.
+    _lock: Option<File>,
 }
 
 /// The entries of one bundle URI.
@@ -93,12 +97,33 @@ impl Cache {
     /// Write `bundle` beside the entries. Blocks.
     pub(crate) fn draft(&self, bundle: &VerifiedBundle) -> io::Result<Draft> {
         fs::create_dir_all(&self.folder)?;
+        let lock = self.sweep();
         let written = tempfile::Builder::new().prefix(WRITING).tempdir_in(&self.folder)?;
         for (name, content) in bundle.files() {
             fs::write(written.path().join(name), content)?;
         }
         let entry = self.folder.join(bundle.digest().to_string());
-        Ok(Draft { cache: self.clone(), entry, written })
+        Ok(Draft { cache: self.clone(), entry, written, _lock: lock })
+    }
+
+    /// Remove the drafts of processes that were killed, unless another one is writing now, and take part
+    /// in the lock.
+    fn sweep(&self) -> Option<File> {
+        let lock = File::create(self.folder.join(LOCK)).ok()?;
+        if lock.try_lock().is_ok() {
+            self.remove_drafts(Duration::ZERO);
+        }
+        lock.lock_shared().ok()?;
+        Some(lock)
+    }
+
+    fn remove_drafts(&self, older_than: Duration) {
+        for (name, modified) in list(&self.folder) {
+            let old = modified.elapsed().is_ok_and(|age| age >= older_than);
+            if old && name.starts_with(WRITING) {
+                remove(&self.folder.join(name));
+            }
+        }
     }
 
     /// The folder of the entry for the `bundle.json` with this checksum, whether it is there or not.
@@ -110,12 +135,7 @@ impl Cache {
         for (digest, _) in self.newest_first().iter().skip(KEPT) {
             remove(&self.folder.join(digest.to_string()));
         }
-        for (name, modified) in list(&self.folder) {
-            let old = modified.elapsed().is_ok_and(|age| age > ABANDONED);
-            if old && name.starts_with(WRITING) {
-                remove(&self.folder.join(name));
-            }
-        }
+        self.remove_drafts(ABANDONED);
     }
 
     fn newest_first(&self) -> Vec<(Sha256Digest, SystemTime)> {
@@ -242,10 +262,31 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (cache, bundle) = (Cache::new(root.path(), "uri"), bundle(b"weights"));
         let draft = cache.draft(&bundle).unwrap();
-        assert_eq!(list(&cache.folder).len(), 1);
+        assert_eq!(drafts(&cache), 1);
         assert!(!cache.has_entries());
         drop(draft);
-        assert!(list(&cache.folder).is_empty());
+        assert_eq!(drafts(&cache), 0);
+    }
+
+    #[test]
+    fn drafts_of_killed_processes_are_removed_and_those_of_live_ones_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        let (cache, bundle) = (Cache::new(root.path(), "uri"), bundle(b"weights"));
+        for number in 0..5 {
+            fs::create_dir_all(cache.folder.join(format!("{WRITING}{number}"))).unwrap();
+        }
+        let live = cache.draft(&bundle).unwrap();
+        assert_eq!(drafts(&cache), 1);
+        let other = cache.draft(&bundle).unwrap();
+        assert_eq!(drafts(&cache), 2);
+        drop(other);
+        live.commit().unwrap();
+        assert!(cache.read(&bundle.digest(), LIMIT).is_some());
+        assert_eq!(drafts(&cache), 0);
+    }
+
+    fn drafts(cache: &Cache) -> usize {
+        list(&cache.folder).iter().filter(|(name, _)| name.starts_with(WRITING)).count()
     }
 
     #[test]

@@ -86,6 +86,8 @@ fn classify_and_watch_keep_to_the_budget() {
     fs::create_dir(&pictures).unwrap();
     fs::write(pictures.join("large.png"), large()).unwrap();
     fs::write(pictures.join("small.png"), red()).unwrap();
+    // More than the third that is for files.
+    fs::write(pictures.join("padded.png"), [red(), vec![0; 2_000_000]].concat()).unwrap();
     let bundle = toy::bundle(Graph::MeanColour);
     let limited = || {
         let mut command = glimpse(bundle.path());
@@ -100,18 +102,20 @@ fn classify_and_watch_keep_to_the_budget() {
     let found = lines(&output.stdout);
     assert_eq!(of(&found, "large")["error"]["code"], "image_too_large");
     assert_eq!(of(&found, "small")["label"], "red");
+    assert_eq!(of(&found, "padded")["error"]["code"], "payload_too_large");
 
     let mut command = limited();
     command.args(["watch", "in", "--output", "out.ndjson", "--settle-ms", "1"]);
     let running = glimpse_tests::edge::Running::start(&mut command);
     let written = || fs::read(folder.path().join("out.ndjson")).unwrap_or_default();
     wait_until("watch has written", || {
-        written().iter().filter(|byte| **byte == b'\n').count() == 2
+        written().iter().filter(|byte| **byte == b'\n').count() == 3
     });
     drop(running);
     let found = lines(&written());
     assert_eq!(of(&found, "large")["error"]["code"], "image_too_large");
     assert_eq!(of(&found, "small")["label"], "red");
+    assert_eq!(of(&found, "padded")["error"]["code"], "payload_too_large");
 }
 
 pub fn wait_until(what: &str, done: impl Fn() -> bool) {

@@ -16,11 +16,11 @@ use glimpse_objects::Objects;
 use tokio::runtime::Runtime;
 use tracing::Level;
 
-use crate::admitted;
+use crate::admitted::{self, Files};
 use crate::error::{EXIT_BROKEN, EXIT_INTERRUPTED, Error};
 use crate::flags;
 use crate::logs::LogArguments;
-use crate::model::ModelArguments;
+use crate::model::{self, ModelArguments};
 use crate::progress::Progress;
 use crate::signals::{SHUTDOWN_GRACE, Stop};
 use crate::source::{Bucket, LeftOut, expand};
@@ -74,7 +74,7 @@ pub struct Arguments {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
-    model: ModelArguments,
+    pub(crate) model: ModelArguments,
     #[command(flatten)]
     log: LogArguments,
 }
@@ -86,13 +86,20 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     arguments.log.start(Level::WARN);
     let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
+    let done = classify(arguments, &runtime);
+    // Not waited for without end: a model may be loading that never ends.
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
+    done
+}
+
+fn classify(arguments: &Arguments, runtime: &Runtime) -> Result<ExitCode, Error> {
     let stop = runtime.block_on(async { Stop::listen() })?;
     let objects = Objects::from_env();
     let store = arguments.model.store(objects.clone())?;
-    let Some(model) = runtime.block_on(stop.unless(store.get())) else {
+    let Some(loaded) = runtime.block_on(stop.unless(model::first(&store))) else {
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     };
-    let model = model?;
+    let model = loaded?;
     let form = arguments.form();
     let options = arguments.options(form);
     model.check(&options)?;
@@ -100,14 +107,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let pipeline = Pipeline {
         model: model.clone(),
         admission: admitted::admission(arguments.model.memory_budget()),
+        files: Files::new(arguments.model.memory_budget()),
         options,
         bucket: bucket.clone(),
         limit: arguments.max_file_bytes,
         stop: &stop,
     };
-    let done = all(arguments, form, &model, &pipeline, &bucket);
-    runtime.shutdown_timeout(SHUTDOWN_GRACE);
-    done
+    all(arguments, form, &model, &pipeline, &bucket)
 }
 
 fn all(

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use glimpse_budget::Admission;
 use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE, Request};
+use glimpse_objects::Location;
 
-use crate::admitted;
+use crate::admitted::{self, Files};
 use crate::name::Name;
 use crate::signals::Stop;
 use crate::source::{Bucket, Failure, Item, Source, read, read_file};
@@ -33,8 +34,10 @@ type Ready = Result<Prepared, Failure>;
 pub struct Pipeline<'a> {
     /// Decodes and infers.
     pub model: Arc<Classifier>,
-    /// Memory and processors.
+    /// Memory and processors for decoding.
     pub admission: Admission,
+    /// Memory for what is read.
+    pub files: Files,
     /// For every picture.
     pub options: Options,
     /// Fetches what is in S3.
@@ -119,22 +122,31 @@ impl Pipeline<'_> {
 
     /// Have the picture read, decoded and fitted, and the result sent to `ready`.
     fn prepare(&self, source: Source, pool: &rayon::ThreadPool, ready: SyncSender<Ready>) {
-        let (model, limit) = ((self.model.clone(), self.admission.clone()), self.limit);
+        let model = (self.model.clone(), self.admission.clone());
+        let (files, limit) = (self.files.clone(), self.limit);
         let request = Request::of(&self.options);
         match source {
             Source::File(path) => pool.spawn_fifo(move || {
-                let bytes = read_file(&path, limit).map(|seen| seen.bytes);
+                let seen = read_file(&path, limit, |bytes| Ok(files.enter_blocking(bytes)?));
+                let (bytes, _held) = match seen {
+                    Ok((seen, permit)) => (Ok(seen.bytes), Some(permit)),
+                    Err(failure) => (Err(failure), None),
+                };
                 send(&ready, decode(&model, request, bytes));
             }),
             // Its writer may be slow, so it has a thread that is not joined at the end.
             Source::Stdin => {
+                let limit = limit.min(files.bytes());
                 let read =
                     move || send(&ready, decode(&model, request, read(stdin().lock(), limit)));
                 thread::spawn(read);
             }
-            Source::Object { bucket, key } => self.bucket.fetch(bucket, key, limit, move |bytes| {
-                send(&ready, decode(&model, request, bytes));
-            }),
+            Source::Object { bucket, key } => {
+                let location = Location::new(bucket, key);
+                self.bucket.fetch(location, (limit, files), move |bytes| {
+                    send(&ready, decode(&model, request, bytes));
+                });
+            }
         }
     }
 

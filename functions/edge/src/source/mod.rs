@@ -8,6 +8,7 @@ mod read;
 
 use std::path::PathBuf;
 
+use glimpse_budget::OverBudget;
 use glimpse_classifier::ClassifyError;
 
 use crate::name::Name;
@@ -72,6 +73,12 @@ pub enum Failure {
         /// The limit.
         limit: u64,
     },
+    /// More than the memory for files.
+    #[error("it is larger than the {budget} bytes of memory for files (GLIMPSE_MEMORY_BUDGET)")]
+    OverBudget {
+        /// For all files, in bytes.
+        budget: u64,
+    },
     /// Read, but no picture that can be classified.
     #[error("{detail}")]
     Picture {
@@ -93,10 +100,16 @@ impl Failure {
             Self::NoMatch => "no_match",
             Self::Unreadable(_) => "unreadable",
             Self::Empty => "missing_image",
-            Self::TooLarge { .. } => "payload_too_large",
+            Self::TooLarge { .. } | Self::OverBudget { .. } => "payload_too_large",
             Self::Picture { code, .. } => code,
             Self::Internal => "internal",
         }
+    }
+}
+
+impl From<OverBudget> for Failure {
+    fn from(OverBudget { budget }: OverBudget) -> Self {
+        Self::OverBudget { budget }
     }
 }
 

@@ -3,14 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use glimpse_budget::Permit;
 use glimpse_objects::{Location, ObjectError, Objects, Version};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::admitted::Files;
+
 use super::{Failure, Item, LeftOut, Source, is_hidden, is_picture};
 
-/// Objects fetched at the same time: enough to hide the network, few enough to bound memory.
+/// Objects fetched at the same time: enough to hide the network.
 const AT_ONCE: usize = 8;
+/// Memory is taken for objects of this size before their sizes are known. Larger ones are asked for again.
+const USUAL: u64 = 16 << 20;
 
 /// Reads objects from synchronous code; cloning shares it.
 #[derive(Clone)]
@@ -64,23 +69,44 @@ impl Bucket {
         }
     }
 
-    /// Fetch an object up to `limit` bytes, then hand it to `done`, which may block. Returns at once.
+    /// Fetch an object up to `limit` bytes within the memory for `files`, then hand it to `done`, which
+    /// may block. Returns at once.
     pub fn fetch(
         &self,
-        bucket: String,
-        key: String,
-        limit: u64,
+        location: Location,
+        (limit, files): (u64, Files),
         done: impl FnOnce(Result<Vec<u8>, Failure>) + Send + 'static,
     ) {
         let own = self.clone();
         self.runtime.spawn(async move {
             let Ok(_place) = own.places.acquire().await else { return };
-            let location = Location::new(bucket, key);
-            let content = own.objects.get(&location, &Version::default(), limit).await;
-            let content = content.map(|object| object.bytes).map_err(Failure::from);
-            // Keeps its place until it is decoded: that takes memory as well.
+            let fetched = own.fetch_within(&location, limit, &files).await;
+            // Keeps its place and its memory until it is decoded.
+            let (content, _held) = match fetched {
+                Ok((content, permit)) => (Ok(content), Some(permit)),
+                Err(failure) => (Err(failure), None),
+            };
             let _ = tokio::task::spawn_blocking(move || done(content)).await;
         });
+    }
+
+    async fn fetch_within(
+        &self,
+        location: &Location,
+        limit: u64,
+        files: &Files,
+    ) -> Result<(Vec<u8>, Permit), Failure> {
+        let most = limit.min(files.bytes());
+        for limit_now in [most.min(USUAL), most] {
+            let permit = files.enter(limit_now).await?;
+            match self.objects.get(location, &Version::default(), limit_now).await {
+                Ok(object) => return Ok((object.bytes, permit)),
+                Err(ObjectError::TooLarge { .. }) if limit_now < most => {}
+                Err(ObjectError::TooLarge { .. }) if most < limit => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Failure::OverBudget { budget: files.bytes() })
     }
 }
 

@@ -16,11 +16,15 @@ pub struct Seen {
     pub after: Metadata,
 }
 
-/// Read a file of up to `limit` bytes.
+/// Read a file of up to `limit` bytes, once `admit` has let so many be read.
 ///
 /// # Errors
 /// When it is absent, no file, unreadable or too large.
-pub fn read_file(path: &Path, limit: u64) -> Result<Seen, Failure> {
+pub fn read_file<T>(
+    path: &Path,
+    limit: u64,
+    admit: impl FnOnce(u64) -> Result<T, Failure>,
+) -> Result<(Seen, T), Failure> {
     let unreadable = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => Failure::NotFound,
         _ => Failure::Unreadable(error.into()),
@@ -30,9 +34,10 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Seen, Failure> {
     if before.len() > limit {
         return Err(Failure::TooLarge { limit });
     }
+    let admitted = admit(before.len())?;
     let bytes = read(&file, limit)?;
     let after = file.metadata().map_err(unreadable)?;
-    Ok(Seen { bytes, before, after })
+    Ok((Seen { bytes, before, after }, admitted))
 }
 
 /// Read to the end, up to `limit` bytes.

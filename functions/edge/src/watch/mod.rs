@@ -82,7 +82,7 @@ pub struct Arguments {
     #[arg(default_value_t = 64 << 20)]
     rotate_bytes: u64,
     #[command(flatten)]
-    model: ModelArguments,
+    pub(crate) model: ModelArguments,
     #[command(flatten)]
     log: LogArguments,
 }
@@ -94,6 +94,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     arguments.log.start(Level::INFO);
     let runtime = Runtime::new().map_err(Error::system("cannot start threads"))?;
+    let done = watch(arguments, &runtime);
+    // Not waited for without end: a model may be loading that never ends.
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
+    done
+}
+
+fn watch(arguments: &Arguments, runtime: &Runtime) -> Result<ExitCode, Error> {
     let stop = runtime.block_on(async { Stop::listen() })?;
     let folder = arguments.folder.canonicalize();
     let folder = folder.map_err(Error::path("watch the folder", &arguments.folder))?;
@@ -132,7 +139,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         left_out: String::new(),
     };
     watch.run(&changes, Duration::from_millis(arguments.rescan_ms), &stop)?;
-    runtime.shutdown_timeout(SHUTDOWN_GRACE);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -156,8 +162,23 @@ struct Watch {
 struct Read {
     path: PathBuf,
     key: Key,
-    /// Or the limit that it is over.
-    bytes: Result<Vec<u8>, u64>,
+    /// Or what it is larger than.
+    bytes: Result<Vec<u8>, Over>,
+}
+
+#[derive(Clone, Copy)]
+enum Over {
+    Limit(u64),
+    Budget(u64),
+}
+
+impl From<Over> for Failure {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Limit(limit) => Self::TooLarge { limit },
+            Over::Budget(budget) => Self::OverBudget { budget },
+        }
+    }
 }
 
 impl Watch {
@@ -272,8 +293,8 @@ impl Watch {
         if self.journal.has(&self.key(&path, expected)) {
             return None;
         }
-        let (stamp, bytes) = match read_file(&path, self.limit) {
-            Ok(seen) => {
+        let (stamp, bytes) = match read_file(&path, self.limit, |bytes| self.admit(bytes)) {
+            Ok((seen, ())) => {
                 let stamp = Stamp::from(&seen.after);
                 if Stamp::from(&seen.before) != stamp {
                     self.debounce.touched(path, State::Writing);
@@ -281,7 +302,8 @@ impl Watch {
                 }
                 (stamp, Ok(seen.bytes))
             }
-            Err(Failure::TooLarge { limit }) => (expected, Err(limit)),
+            Err(Failure::TooLarge { limit }) => (expected, Err(Over::Limit(limit))),
+            Err(Failure::OverBudget { budget }) => (expected, Err(Over::Budget(budget))),
             Err(Failure::NotFound) => return None,
             // Permissions and disks change: the next look through the folder tries again.
             Err(failure) => {
@@ -291,6 +313,12 @@ impl Watch {
         };
         let key = self.key(&path, stamp);
         Some(Read { path, key, bytes })
+    }
+
+    /// A file larger than the memory for files is not read.
+    fn admit(&self, bytes: u64) -> Result<(), Failure> {
+        let budget = self.read_bytes;
+        if bytes > budget { Err(Failure::OverBudget { budget }) } else { Ok(()) }
     }
 
     /// Move a picture that is done at `stamp`, where that is wanted.
@@ -322,7 +350,7 @@ impl Read {
     fn prepare(&self, model: &Classifier, admission: &Admission) -> Result<Prepared, Failure> {
         match &self.bytes {
             Ok(bytes) => Ok(admitted::prepare(model, admission, (bytes, Request::default()))?),
-            Err(limit) => Err(Failure::TooLarge { limit: *limit }),
+            Err(over) => Err((*over).into()),
         }
     }
 }
