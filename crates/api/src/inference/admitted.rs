@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use glimpse_budget::{Permit, Work};
-use glimpse_classifier::{Classifier, ClassifyError, Prepared, Request};
+use glimpse_classifier::{Classifier, ClassifyError, Cost, Header, Prepared, Request};
 use tokio::sync::oneshot;
 
 use crate::caller::Caller;
@@ -35,35 +35,44 @@ async fn admit(
     permit.map_err(|over| ClassifyError::TooMuchMemory { limit: over.budget })
 }
 
-/// The pixels of pictures together, as their headers say.
+/// What a picture's header says, and what decoding it takes.
+pub(super) type Announced = Result<(Header, Cost), ClassifyError>;
+
+/// What the headers of pictures say.
 pub(super) async fn announced(
     model: &Arc<Classifier>,
     pictures: Vec<Bytes>,
     request: Request,
-) -> Result<u64, Problem> {
+) -> Result<Vec<Announced>, Problem> {
     let model = model.clone();
-    let pixels = move |picture: &Bytes| {
-        model.announced(picture, request).map_or(0, |(header, _)| header.pixels())
-    };
-    on_thread(move || pictures.iter().map(pixels).sum()).await
+    let header = move |picture: &Bytes| model.announced(picture, request);
+    on_thread(move || pictures.iter().map(header).collect()).await
+}
+
+/// What the header of a picture says.
+pub(super) async fn announced_one(
+    state: &ApiState,
+    model: &Arc<Classifier>,
+    picture: &Bytes,
+    request: Request,
+) -> Result<Announced, Problem> {
+    // Few bytes are read sooner than another thread wakes.
+    if state.inline || picture.len() <= SMALL {
+        return Ok(model.announced(picture, request));
+    }
+    let (model, picture) = (model.clone(), picture.clone());
+    on_thread(move || model.announced(&picture, request)).await
 }
 
 /// Decode a picture once there is memory and a processor for it, and have `then` see to the answer, on
-/// the same thread. What the decoder took is given back before.
+/// the same thread. What the decoder took is given back before. `announced` is what its header says.
 pub(super) async fn decoded<T: Send + 'static>(
     state: &ApiState,
     model: &Arc<Classifier>,
-    (picture, request): (Bytes, Request),
+    (picture, request, announced): (Bytes, Request, Announced),
     caller: &Caller,
     then: impl FnOnce(Decoded, Answered<T>) + Send + 'static,
 ) -> Result<Result<T, ClassifyError>, Problem> {
-    // Few bytes are read sooner than another thread wakes.
-    let announced = if state.inline || picture.len() <= SMALL {
-        model.announced(&picture, request)
-    } else {
-        let (model, picture) = (model.clone(), picture.clone());
-        on_thread(move || model.announced(&picture, request)).await?
-    };
     let (_, cost) = match announced {
         Ok(announced) => announced,
         Err(error) => return Ok(Err(error)),

@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::problem::{Mangled, Problem};
 use crate::state::ApiState;
 
-use admitted::{Decoded, announced, decoded};
+use admitted::{Decoded, announced, announced_one, decoded};
 pub(crate) use batching::{Job, RunSize};
 use batching::{run_many, run_one};
 pub(crate) use statistics::Statistics;
@@ -42,7 +42,9 @@ pub(crate) async fn one(
     let request = Request::of(&options);
     let (shared, of_model) = (state.clone(), model.clone());
     let then = move |decoded, answer| run_one(&shared, (of_model, options), decoded, answer);
-    let result = decoded(state, model, (picture.into(), request), caller, then).await?;
+    let picture = Bytes::from(picture);
+    let announced = announced_one(state, model, &picture, request).await?;
+    let result = decoded(state, model, (picture, request, announced), caller, then).await?;
     recorded(state, model, result).map_err(|problem| problem.or_mangled(mangled))
 }
 
@@ -62,7 +64,8 @@ pub(crate) async fn many(
     let mangled: Vec<_> = pictures.iter().map(|picture| Mangled::of(picture)).collect();
     let pictures: Vec<Bytes> = pictures.into_iter().map(Bytes::from).collect();
     let request = Request::of(&options);
-    let pixels = announced(model, pictures.clone(), request).await?;
+    let announced = announced(model, pictures.clone(), request).await?;
+    let pixels = announced.iter().flatten().map(|(header, _)| header.pixels()).sum();
     let limit = state.config.max_request_pixels;
     if pixels > limit {
         return Err(Problem::TooManyPixels { pixels, limit });
@@ -71,8 +74,9 @@ pub(crate) async fn many(
     let bytes = (pictures.len() * model.manifest().input.bytes()) as u64;
     let reserved = state.bodies.reserve(caller.client, bytes).ok_or(Problem::BodiesFull)?;
     let holder = Caller::new(caller.client, reserved);
-    let each = pictures.into_iter().map(|picture| {
-        decoded(state, model, (picture, request), caller, |Decoded { picture, permit }, answer| {
+    let each = pictures.into_iter().zip(announced).map(|(picture, announced)| {
+        let picture = (picture, request, announced);
+        decoded(state, model, picture, caller, |Decoded { picture, permit }, answer| {
             drop(permit);
             let _ = answer.send(Ok(picture));
         })
