@@ -20,7 +20,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 TESTS := test-rust test-clients test-models test-import test-upgrading test-scaling lint-template test-stack \
-	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures
+	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures fuzz-smoke
 
 # What compiles libjpeg-turbo.
 demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-peers bench-edge image test-image test-pictures soak fuzz fuzz-smoke: build-tools
@@ -105,7 +105,7 @@ test-pictures: target/venv-pictures/.stamp ## every format, variant, orientation
 	$(CARGO) build --workspace --locked --example pixels
 	target/venv-pictures/bin/python tests/pictures/test_pictures.py
 
-fuzz: target/venv-pictures/.stamp ## fuzz every decoder and bundle.json (SECONDS=600 each, TARGETS="heic avif")
+fuzz: target/venv-pictures/.stamp ## fuzz decoders, bundle.json, requests and events (SECONDS=600 each, TARGETS="heic avif")
 	tests/fuzz/run $(or $(SECONDS),600) $(TARGETS)
 
 soak: onnxruntime ## half an hour of honest clients and 5 % hostile ones against serve in 1 GB (SECONDS=1800)
@@ -113,7 +113,7 @@ soak: onnxruntime ## half an hour of honest clients and 5 % hostile ones against
 	SOAK_SECONDS=$(or $(SECONDS),1800) $(CARGO) test --workspace --locked --test siege -- --ignored --nocapture
 
 fuzz-smoke: target/venv-pictures/.stamp ## a minute of that, over kept findings first
-	@tests/fuzz/run 6 $(TARGETS)
+	@tests/fuzz/run 3 $(TARGETS)
 
 test-stack: onnxruntime target/venv-stack/.stamp ## the whole stack, deployed with sam into a local AWS emulator
 	@infra/tools/install

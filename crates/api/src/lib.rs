@@ -8,6 +8,8 @@ mod caller;
 mod config;
 mod description;
 mod extract;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod inference;
 mod observe;
 pub mod openapi;

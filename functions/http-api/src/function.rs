@@ -35,6 +35,8 @@ pub enum Answer<R> {
 }
 
 impl Function {
+    /// The API's routes, with the layers that events and Lambda's limits ask for.
+    #[must_use]
     pub fn new(store: ModelStore, state: &ApiState) -> Self {
         let refuse = |routes: Router| {
             routes

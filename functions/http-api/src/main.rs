@@ -1,22 +1,16 @@
 //! The Lambda function: settings in, parts built, events handed to the Router.
 
-mod answer;
-mod function;
-mod path;
-mod request;
-
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use glimpse_api::{ApiConfig, ApiState};
+use glimpse_http_api::Function;
 use glimpse_model_store::ModelStore;
 use glimpse_objects::Objects;
 use glimpse_start::Snapshot;
 use lambda_http::service_fn;
 use lambda_runtime::Runtime;
 use lambda_runtime::layers::TracingLayer;
-
-use function::Function;
 
 // Pictures are worked on by threads that may block; what is left for this one is waiting, and a
 // second thread would only pass requests back and forth.

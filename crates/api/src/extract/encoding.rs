@@ -14,7 +14,7 @@ const CHUNK: usize = 64 << 10;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Identity,
     Gzip,
     Deflate,
@@ -22,7 +22,7 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// As `Content-Encoding` says; one encoding at most.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
         let Some(value) = values.next() else { return Ok(Self::Identity) };
         let name = value.to_str().unwrap_or("unknown").trim();
@@ -36,7 +36,7 @@ impl Encoding {
     }
 
     /// The plain body. No more than `limit` bytes of it are ever made, whatever `body` unpacks to.
-    pub(super) fn unpack(self, body: Bytes, limit: usize) -> Result<Bytes, Problem> {
+    pub(crate) fn unpack(self, body: Bytes, limit: usize) -> Result<Bytes, Problem> {
         match self {
             // HTTP's deflate is zlib's format (RFC 9110, 8.4.1.2); some clients leave out its header.
             Self::Deflate => inflate(&body, limit),

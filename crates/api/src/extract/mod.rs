@@ -3,7 +3,7 @@
 pub(crate) mod base64;
 pub(crate) mod body;
 pub(crate) mod bounded;
-mod encoding;
+pub(crate) mod encoding;
 pub(crate) mod page;
 pub(crate) mod segment;
 pub(crate) mod strict_object;

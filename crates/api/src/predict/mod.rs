@@ -9,6 +9,7 @@ mod request;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use bytes::Bytes;
 use glimpse_classifier::{Explain, InputSpec, Options};
 use glimpse_telemetry::measure;
 use http::{HeaderMap, header};
@@ -27,8 +28,7 @@ use answer::{Answer, Batch};
 pub(crate) use form::{FileForm, TextForm};
 use options::Query;
 pub(crate) use options::QueryParameters;
-use request::Pictures;
-pub(crate) use request::{Body, constrain_schemas};
+pub(crate) use request::{Body, Pictures, constrain_schemas};
 
 const URL_ENCODED: &str = "application/x-www-form-urlencoded";
 /// Besides `image/*`, what clients call the bytes of a picture: nothing, S3's and SageMaker's types,
@@ -77,21 +77,8 @@ pub(crate) async fn predict(
     headers: HeaderMap,
     Payload(body, caller): Payload,
 ) -> Result<Json<Answered>, Problem> {
-    let query = Query::parse(query.as_deref().unwrap_or_default())?;
     let limit = state.config.max_batch;
-    let (pictures, options) = match media_type(&headers).as_str() {
-        json if is_json(json) => request::parse(&body, limit)?,
-        "multipart/form-data" => form::multipart(content_type(&headers), body, limit).await?,
-        URL_ENCODED if form::is_text(&body) => form::url_encoded(&body, limit)?,
-        bytes if bytes.starts_with("image/") || BYTES.contains(&bytes) => {
-            if body.is_empty() {
-                return Err(Problem::MissingImage);
-            }
-            (Pictures::One(body.into()), Query::default())
-        }
-        other => return Err(Problem::UnsupportedMediaType(other.chars().take(100).collect())),
-    };
-    let options = options.or(query).validate()?;
+    let (pictures, options) = read(query.as_deref(), &headers, body, limit).await?;
     match pictures {
         Pictures::One(picture) => one(&state, picture, options, &caller).await,
         Pictures::Object(location) => {
@@ -100,6 +87,29 @@ pub(crate) async fn predict(
         }
         Pictures::Batch(batch) => many(&state, batch, options, &caller).await,
     }
+}
+
+/// Pictures and options of a request, in whichever form its content type says.
+pub(crate) async fn read(
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Bytes,
+    max_batch: usize,
+) -> Result<(Pictures, Options), Problem> {
+    let query = Query::parse(query.unwrap_or_default())?;
+    let (pictures, options) = match media_type(headers).as_str() {
+        json if is_json(json) => request::parse(&body, max_batch)?,
+        "multipart/form-data" => form::multipart(content_type(headers), body, max_batch).await?,
+        URL_ENCODED if form::is_text(&body) => form::url_encoded(&body, max_batch)?,
+        bytes if bytes.starts_with("image/") || BYTES.contains(&bytes) => {
+            if body.is_empty() {
+                return Err(Problem::MissingImage);
+            }
+            (Pictures::One(body.into()), Query::default())
+        }
+        other => return Err(Problem::UnsupportedMediaType(other.chars().take(100).collect())),
+    };
+    Ok((pictures, options.or(query).validate()?))
 }
 
 async fn one(

@@ -52,7 +52,7 @@ pub(crate) struct Body<'a> {
 }
 
 /// What is to be classified.
-pub(super) enum Pictures {
+pub(crate) enum Pictures {
     One(Vec<u8>),
     Batch(Vec<Result<Vec<u8>, Problem>>),
     Object(Location),

@@ -25,6 +25,9 @@ pub enum EventError {
     /// Of a version of S3 Batch Operations' schema that is not known.
     #[error("the schema version is unknown; expected 1.0 or 2.0")]
     SchemaVersion,
+    /// A bucket without a name.
+    #[error("a bucket's name is empty")]
+    NoBucket,
     /// Not a key.
     #[error(transparent)]
     Key(#[from] InvalidKey),

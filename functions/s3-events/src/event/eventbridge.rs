@@ -166,6 +166,9 @@ mod tests {
         let mut empty = event("Object Created");
         empty["detail"] = json!({});
         assert_eq!(read(empty), Err(EventError::Malformed(FORM)));
+        let mut nameless = event("Object Created");
+        nameless["detail"]["bucket"]["name"] = json!("");
+        assert_eq!(read(nameless), Err(EventError::NoBucket));
         let mut keyless = call("PutObject");
         keyless["detail"]["requestParameters"] = json!({"bucketName": "pictures"});
         assert_eq!(read(keyless), Err(EventError::Malformed(CALL_FORM)));

@@ -66,6 +66,9 @@ pub(super) fn object(
     etag: Option<String>,
     sequencer: Option<String>,
 ) -> Result<Object, EventError> {
+    if bucket.is_empty() {
+        return Err(EventError::NoBucket);
+    }
     let sequencer = non_empty(sequencer).as_deref().map(Sequencer::parse).transpose()?;
     let etag = non_empty(etag).map(|tag| tag.trim_matches('"').to_owned());
     Ok(Object { bucket, key, version_id: non_empty(version_id), etag, sequencer })

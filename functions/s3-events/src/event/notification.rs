@@ -137,6 +137,9 @@ mod tests {
         let mut sequencer = record("ObjectCreated:Put");
         sequencer["Records"][0]["s3"]["object"]["sequencer"] = json!("later");
         assert!(matches!(read(sequencer), Err(EventError::Sequencer(_))));
+        let mut bucket = record("ObjectCreated:Put");
+        bucket["Records"][0]["s3"]["bucket"]["name"] = json!("");
+        assert_eq!(read(bucket), Err(EventError::NoBucket));
         let mut key = record("ObjectCreated:Put");
         key["Records"][0]["s3"]["object"]["key"] = json!("%ff");
         assert!(matches!(read(key), Err(EventError::Key(_))));

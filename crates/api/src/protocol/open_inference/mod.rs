@@ -35,8 +35,8 @@ use crate::state::ApiState;
 use answer::{
     BinaryAnswer, Inferred, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady,
 };
-pub(crate) use request::constrain_schemas;
-use request::{BinaryRequest, Body, Expected, InferHeaders, Inference, Pictures};
+use request::{BinaryRequest, Body, InferHeaders};
+pub(crate) use request::{Expected, Inference, Pictures, constrain_schemas, parse};
 
 /// In the `OpenAPI` document.
 const TAG: &str = "Open Inference Protocol";
@@ -280,8 +280,7 @@ async fn classify(
         max_batch: state.config.max_batch,
     };
     let header_length = headers.get(&HEADER_LENGTH).map(http::HeaderValue::as_bytes);
-    let Inference { id, top_k, page, pictures, outputs } =
-        request::parse(body, header_length, &expected)?;
+    let Inference { id, top_k, page, pictures, outputs } = parse(body, header_length, &expected)?;
     let options = Options { top_k, page, ..Options::default() };
     let predictions = match pictures {
         Pictures::Encoded(pictures) => {

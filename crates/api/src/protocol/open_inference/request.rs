@@ -22,24 +22,24 @@ use crate::extract::uint::UInt;
 use crate::problem::Problem;
 
 /// What the model and the server can take.
-pub(super) struct Expected {
-    pub(super) input: InputSpec,
-    pub(super) task: Task,
-    pub(super) classes: usize,
-    pub(super) max_batch: usize,
+pub(crate) struct Expected {
+    pub(crate) input: InputSpec,
+    pub(crate) task: Task,
+    pub(crate) classes: usize,
+    pub(crate) max_batch: usize,
 }
 
 /// A request that can be run.
-pub(super) struct Inference {
+pub(crate) struct Inference {
     pub(super) id: Option<String>,
-    pub(super) top_k: usize,
-    pub(super) page: u32,
-    pub(super) pictures: Pictures,
+    pub(crate) top_k: usize,
+    pub(crate) page: u32,
+    pub(crate) pictures: Pictures,
     pub(super) outputs: Vec<Wanted>,
 }
 
 /// The input tensor.
-pub(super) enum Pictures {
+pub(crate) enum Pictures {
     Encoded(Vec<Vec<u8>>),
     /// uint8 RGB `[n, height, width, 3]` at the input size.
     Pixels {
@@ -129,7 +129,7 @@ enum Data<'a> {
 
 /// Parse a body. `header_length` is the value of `Inference-Header-Content-Length`, if it is there;
 /// zero means that there is no JSON and the body is one encoded picture.
-pub(super) fn parse(
+pub(crate) fn parse(
     body: &[u8],
     header_length: Option<&[u8]>,
     expected: &Expected,

@@ -12,13 +12,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get, post};
 use axum::{Extension, Json, Router};
-use glimpse_classifier::{Classifier, Options};
+use glimpse_classifier::Classifier;
 use tower::ServiceExt as _;
 
 use super::model::{self, ModelPath, VersionPath};
 use crate::caller::Caller;
-use crate::extract::base64;
-use crate::extract::body::{self, Payload};
+use crate::extract::body::Payload;
 use crate::extract::segment::Segment;
 use crate::inference;
 use crate::openapi::{ModelErrors, NamedErrors, PIXEL};
@@ -27,8 +26,8 @@ use crate::state::ApiState;
 use crate::{not_found, other_method};
 
 use answer::{Format, Metadata, Predicted, Status};
-use request::Body;
-pub(crate) use request::constrain_schemas;
+use request::{Body, Classify};
+pub(crate) use request::{constrain_schemas, parse};
 
 /// In the `OpenAPI` document.
 const TAG: &str = "TensorFlow Serving";
@@ -235,16 +234,12 @@ async fn classify(
     model: &Arc<Classifier>,
     (body, caller): (&[u8], &Caller),
 ) -> Result<Json<Predicted>, Problem> {
-    let request: Body<'_> = body::json(body)?;
-    let options = Options { page: request.page()?, ..Options::default() };
-    let (format, sent) = request.pictures(state.config.max_batch)?;
-    let pictures = sent.iter().map(|picture| base64::picture(&picture.text));
-    let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
+    let Classify { format, pictures, keys, options } = parse(body, state.config.max_batch)?;
     let results = inference::many(state, model, pictures, options, caller).await?;
     let predictions = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(Json(match format {
         Format::Rows => {
-            let keys = sent.into_iter().map(|picture| picture.key.map(ToOwned::to_owned));
+            let keys = keys.into_iter().map(|key| key.map(ToOwned::to_owned));
             Predicted::rows(predictions, keys.collect())
         }
         Format::Columns => Predicted::columns(predictions),

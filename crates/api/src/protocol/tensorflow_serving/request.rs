@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use glimpse_classifier::Options;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -11,12 +12,33 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::answer::Format;
-use crate::extract::base64::Text;
+use crate::extract::base64::{self, Text};
+use crate::extract::body;
 use crate::extract::bounded::Bounded;
 use crate::extract::page::page;
 use crate::extract::strict_object::StrictObject;
 use crate::extract::uint::UInt;
 use crate::problem::Problem;
+
+/// What a request asks for.
+pub(crate) struct Classify<'a> {
+    pub(super) format: Format,
+    pub(crate) pictures: Vec<Vec<u8>>,
+    /// What each row calls its picture.
+    pub(super) keys: Vec<Option<&'a RawValue>>,
+    pub(crate) options: Options,
+}
+
+/// Parse a body; one picture that is not base64 fails the request.
+pub(crate) fn parse(body: &[u8], max_batch: usize) -> Result<Classify<'_>, Problem> {
+    let body: Body<'_> = body::json(body)?;
+    let options = Options { page: body.page()?, ..Options::default() };
+    let (format, sent) = body.pictures(max_batch)?;
+    let pictures = sent.iter().map(|picture| base64::picture(&picture.text));
+    let pictures = pictures.collect::<Result<_, _>>()?;
+    let keys = sent.into_iter().map(|picture| picture.key).collect();
+    Ok(Classify { format, pictures, keys, options })
+}
 
 /// The body of a prediction.
 #[derive(Deserialize, ToSchema)]
@@ -73,9 +95,9 @@ struct Row<'a> {
 }
 
 /// A picture's base64, and what its row calls it.
-pub(super) struct Picture<'a> {
-    pub(super) text: Cow<'a, str>,
-    pub(super) key: Option<&'a RawValue>,
+struct Picture<'a> {
+    text: Cow<'a, str>,
+    key: Option<&'a RawValue>,
 }
 
 /// Bytes in JSON, as TensorFlow writes them.
@@ -92,13 +114,13 @@ struct Column<'a>(Bounded<StrictObject<Base64<'a>>>);
 
 impl<'a> Body<'a> {
     /// The page of a TIFF.
-    pub(super) fn page(&self) -> Result<u32, Problem> {
+    fn page(&self) -> Result<u32, Problem> {
         let parameters = self.parameters.as_ref().map(|StrictObject(given)| given);
         page(parameters.and_then(|given| given.page).map(|number| number.0))
     }
 
     /// One picture at least and `limit` at most.
-    pub(super) fn pictures(self, limit: usize) -> Result<(Format, Vec<Picture<'a>>), Problem> {
+    fn pictures(self, limit: usize) -> Result<(Format, Vec<Picture<'a>>), Problem> {
         match (self.instances, self.inputs) {
             (Some(rows), None) => {
                 let texts = rows.batch(limit)?.into_iter().map(|StrictObject(row)| row.picture());
@@ -210,7 +232,7 @@ mod tests {
     use super::*;
 
     fn pictures(json: &str) -> Result<Vec<String>, Problem> {
-        let body: Body<'_> = crate::extract::body::json(json.as_bytes())?;
+        let body: Body<'_> = body::json(json.as_bytes())?;
         Ok(body.pictures(2)?.1.into_iter().map(|picture| picture.text.into_owned()).collect())
     }
 
