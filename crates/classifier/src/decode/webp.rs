@@ -2,7 +2,7 @@
 //!
 //! The decoder believes what chunks announce before it has seen the data: it allocates as much
 //! metadata as a chunk's length says, and decodes a lossy frame of any size before it compares that
-//! with the canvas. So the chunks are checked first.
+//! with the canvas. So the chunks are checked first, and a frame costs what it says of itself.
 
 use std::io::Cursor;
 
@@ -26,6 +26,8 @@ const KNOWN: [&[u8; 4]; 9] =
 pub(super) struct WebP<'a> {
     decoder: WebPDecoder<Cursor<&'a [u8]>>,
     header: Header,
+    /// Pixels of the picture or, where that is larger, of the largest frame.
+    frame_pixels: u64,
     is_lossy: bool,
     encoded_bytes: u64,
 }
@@ -49,7 +51,8 @@ pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<WebP<'a>, C
     let orientation = orientation::from_metadata(exif.as_deref(), xmp.as_deref());
     let header = Header { orientation, frames, ..Header::new(Format::WebP, decoder.dimensions()) };
     let is_lossy = decoder.is_lossy();
-    Ok(WebP { decoder, header, is_lossy, encoded_bytes: encoded.len() as u64 })
+    let frame_pixels = pixels.max(header.pixels());
+    Ok(WebP { decoder, header, frame_pixels, is_lossy, encoded_bytes: encoded.len() as u64 })
 }
 
 impl Decoder for WebP<'_> {
@@ -58,7 +61,6 @@ impl Decoder for WebP<'_> {
     }
 
     fn cost(&self, _scale: Scale) -> Cost {
-        let pixels = self.header.pixels();
         let output = if self.decoder.has_alpha() { 4 } else { 3 };
         // Lossless pictures are decoded to RGBA, lossy ones to planes with a border; an animation
         // keeps its canvas beside the frame.
@@ -66,8 +68,9 @@ impl Decoder for WebP<'_> {
         // Coefficients of lossy pictures cost more than symbols of lossless ones, of which there is one
         // for each channel of a pixel at most.
         let (pixel, byte, most) = if self.is_lossy { (18, 55, 3) } else { (5, 33, 1) };
-        let data = self.encoded_bytes.min(most * pixels);
-        Cost::new(pixels * (output + working) + (1 << 20), pixels, pixel).and(data, byte)
+        let data = self.encoded_bytes.min(most * self.frame_pixels);
+        let peak_bytes = self.header.pixels() * output + self.frame_pixels * working + (1 << 20);
+        Cost::new(peak_bytes, self.frame_pixels, pixel).and(data, byte)
     }
 
     fn decode(mut self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {
@@ -146,6 +149,29 @@ mod tests {
             largest_frame(&file(&[chunk(b"EXIF", b"x"), frame, lossless].concat())),
             Some(32)
         );
+    }
+
+    #[test]
+    fn a_frame_that_is_larger_than_the_canvas_costs_what_it_is() {
+        let animation = |frame_side: u16| {
+            let side = frame_side.to_le_bytes();
+            let frame = chunk(b"VP8 ", &[b"\x10\0\0\x9d\x01\x2a", &side[..], &side[..]].concat());
+            let canvas = [2, 0, 0, 0, 39, 0, 0, 29, 0, 0];
+            let chunks = [
+                chunk(b"VP8X", &canvas),
+                chunk(b"ANIM", &[0; 6]),
+                chunk(b"ANMF", &[vec![0; FRAME_HEADER], frame].concat()),
+            ];
+            let mut file = file(&chunks.concat());
+            let length = u32::try_from(file.len() - 8).unwrap();
+            file[4..8].copy_from_slice(&length.to_le_bytes());
+            file
+        };
+        let cost = |file: &[u8]| open(file, &Limits::default()).unwrap().cost(Scale::Full);
+        let (small, large) = (cost(&animation(16)), cost(&animation(3000)));
+        assert!(small.peak_bytes < 2 << 20, "{small:?}");
+        assert!(large.peak_bytes > 9_000_000 * 4, "{large:?}");
+        assert!(large.time > small.time);
     }
 
     #[test]
