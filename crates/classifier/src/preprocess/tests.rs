@@ -102,6 +102,70 @@ fn turning_on_the_way_equals_turning_the_picture_first() {
     }
 }
 
+/// Sums of noise along both sides: its power falls with the frequency, as in photographs.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Saturated.
+fn natural(width: u32, height: u32) -> RgbImage {
+    let mut state = 7_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) / f64::from(1 << 24) - 0.5
+    };
+    let mut walk = |length: u32| -> Vec<f64> {
+        let mut at = 0.0;
+        (0..length)
+            .map(|_| {
+                at = at * 0.98 + noise();
+                at
+            })
+            .collect()
+    };
+    let (across, down) = (walk(width), walk(height));
+    let noise: Vec<f64> = (0..width * height).map(|_| noise()).collect();
+    RgbImage::from_fn(width, height, |x, y| {
+        let (column, row) = (across[x as usize], down[y as usize]);
+        let value = 128.0 + 25.0 * column + 25.0 * row + 12.0 * noise[(y * width + x) as usize];
+        image::Rgb([value as u8, (value + 20.0 * column) as u8, (255.0 - value) as u8])
+    })
+}
+
+/// As a decoder divides a picture: means of squares, the last ones over repeated edges.
+fn divided(pixels: &RgbImage, by: u32) -> RgbImage {
+    let (width, height) = pixels.dimensions();
+    RgbImage::from_fn(width.div_ceil(by), height.div_ceil(by), |x, y| {
+        let mut sums = [0; 3];
+        for (dy, dx) in (0..by).flat_map(|dy| (0..by).map(move |dx| (dy, dx))) {
+            let at = ((x * by + dx).min(width - 1), (y * by + dy).min(height - 1));
+            let pixel = pixels.get_pixel(at.0, at.1).0;
+            (0..3).for_each(|channel| sums[channel] += u32::from(pixel[channel]));
+        }
+        image::Rgb(sums.map(|sum| u8::try_from((sum + by * by / 2) / (by * by)).unwrap()))
+    })
+}
+
+#[test]
+fn a_divided_picture_gives_nearly_the_input_of_the_whole_one() {
+    let pixels = natural(437, 389);
+    let mut worst = 0.0_f64;
+    for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+        for (by, side) in [(2, 75), (4, 40), (8, 20)] {
+            let mut input = InputSpec::centre_of(side, side, side);
+            input.resize.filter = filter;
+            for exif in 1..=8 {
+                let header = Header {
+                    orientation: Orientation::from_exif(exif).unwrap(),
+                    ..Header::new(Format::Jpeg, pixels.dimensions())
+                };
+                let whole = fit(&Picture { pixels: pixels.clone(), header }, &input);
+                let small = fit(&Picture { pixels: divided(&pixels, by), header }, &input);
+                let differences = whole.iter().zip(&small).map(|(a, b)| u32::from(a.abs_diff(*b)));
+                let mean = f64::from(differences.sum::<u32>()) / whole.len() as f64;
+                worst = worst.max(mean);
+            }
+        }
+    }
+    assert!(worst < 0.7, "{worst:.3}");
+}
+
 #[test]
 fn any_shape_fills_the_input() {
     let sizes = [(1, 1), (1, 5000), (5000, 1), (63, 64), (64, 64), (65, 1000)];
