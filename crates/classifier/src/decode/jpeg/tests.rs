@@ -73,6 +73,74 @@ fn a_missing_end_marker_is_not_missed() {
     assert!(is_corrupt(FORMS[4].1.strip_suffix(b"\xff\xd9").unwrap()));
 }
 
+/// One of `damages.json`, which training's tests read too.
+#[derive(serde::Deserialize)]
+struct Damage {
+    name: String,
+    file: String,
+    edits: Vec<Edit>,
+    decoded: bool,
+}
+
+/// What is done, where, and bytes in hexadecimal.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Edit {
+    At(String, usize),
+    Bytes(String, String),
+    BytesAt(String, usize, String),
+    Exchange(String, String, String),
+}
+
+impl Edit {
+    fn apply(&self, file: &mut Vec<u8>) {
+        let bytes = |hex: &str| -> Vec<u8> {
+            let digits = hex.as_bytes().chunks(2);
+            digits
+                .map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap())
+                .collect()
+        };
+        match self {
+            Self::At(what, length) if what == "cut" => file.truncate(*length),
+            Self::Bytes(what, hex) if what == "append" => file.extend(bytes(hex)),
+            Self::BytesAt(what, at, hex) if what == "insert" => {
+                file.splice(*at..*at, bytes(hex));
+            }
+            Self::BytesAt(what, at, hex) if what == "set" => {
+                file.splice(*at..at + hex.len() / 2, bytes(hex));
+            }
+            Self::Exchange(what, from, to) if what == "replace" => {
+                let from = bytes(from);
+                let at = file.windows(from.len()).position(|found| found == from).unwrap();
+                file.splice(at..at + from.len(), bytes(to));
+            }
+            _ => panic!("an unknown edit"),
+        }
+    }
+}
+
+#[test]
+fn damaged_files_are_decoded_where_no_pixel_is_missing() {
+    let damages: Vec<Damage> = serde_json::from_str(include_str!("fixtures/damages.json")).unwrap();
+    assert!(damages.len() > 20);
+    let mut wrong = Vec::new();
+    for Damage { name, file, edits, decoded } in damages {
+        let whole = match file.as_str() {
+            "plain" => PLAIN,
+            "progressive" => FORMS[0].1,
+            "restarts" => FORMS[1].1,
+            "separate" => FORMS[2].1,
+            other => panic!("{other}"),
+        };
+        let mut damaged = whole.to_vec();
+        edits.iter().for_each(|edit| edit.apply(&mut damaged));
+        if decoded != pixels(&damaged).is_ok() || decoded == is_corrupt(&damaged) {
+            wrong.push(name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 #[test]
 fn junk_between_segments_is_skipped() {
     let plain = pixels(PLAIN).unwrap();
