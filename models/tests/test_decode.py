@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from conftest import draw
 from PIL import ExifTags, Image
 
 from glimpse_models.data.decode import open_picture, to_rgb
+from glimpse_models.data.inspect import look_at
+from glimpse_models.data.jpeg import fault
 from glimpse_models.errors import UserError
 from glimpse_models.research.pictures import scene
 
@@ -89,5 +93,58 @@ def test_a_jpeg_needs_its_pixels_and_no_end_marker(
     assert np.array_equal(np.asarray(open_picture(path)), whole)
     for length in (len(content) - 60, len(content) // 2):
         path.write_bytes(content[:length])
-        with pytest.raises(UserError, match="truncated"):
+        with pytest.raises(UserError, match=r"premature end|scans are missing"):
             open_picture(path)
+
+
+FIXTURES = Path(__file__).parents[2] / "crates/classifier/src/decode/jpeg/fixtures"
+DAMAGES = json.loads((FIXTURES / "damages.json").read_text("utf-8"))
+
+
+def damaged(file: bytes, edits: list[list[object]]) -> bytes:
+    """As the table says that the service's test and this one read."""
+    for what, *given in edits:
+        at = given[0] if isinstance(given[0], int) else 0
+        bytes_of = [bytes.fromhex(text) for text in given if isinstance(text, str)]
+        if what == "cut":
+            file = file[:at]
+        elif what == "append":
+            file += bytes_of[0]
+        elif what == "insert":
+            file = file[:at] + bytes_of[0] + file[at:]
+        elif what == "set":
+            file = file[:at] + bytes_of[0] + file[at + len(bytes_of[0]) :]
+        else:
+            assert what == "replace"
+            assert bytes_of[0] in file
+            file = file.replace(bytes_of[0], bytes_of[1], 1)
+    return file
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=[damage["name"] for damage in DAMAGES])
+def test_a_damaged_jpeg_is_read_where_the_service_reads_it(
+    damage: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    whole = (FIXTURES / f"{damage['file']}.jpg").read_bytes()
+    path.write_bytes(damaged(whole, damage["edits"]))
+    found = look_at(path)
+    assert (found.fault is None) == damage["decoded"], found.fault
+    if damage["decoded"]:
+        assert open_picture(path).size == (33, 21)
+    else:
+        with pytest.raises(UserError, match="cannot be read as a picture"):
+            open_picture(path)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.glob("*.jpg")))
+def test_a_jpeg_of_any_form_has_no_fault(name: str) -> None:
+    assert fault((FIXTURES / name).read_bytes()) is None
+
+
+def test_a_cmyk_jpeg_has_no_fault_until_it_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(SCENE).convert("CMYK").save(path)
+    content = path.read_bytes()
+    assert fault(content) is None
+    assert fault(content[: len(content) // 2 + 300] + b"\xff\xd9") is not None

@@ -34,6 +34,7 @@ pub fn fixtures(python: &Path) -> PathBuf {
             "research/fixtures",
             "research/pictures",
             "data/decode",
+            "data/jpeg",
             "data/preprocess",
             "bundle/manifest",
         ]),
@@ -96,7 +97,8 @@ fn jpeg_tools() -> PathBuf {
 /// The reference's answers for the pictures in `pictures`, one JSON line each.
 pub fn reference(python: &Path, bundle: &Path, pictures: &Path) -> String {
     let answers = folder().join("reference.ndjson");
-    let mut made_of = modules(&["research/reference", "data/decode", "data/preprocess"]);
+    let mut made_of =
+        modules(&["research/reference", "data/decode", "data/jpeg", "data/preprocess"]);
     made_of.push(bundle.join("bundle.json"));
     made_of.push(workspace::root().join("tests/parity/crops.py"));
     let (bundle, pictures) = (bundle.display().to_string(), pictures.display().to_string());
