@@ -8,7 +8,7 @@ use crate::prepared;
 
 const COPIES: usize = 8;
 /// Largest mean difference of the model's input, in levels of 0…255: over all pictures, and of one.
-const DIFFERENCE: (f64, f64) = (0.5, 1.0);
+const DIFFERENCE: (f64, f64) = (0.25, 0.7);
 
 /// As in the parity test: the same input with a level more or less in two of five values, by which
 /// correct decoders and resizers differ. Labels that such noise changes are no evidence.
@@ -34,7 +34,7 @@ fn inputs_at_reduced_scale_are_near_those_of_full_scale() {
     let folder = prepared::large_jpegs(&python);
     let model = model();
     let input = &model.manifest().input;
-    let (mut pictures, mut same, mut agreeing, mut reduced) = (0, 0, 0, 0);
+    let (mut pictures, mut same, mut agreeing, mut reduced, mut noisy) = (0, 0, 0, 0, 0);
     let (mut sum, mut worst) = (0.0, 0.0_f64);
     for entry in std::fs::read_dir(&folder).unwrap() {
         let file = std::fs::read(entry.unwrap().path()).unwrap();
@@ -56,16 +56,17 @@ fn inputs_at_reduced_scale_are_near_those_of_full_scale() {
         let near = model.classify_pixels(&copies, COPIES, &Options::default()).unwrap();
         let allowed = expected.iter().chain(&near).any(|one| one.top.index == found.top.index);
         agreeing += usize::from(allowed);
+        noisy += near.iter().filter(|one| one.top.index == expected[0].top.index).count();
         pictures += 1;
     }
     let mean = sum / pictures as f64;
     println!(
-        "{pictures} pictures, {reduced} at reduced scale: same label {same}, one of its labels \
-         {agreeing}, mean difference {mean:.3} \
-         levels, worst {worst:.3}"
+        "{pictures} pictures, {reduced} at reduced scale: same label {same} (noise of a level: \
+         {:.1}), one of its labels {agreeing}, mean difference {mean:.3} levels, worst {worst:.3}",
+        noisy as f64 / COPIES as f64
     );
     assert!(pictures >= 400 && reduced * 10 >= pictures * 9, "{reduced} of {pictures} reduced");
-    // Labels are printed and not yet asserted: 477 of 480 were among those of full scale (99.4 %), where
+    // Labels are printed and not yet asserted: 475 of 480 were among those of full scale (99.0 %), where
     // the parity test asks for 99.5 %. Many of these crops are unclear to the model.
     assert!(mean <= DIFFERENCE.0 && worst <= DIFFERENCE.1, "mean {mean:.3}, worst {worst:.3}");
 }
