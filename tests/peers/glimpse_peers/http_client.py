@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 TIMEOUT_S = 120.0
+PAUSE_S = 0.02
 JSON = {"content-type": "application/json"}
 
 
@@ -69,6 +70,8 @@ def closed_loop(port: int, path: str, body: bytes, clients: int, seconds: float)
             except (UnexpectedAnswerError, OSError, http.client.HTTPException):
                 errors += 1
                 connection.close()
+                # Who is refused asks again a little later, or refusals would take the server's time.
+                time.sleep(PAUSE_S)
                 continue
             if time.perf_counter() <= end[0]:
                 times.append(took)

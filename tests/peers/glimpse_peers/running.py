@@ -33,6 +33,10 @@ class StartError(Exception):
     """A peer that does not start or does not answer."""
 
 
+class ProviderError(StartError):
+    """The provider that a peer is about does not run the model here."""
+
+
 class Running:
     """A peer that serves; `cold_ms` is what its first answer took from its start."""
 
@@ -208,7 +212,7 @@ class Running:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/model", timeout=10) as answer:
             found = json.load(answer).get("provider")
         if found != self.peer.provider:
-            raise StartError(f"{self.peer.name} runs on {found}:\n{self.log()[-2000:]}")
+            raise ProviderError(f"{found} runs the model instead: {_error(self.log())}")
 
     def _check(self, started: float) -> None:
         ended = self._process.poll()
@@ -229,6 +233,16 @@ class Running:
         below = _descendants(self._process.pid)
         # The emulator is not the function's.
         return below if self.peer.under_emulator else [self._process.pid, *below]
+
+
+def _error(log: str) -> str:
+    """The first error of a log of JSON lines."""
+    for line in log.splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            record = json.loads(line)
+            if isinstance(record, dict) and "error" in record:
+                return str(record["error"])
+    return log[-500:]
 
 
 def free_port() -> int:

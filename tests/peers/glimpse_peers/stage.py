@@ -11,7 +11,7 @@ from pathlib import Path
 from glimpse_peers import events, peers, pictures, places
 from glimpse_peers.peers import Peer
 from glimpse_peers.plan import Plan
-from glimpse_peers.running import Running
+from glimpse_peers.running import ProviderError, Running
 
 RESNET50, LITE, KERAS = "resnet50", "imagenet-lite", "keras"
 
@@ -45,7 +45,19 @@ class Stage:
                 words += [str(places.KERAS), str(places.bundle())]
                 subprocess.run(words, check=True)
         bodies = {kind: events.body(encoded) for kind, encoded in pictures.kinds().items()}
-        return cls(plan, present, models, bodies, absent)
+        stage = cls(plan, present, models, bodies, absent)
+        stage._leave_out_absent_providers()
+        return stage
+
+    def _leave_out_absent_providers(self) -> None:
+        """A provider may not run on this processor, which only a start shows."""
+        for peer in [peer for peer in self.peers if peer.provider]:
+            try:
+                self.start(peer).__exit__(None, None, None)
+            except ProviderError as error:
+                print(f"{peer.key} is not measured: {error}", file=sys.stderr)
+                self.absent[peer.key] = str(error)
+                self.peers.remove(peer)
 
     def peer(self, key: str) -> Peer | None:
         """A peer that is measured."""

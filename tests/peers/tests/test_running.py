@@ -13,7 +13,7 @@ import pytest
 from glimpse_peers.http_client import closed_loop
 from glimpse_peers.peers import SERVER_PATH, Peer
 from glimpse_peers.quota import Group, NoGroupError
-from glimpse_peers.running import Running, StartError
+from glimpse_peers.running import ProviderError, Running, StartError
 
 SERVER = """
 import json, os, sys, time
@@ -39,6 +39,14 @@ class Handler(BaseHTTPRequestHandler):
 time.sleep(0.2)
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
+
+GET = """def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-length", "19")
+        self.end_headers()
+        self.wfile.write(b'{"provider": "cpu"}')
+
+    def do_POST"""
 
 
 def server(answer: str = "label") -> Peer:
@@ -106,3 +114,19 @@ def test_a_quota_slows_a_process_down() -> None:
         pytest.skip(str(error))
     assert took > 0.3
     assert not folder.exists()
+
+
+def test_a_provider_that_does_not_run_the_model_is_named() -> None:
+    log = '{"level":"INFO"}\n{"level":"ERROR","error":"the provider has no device"}\n'
+    script = SERVER.replace("def do_POST", GET)
+    peer = Peer(
+        "test",
+        "a server",
+        (sys.executable, "-c", f"import sys; sys.stderr.write({log!r})\n{script}", "{port}"),
+        environment={"ANSWER": "label"},
+        provider="openvino",
+    )
+    with pytest.raises(
+        ProviderError, match="cpu runs the model instead: the provider has no device"
+    ):
+        Running(peer, "none", b"1")

@@ -10,7 +10,7 @@ from pathlib import Path
 from glimpse_peers import places
 from glimpse_peers.peers import Peer
 from glimpse_peers.results import Results
-from glimpse_peers.stage import Stage
+from glimpse_peers.stage import KERAS, Stage
 
 # What installs packages is not deployed with them.
 LEFT_OUT = {"pip", "setuptools", "__pycache__"}
@@ -18,18 +18,32 @@ LEFT_OUT = {"pip", "setuptools", "__pycache__"}
 
 def measure(stage: Stage) -> Results:
     """By peer: `program` and `model` bytes, and `zip` of the program for functions."""
-    return {peer.key: _one(stage, peer) for peer in stage.peers}
+    zips: dict[Path, int] = {}
+    return {peer.key: _one(stage, peer, zips) for peer in stage.peers}
 
 
-def _one(stage: Stage, peer: Peer) -> Results:
+def _one(stage: Stage, peer: Peer, zips: dict[Path, int]) -> Results:
     files = list(_deployed(peer))
     size: Results = {
         "program": sum(file.stat().st_size for _, file in files),
-        "model": sum(f.stat().st_size for f in stage.models[peer.model].iterdir() if f.is_file()),
+        "model": sum(file.stat().st_size for file in _model(stage, peer)),
     }
     if peer.under_emulator:
-        size["zip"] = _zipped(files)
+        # Peers of one environment differ in a variable.
+        what = peer.packages or Path(peer.command[0])
+        if what not in zips:
+            zips[what] = _zipped(files)
+        size["zip"] = zips[what]
     return size
+
+
+def _model(stage: Stage, peer: Peer) -> list[Path]:
+    """What a start reads: one of a bundle's two graphs."""
+    folder = stage.models[peer.model]
+    if peer.model == KERAS:
+        return [file for file in folder.iterdir() if file.is_file()]
+    graph = places.graph(folder) if peer.packages is None else "model.onnx"
+    return [folder / name for name in ("bundle.json", "labels.txt", graph)]
 
 
 def _deployed(peer: Peer) -> Iterable[tuple[str, Path]]:
@@ -53,7 +67,7 @@ def _deployed(peer: Peer) -> Iterable[tuple[str, Path]]:
 
 def _zipped(files: Iterable[tuple[str, Path]]) -> int:
     with tempfile.TemporaryFile() as target:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, file in files:
                 archive.write(file, name)
         return target.seek(0, 2)
