@@ -166,13 +166,16 @@ default-model: $(VENV)/.stamp ## finished training runs as models/default and it
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
 	cd docs/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
 
-bench: bench-stages bench-outputs bench-peers bench-edge ## measure: the engine's stages, Glimpse beside its peers, the edge
+bench: bench-stages bench-outputs bench-operators bench-peers bench-edge ## measure: the engine's stages, Glimpse beside its peers, the edge
 
 bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 	$(CARGO) bench --locked --package glimpse-classifier --bench stages
 
 bench-outputs: $(VENV)/.stamp ## measure what explanation and embedding cost a request that asks for neither
 	cd models && ../$(VENV)/bin/python -m glimpse_models overhead --bundle default
+
+bench-operators: $(VENV)/.stamp target/bundle-224 ## measure where a run of the model spends its time, and what settings of the session change
+	cd models && ../$(VENV)/bin/python -m glimpse_models operators --bundle ../target/bundle-224
 
 bench-lambda: bench-peers ## the same for the function and the Python handler alone: cold start, latency, memory
 bench-lambda: MEASURED := --parts starts --peers function handler handler-draft --results target/peers/lambda.json
@@ -219,4 +222,4 @@ target/venv-peer-%/.stamp: tests/baseline/%.txt
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge image test-image test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-lambda bench-peers performance-docs bench-edge
+.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge image test-image test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-operators bench-lambda bench-peers performance-docs bench-edge

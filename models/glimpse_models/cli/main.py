@@ -31,6 +31,7 @@ USER_STEPS = {
 
 AUTHOR_STEPS = {
     "faithfulness": "whether class activation maps show what a bundle's answers rest on",
+    "operators": "where a run of a bundle's model spends its time, and what is left to gain",
     "overhead": "what a bundle's further outputs cost a run that does not ask for them",
     "to-checkpoint": "a bundle → weights to train on, where those of its run are gone",
     "average": "the mean of weights of runs that went on from one another",
