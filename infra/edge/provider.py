@@ -55,6 +55,7 @@ def main() -> None:
     )
     parser.add_argument("--version", default=sbom.workspace_version())
     parser.add_argument("--out", type=Path, default=ROOT / "target/edge")
+    parser.add_argument("--fast", action="store_true", help="a larger .deb, for tests")
     arguments = parser.parse_args()
     provider, version = arguments.provider, arguments.version
     tree = arguments.out / f"glimpse-{provider}-{version}-{ARCH}-linux"
@@ -72,7 +73,7 @@ def main() -> None:
     checksums(tree)
     print(pack(tree))
     if shutil.which("dpkg-deb"):
-        print(deb(tree, provider, version))
+        print(deb(tree, provider, version, "-Zgzip" if arguments.fast else "-Zxz"))
 
 
 def stage(tree: Path, provider: str) -> None:
@@ -89,7 +90,7 @@ def stage(tree: Path, provider: str) -> None:
         path.chmod(0o755 if path.is_dir() or path.name == "install.sh" else 0o644)
 
 
-def deb(tree: Path, provider: str, version: str) -> Path:
+def deb(tree: Path, provider: str, version: str, compression: str) -> Path:
     """The same as a .deb, for the .deb of glimpse."""
     name = f"glimpse-{provider}"
     made = tree.parent / f"{name}_{version}-1_amd64.deb"
@@ -115,7 +116,7 @@ def deb(tree: Path, provider: str, version: str) -> Path:
             path.chmod(0o755 if program else 0o644)
         root.chmod(0o755)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(sbom.source_date())}
-        command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(root), str(made)]
+        command = ["dpkg-deb", "--root-owner-group", compression, "--build", str(root), str(made)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     return made
 

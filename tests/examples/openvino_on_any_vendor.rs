@@ -1,4 +1,4 @@
-//! OpenVINO as an execution provider on processors of every vendor, for tests.
+//! `OpenVINO` as an execution provider on processors of every vendor, for tests.
 //!
 //! The plugin offers devices of Intel alone, although the library behind it runs on other x86-64
 //! processors as well. This passes it on, and says of every device that it is Intel's.

@@ -33,7 +33,7 @@ pub fn ort_library() -> PathBuf {
     existing(folder.join("libonnxruntime.so"), "make onnxruntime")
 }
 
-/// OpenVINO as an execution provider, where `make openvino` has fetched it; there is none for ARM. The
+/// `OpenVINO` as an execution provider, where `make openvino` has fetched it; there is none for ARM. The
 /// plugin itself offers nothing on processors of other vendors than Intel: there it is passed on by an
 /// example of the tests.
 #[must_use]

@@ -110,7 +110,7 @@ fn pictures(bytes: usize) -> Vec<u8> {
         // A linear congruential generator (Numerical Recipes).
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let wave = place / 96 % 256;
-        let wave = if place / 96 / 256 % 2 == 0 { wave } else { 255 - wave };
+        let wave = if (place / 96 / 256).is_multiple_of(2) { wave } else { 255 - wave };
         u8::try_from((wave * 3 + (noise >> 24) as usize) / 4).unwrap_or(u8::MAX)
     };
     (0..bytes).map(level).collect()

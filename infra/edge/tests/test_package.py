@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from conftest import ARCH, EDGE, ROOT
 from cyclonedx.schema import SchemaVersion
@@ -125,3 +127,51 @@ def test_the_greengrass_recipe_names_the_archives_that_are_made(packages: Path) 
     ]
     for manifest, archive in zip(recipe["Manifests"], archives, strict=True):
         assert archive.rsplit("/", 1)[1] in manifest["Lifecycle"]["Install"]["Script"]
+
+
+@pytest.fixture(scope="module")
+def openvino(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the package of OpenVINO."""
+    if not (ROOT / "target/openvino" / ARCH).is_dir():
+        pytest.skip(f"there is no OpenVINO for {ARCH}")
+    out = tmp_path_factory.mktemp("openvino")
+    command: list[str | Path] = [EDGE / "provider.py", "--version", "1.0.0", "--fast"]
+    subprocess.run([*command, "--out", out], check=True)
+    return out
+
+
+def test_a_provider_is_packed_with_its_licences(openvino: Path) -> None:
+    tree = openvino / f"glimpse-openvino-1.0.0-{ARCH}-linux"
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=tree, check=True)
+    names = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
+    assert {
+        "lib/libonnxruntime_providers_openvino_plugin.so",
+        "lib/libopenvino_intel_cpu_plugin.so",
+        "licenses/third-party-programs.txt",
+        "licenses/onnxruntime-ep-openvino-METADATA",
+        "glimpse.service.conf",
+        "install.sh",
+    } <= names
+    assert "Apache License" in (tree / "licenses/third-party-programs.txt").read_text()
+    bill = json.loads((tree / "sbom.cdx.json").read_text())
+    assert [part["name"] for part in bill["components"]] == ["onnxruntime-ep-openvino"]
+    holds(bill)
+
+
+def test_a_provider_is_installed_beside_the_program(openvino: Path, tmp_path: Path) -> None:
+    tree = openvino / f"glimpse-openvino-1.0.0-{ARCH}-linux"
+    plugin = "libonnxruntime_providers_openvino_plugin.so"
+    place = {"DESTDIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    subprocess.run([tree / "install.sh"], env=place, check=True)
+    settings = tmp_path / "etc/systemd/system/glimpse.service.d/openvino.conf"
+    library = f"/usr/local/lib/glimpse-openvino/lib/{plugin}"
+    assert f"GLIMPSE_PROVIDER=openvino={library}\n" in settings.read_text()
+    assert (tmp_path / library[1:]).is_file()
+    subprocess.run([tree / "install.sh", "--uninstall"], env=place, check=True)
+    assert not settings.exists()
+    assert not (tmp_path / library[1:]).exists()
+    deb = next(openvino.glob("glimpse-openvino_1.0.0-1_*.deb"))
+    subprocess.run(["dpkg-deb", "--extract", deb, tmp_path / "deb"], check=True)
+    settings = tmp_path / "deb/usr/lib/systemd/system/glimpse.service.d/openvino.conf"
+    named = settings.read_text().split("GLIMPSE_PROVIDER=openvino=")[1].split()[0]
+    assert (tmp_path / "deb" / named[1:]).is_file()
