@@ -21,7 +21,8 @@ static ALLOCATIONS: Counting = Counting::new();
 static TARGET: LazyLock<Target> = LazyLock::new(|| {
     panics::keep_those_of_libraries();
     let name = std::env::var("FUZZ_TARGET").expect("FUZZ_TARGET names a target");
-    Target::named(&name).unwrap_or_else(|| panic!("FUZZ_TARGET is `{name}`; `run` lists the targets"))
+    Target::named(&name)
+        .unwrap_or_else(|| panic!("FUZZ_TARGET is `{name}`; `run` lists the targets"))
 });
 
 fuzz_target!(|data: &[u8]| TARGET.try_on(data));
