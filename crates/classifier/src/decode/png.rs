@@ -62,7 +62,9 @@ impl Decoder for Png<'_> {
     fn cost(&self, _scale: Scale) -> Cost {
         // Rows are unfiltered in a window of some of them, beside zlib's; each is expanded to up to 8
         // bytes a pixel and scaled to 4.
-        let rows = 4 * self.row_bytes + 12 * u64::from(self.header.width);
+        // Rows of interlaced passes are kept once more before they are put in their places.
+        let kept = if self.interlaced { 6 } else { 4 };
+        let rows = kept * self.row_bytes + 12 * u64::from(self.header.width);
         let pixels = self.header.pixels();
         // Paeth's filter of every byte; pixels of interlaced rows are written one by one.
         let unpacked = self.row_bytes.saturating_mul(self.header.height.into());
