@@ -59,14 +59,14 @@ fn inputs_at_reduced_scale_are_near_those_of_full_scale() {
         noisy += near.iter().filter(|one| one.top.index == expected[0].top.index).count();
         pictures += 1;
     }
-    let mean = sum / pictures as f64;
+    let (mean, noisy) = (sum / pictures as f64, noisy as f64 / COPIES as f64);
     println!(
         "{pictures} pictures, {reduced} at reduced scale: same label {same} (noise of a level: \
-         {:.1}), one of its labels {agreeing}, mean difference {mean:.3} levels, worst {worst:.3}",
-        noisy as f64 / COPIES as f64
+         {noisy:.1}), one of its labels {agreeing}, mean difference {mean:.3} levels, worst {worst:.3}"
     );
     assert!(pictures >= 400 && reduced * 10 >= pictures * 9, "{reduced} of {pictures} reduced");
-    // Labels are printed and not yet asserted: 475 of 480 were among those of full scale (99.0 %), where
-    // the parity test asks for 99.5 %. Many of these crops are unclear to the model.
+    // Many of these crops are unclear to the model: noise of a level changes more labels than this does.
+    // Among those of full scale and its copies were 475 of 480 (99.0 %); the parity test asks for 99.5 %.
+    assert!(same as f64 >= noisy, "{same} labels are the same, and with noise {noisy:.1}");
     assert!(mean <= DIFFERENCE.0 && worst <= DIFFERENCE.1, "mean {mean:.3}, worst {worst:.3}");
 }
