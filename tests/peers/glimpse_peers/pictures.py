@@ -72,8 +72,9 @@ def _picture(width: int, height: int, source: str) -> Image.Image:
     scale = min(whole.width / width, whole.height / height)
     box = (0.0, 0.0, width * scale, height * scale)
     scaled = whole.resize((width, height), Image.Resampling.BICUBIC, box=box)
-    grain = np.random.default_rng(7).normal(0, GRAIN, (height, width, 1))
-    return Image.fromarray(np.clip(np.asarray(scaled) + grain, 0, 255).astype(np.uint8))
+    grain = np.random.default_rng(7).standard_normal((height, width, 1), dtype=np.float32) * GRAIN
+    pixels = np.asarray(scaled, dtype=np.float32) + grain
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 def _write(path: Path, content: bytes) -> None:

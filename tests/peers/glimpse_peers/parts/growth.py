@@ -40,12 +40,15 @@ def measure(stage: Stage) -> Results:
 
 
 def _pictures(stage: Stage, results: Results) -> None:
+    # Before a server starts: while large pictures are made, it would close the connection.
+    bodies = {
+        f"{width * height / 1e6:.2g}": events.body(pictures.jpeg(width, height, "astronaut.png"))
+        for width, height in SIDES
+    }
     for peer in filter(None, map(stage.peer, PICTURE_PEERS)):
         with stage.start(peer, environment=ROOM) as running:
-            for width, height in SIDES:
-                body = events.body(pictures.jpeg(width, height, "astronaut.png"))
+            for name, body in bodies.items():
                 times = _times(running, body, stage.plan.growth_requests)
-                name = f"{width * height / 1e6:.2g}"
                 results.setdefault(peer.key, {}).setdefault(name, []).extend(times)
 
 
