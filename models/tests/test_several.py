@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,12 +129,12 @@ def test_thresholds_that_do_not_fit_the_labels_are_refused(
         ([0.5, 0.5, 0.5], SINGLE, "belong to the task multi-label alone"),
         ([0.5, 0.5, 0.5], "several", "its task 'several' is not"),
     ):
-        for name in ("model.onnx", "labels.txt", "head.safetensors", "bundle.json"):
-            (tmp_path / name).write_bytes((built[0] / "bundle" / name).read_bytes())
-        described = json.loads((tmp_path / "bundle.json").read_text())
+        wrong = tmp_path / "bundle"
+        shutil.copytree(built[0] / "bundle", wrong, dirs_exist_ok=True)
+        described = json.loads((wrong / "bundle.json").read_text())
         described |= {"thresholds": thresholds, "task": task}
-        (tmp_path / "bundle.json").write_text(json.dumps(described))
-        assert fault in refused("verify", "--bundle", tmp_path)
+        (wrong / "bundle.json").write_text(json.dumps(described))
+        assert fault in refused("verify", "--bundle", wrong)
 
 
 # Data

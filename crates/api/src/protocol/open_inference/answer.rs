@@ -110,7 +110,7 @@ pub(super) struct BinaryAnswer(#[allow(dead_code)] Vec<u8>);
 #[derive(Serialize, ToSchema)]
 #[schema(as = InferenceOutput)]
 struct Tensor<'a> {
-    /// label, index, score, above_threshold, pages or frames.
+    /// label, index, score, `above_threshold`, pages or frames.
     name: &'static str,
     /// BYTES, INT64, FP32 or BOOL.
     datatype: &'static str,

@@ -84,7 +84,7 @@ impl Output {
 #[serde(expecting = "an object with name")]
 #[schema(as = InferenceRequestedOutput)]
 pub(super) struct RequestedOutput {
-    /// label, index, score, pages or frames; above_threshold of a multi-label model.
+    /// label, index, score, pages or frames; `above_threshold` of a multi-label model.
     name: String,
     #[schema(value_type = Option<OutputParameters>)]
     parameters: Option<StrictObject<OutputParameters>>,
