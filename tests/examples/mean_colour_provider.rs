@@ -1,7 +1,7 @@
 //! A minimal execution provider in ONNX Runtime's plugin form, for tests. It takes any graph and gives
 //! the mean red, green and blue of each picture as the first output, whatever the graph says.
 //!
-//! The structures are the beginnings of those in onnxruntime_ep_c_api.h as of version 1.23, which is
+//! The structures are the beginnings of those in `onnxruntime_ep_c_api.h` as of version 1.23, which is
 //! the version that they claim.
 #![allow(unsafe_code, missing_docs, clippy::missing_safety_doc)]
 
