@@ -7,7 +7,7 @@ const ORIGIN: &str = "https://shop.example";
 
 fn preflight(origin: &str) -> Vec<u8> {
     format!(
-        "OPTIONS /predict HTTP/1.1\r\nHost: edge\r\nOrigin: {origin}\r\n\
+        "OPTIONS /predict HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n\
          Access-Control-Request-Method: POST\r\n\
          Access-Control-Request-Headers: authorization,content-type\r\n\r\n"
     )
