@@ -19,8 +19,8 @@ MB = 1_000_000
 
 # Folder of the build → most bytes of its zip.
 LIMITS = {
-    "HttpFunction": 6 * MB,
-    "EventsFunction": 6 * MB,
+    "HttpFunction": 15 * MB // 2,
+    "EventsFunction": 13 * MB // 2,
     "OnnxRuntimeX86Layer": 16 * MB,
     "OnnxRuntimeArmLayer": 16 * MB,
 }
@@ -38,7 +38,7 @@ def main() -> int:
     sizes = {name: zipped_bytes(build / name) for name in LIMITS}
     for name, size in sizes.items():
         verdict = "ok" if size <= LIMITS[name] else "TOO LARGE"
-        print(f"{name:20} {size / MB:6.2f} MB of {LIMITS[name] / MB:.0f} MB  {verdict}")
+        print(f"{name:20} {size / MB:6.2f} MB of {LIMITS[name] / MB:.1f} MB  {verdict}")
     return int(any(size > LIMITS[name] for name, size in sizes.items()))
 
 
