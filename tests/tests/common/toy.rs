@@ -10,7 +10,7 @@ use tempfile::TempDir;
 pub const SIDE: u32 = 8;
 
 /// Rounds of a loop for each level of brightness above the middle.
-const SLOW_ROUNDS: f32 = 5e3;
+const SLOW_ROUNDS: f32 = 2e4;
 /// Each of some 50 billion operations.
 const PRODUCTS: u32 = 200;
 
