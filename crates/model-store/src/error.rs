@@ -1,6 +1,7 @@
 //! Why a bundle cannot be served.
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use glimpse_classifier::{BundleError, ClassifyError, LoadError as ModelError, Op
 use tokio::task::JoinError;
 
 use crate::digest::Sha256Digest;
-use crate::trial::TrialError;
 
 /// What the file system or S3 said, shared by everybody who waited for the load.
 type Cause = Arc<dyn Error + Send + Sync>;
@@ -174,5 +174,33 @@ impl LoadError {
             | Self::Runtime(_) => FailureKind::Invalid,
             Self::Deadline { .. } => FailureKind::Deadline,
         }
+    }
+}
+
+/// Why a bundle did not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// It cannot be loaded or run.
+    #[error("the bundle failed its trial: {0}")]
+    Failed(String),
+    /// The process ended before it could say anything.
+    #[error(
+        "the bundle ended the process that tried it ({status}): it needs more than the {bytes} bytes \
+         that are free, or breaks ONNX Runtime"
+    )]
+    Ended {
+        /// How.
+        status: String,
+        /// What it could take.
+        bytes: u64,
+    },
+    /// There is no such process.
+    #[error("the bundle cannot be tried: {0}")]
+    NoProcess(#[from] io::Error),
+}
+
+impl From<TrialError> for LoadError {
+    fn from(error: TrialError) -> Self {
+        Self::Tried(Arc::new(error))
     }
 }

@@ -29,7 +29,8 @@ mod verify;
 
 pub use config::{ModelSource, StoreConfig, settings};
 pub use digest::{InvalidDigest, Sha256Digest};
-pub use error::{FailureKind, LoadError};
+pub use error::{FailureKind, LoadError, TrialError};
+pub use load::try_here;
 pub use report::{LoadReport, LoadedFrom};
 pub use store::{ModelStore, Refreshed};
-pub use trial::{Candidate, Trial, TrialError, try_here};
+pub use trial::{Candidate, Trial};

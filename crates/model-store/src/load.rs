@@ -410,3 +410,12 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, LoadError> {
     task::spawn_blocking(work).await.map_err(LoadError::interrupted)?
 }
+
+/// Load the bundle in this process and run it once, as it would be served by `config`.
+///
+/// # Errors
+/// When it cannot be served.
+pub async fn try_here(config: StoreConfig, candidate: Candidate) -> Result<(), LoadError> {
+    let loader = Loader::new(StoreConfig { trial: None, ..config }, Objects::from_env());
+    loader.try_bundle(candidate.into_bundle()).await
+}

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     glimpse_start::process::prepare();
     let cli = Cli::parse();
     let done = match cli.verb {
-        verb if trial::is_asked_for() => trial::run(verb.model()),
+        verb if trial::is_asked_for() => verb.model().config().and_then(trial::run),
         Verb::Classify(arguments) => classify::run(&arguments),
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Watch(arguments) => watch::run(&arguments),

@@ -11,7 +11,7 @@ use std::process::{ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use glimpse_model_store::{Candidate, Sha256Digest, Trial, TrialError, try_here};
+use glimpse_model_store::{Candidate, Sha256Digest, StoreConfig, Trial, TrialError, try_here};
 use glimpse_settings::{Environment, Strings as _};
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,6 @@ use tokio::process::Command;
 
 use crate::confine::{self, Confined};
 use crate::error::Error;
-use crate::model::ModelArguments;
 
 /// Set by this program for its own second process alone.
 const VARIABLE: &str = "GLIMPSE_TRIAL";
@@ -110,11 +109,11 @@ pub fn is_asked_for() -> bool {
     Environment.path(VARIABLE).is_some()
 }
 
-/// Try the bundle that stands in the standard input, as it would be served.
+/// Try the bundle that stands in the standard input, as a store of this configuration would serve it.
 ///
 /// # Errors
 /// When the input is not what [`OwnProgram`] writes.
-pub fn run(model: &ModelArguments) -> Result<ExitCode, Error> {
+pub fn run(config: StoreConfig) -> Result<ExitCode, Error> {
     let mut input = stdin().lock();
     let mut line = String::new();
     let unreadable = Error::system("cannot read the bundle that is to be tried");
@@ -124,7 +123,7 @@ pub fn run(model: &ModelArguments) -> Result<ExitCode, Error> {
     confine::go_first();
     end_after(Duration::from_millis(order.time_ms));
     let before = glimpse_budget::peak();
-    let verdict = match tried(model, &order, input) {
+    let verdict = match tried(config, &order, input) {
         Ok(()) => Verdict::Passed(glimpse_budget::peak().saturating_sub(before)),
         Err(error) => Verdict::Failed(error.to_string()),
     };
@@ -135,7 +134,7 @@ pub fn run(model: &ModelArguments) -> Result<ExitCode, Error> {
 }
 
 fn tried(
-    model: &ModelArguments,
+    config: StoreConfig,
     order: &Order,
     mut input: impl io::Read,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -148,7 +147,7 @@ fn tried(
     }
     let candidate = Candidate::of(&digest, files)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(try_here(model.config()?, candidate))?)
+    Ok(runtime.block_on(try_here(config, candidate))?)
 }
 
 /// The process that waits ends this one too, unless it is gone.

@@ -2,6 +2,7 @@
 
 mod admitted;
 mod batching;
+mod runs;
 mod statistics;
 
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use crate::problem::{Mangled, Problem};
 use crate::state::ApiState;
 
 use admitted::{Decoded, announced, announced_one, decoded};
-pub(crate) use batching::{Job, RunSize};
 use batching::{run_many, run_one};
+pub(crate) use runs::{Job, RunSize};
 pub(crate) use statistics::Statistics;
 
 /// The loaded model, waiting for it on a cold start. The store logs why a load failed.
