@@ -147,7 +147,8 @@ fn an_accepted_picture_takes_the_memory_that_its_header_announced() {
         drop(picture);
         println!("{name}: {} MB announced, {} MB taken", announced >> 20, taken >> 20);
         assert!(taken <= announced, "{name}: {taken} of {announced}");
-        assert!(announced <= 3 * taken, "{name}: {taken} of {announced}");
+        // What libjpeg takes is not seen here: coefficients of a progressive file are twice the picture.
+        assert!(announced <= 4 * taken, "{name}: {taken} of {announced}");
     }
 }
 

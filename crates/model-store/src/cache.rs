@@ -161,7 +161,10 @@ impl Draft {
     fn add_missing_files(&self) -> io::Result<()> {
         for (name, _) in list(self.written.path()) {
             let file = self.entry.join(&name);
-            if !file.exists() {
+            if !file.is_file() {
+                if file.exists() {
+                    remove(&file);
+                }
                 fs::rename(self.written.path().join(&name), file)?;
             }
         }
