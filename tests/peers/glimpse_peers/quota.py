@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from types import TracebackType
 
 ROOT = Path("/sys/fs/cgroup")
 MB_A_PROCESSOR = 1769
@@ -32,18 +31,13 @@ class Group:
             else:
                 (self.folder / "cpu.max").write_text(f"{quota} {PERIOD_US}")
         except OSError as error:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise NoGroupError(f"no control group can be made: {error}") from error
 
     def __enter__(self) -> Group:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         # A process that was killed leaves its group a moment later.
         for _ in range(100):
             try:

@@ -16,7 +16,6 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 
 from glimpse_peers import events, peers, places
 from glimpse_peers.http_client import Connection
@@ -78,7 +77,7 @@ class Running:
             self.cold_ms = self._start(command, first)
             self._check_provider()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
 
     def ask(self, body: bytes) -> float:
@@ -127,12 +126,7 @@ class Running:
     def __enter__(self) -> Running:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if hasattr(self, "_connection"):
             self._connection.close()
         if hasattr(self, "_process"):

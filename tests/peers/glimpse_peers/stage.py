@@ -53,7 +53,8 @@ class Stage:
         """A provider may not run on this processor, which only a start shows."""
         for peer in [peer for peer in self.peers if peer.provider]:
             try:
-                self.start(peer).__exit__(None, None, None)
+                with self.start(peer):
+                    pass
             except ProviderError as error:
                 print(f"{peer.key} is not measured: {error}", file=sys.stderr)
                 self.absent[peer.key] = str(error)

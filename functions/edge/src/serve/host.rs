@@ -39,7 +39,7 @@ impl Hosts {
             || self.0.iter().any(|name| name == host || name == "*")
     }
 
-    /// Browsers always say whom they ask; a client that does not is none.
+    /// Browsers always name the host; a request without one is from no browser and is let through.
     fn allow_request(&self, request: &Request) -> bool {
         let mut named = request.headers().get_all(HOST).iter();
         let header = match (named.next(), named.next()) {
