@@ -19,8 +19,10 @@ PEERS_PYTHON = PYTHONPATH=tests/peers:docs/scaling $(VENV)/bin/python -m glimpse
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-TESTS := test-rust test-clients test-models test-import test-upgrading test-scaling lint-template test-stack \
-	test-sam-local test-browser test-edge-package test-arm test-jpeg test-pictures fuzz-smoke
+# The Rust tests first, which build what the others use and measure themselves; then the others two at a time, the
+# longest first.
+TESTS := test-rust -- test-edge-package test-models fuzz-smoke test-jpeg test-stack test-import test-arm test-clients \
+	lint-template test-scaling test-browser test-upgrading test-pictures test-sam-local
 
 # What compiles libjpeg-turbo.
 demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-peers bench-edge image test-image test-pictures soak fuzz fuzz-smoke: build-tools
