@@ -34,9 +34,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         images = root / "train" / wnid / "images"
         images.mkdir(parents=True)
         whole = Image.open(photo)
-        for row in range(8):
+        for row in range(24):
             part = whole.crop((2 * row, row, 192 - row, 192 - 2 * row)).resize((64, 64))
             part.save(images / f"{row}.JPEG")
+            if row >= 8:
+                continue
             name = f"{wnid}_{row}.JPEG"
             ImageOps.mirror(part).save(root / "val" / "images" / name)
             table.append(f"{name}\t{wnid}\t0\t0\t63\t63\n")
@@ -65,7 +67,12 @@ def test_one_command_makes_a_bundle_of_the_packaged_weights(made: Path) -> None:
     assert bundle.manifest["license"].startswith("Apache-2.0")
     assert "Apache License" in (made / "LICENSE").read_text()
     assert "ML Illustrated" in (made / "NOTICE").read_text()
-    assert "16 validation pictures of Tiny-ImageNet" in (made / "MODEL_CARD.md").read_text()
+    card = (made / "MODEL_CARD.md").read_text()
+    assert "16 validation pictures of Tiny-ImageNet" in card
+    fitted = bundle.manifest["calibration"]
+    assert fitted["images"] == 48 - 16, "the pictures that quantization has not seen"
+    assert f"temperature {fitted['temperature']:.3f}, fitted on 32" in card
+    assert fitted["ece_after"] < fitted["ece_before"]
 
 
 def test_other_weights_are_refused(pictures: Path, tmp_path: Path) -> None:
@@ -80,6 +87,12 @@ def test_another_data_set_is_refused(folders: Path, tiny: Path, tmp_path: Path) 
     base = ("imagenet-lite", "--out", tmp_path / "bundle", "--data")
     assert "no wnids.txt" in refused(*base, folders)
     assert "the class blue is not among the model's labels" in refused(*base, tiny)
+
+
+def test_no_picture_calibrates_quantization_and_scores(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    said = refused("imagenet-lite", "--data", pictures, "--out", out, "--pictures", "40")
+    assert "8 training pictures are left to fit a temperature on" in said
 
 
 def test_int8_that_loses_labels_is_refused(

@@ -1,6 +1,7 @@
 """A bundle of a classifier made elsewhere answers as that does in its own framework, from the file on.
 
 Networks have random weights. The bundle's answers are those of the Rust engine (`glimpse classify`).
+Photographs are crops of four, or the files of the folder that PHOTOGRAPHS names.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from conftest import HEAD, Compared, line
 from networks import LABELS, Made, make, opened
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,14 +44,21 @@ FURTHER = (
     *("timm:tf_efficientnet_lite0", "hf:vit", "hf:convnext", "torchvision:swin_t"),
     "torchvision:vit_b_16",
 )
+KERAS = "keras:MobileNetV2"
+MISTAKEN = "torchvision:resnet18"
+EXPORTERS = ("trace", "dynamo")
 
 Logits = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Crops of real photographs, of many aspect ratios."""
+    """Of many aspect ratios."""
     folder = tmp_path_factory.mktemp("photographs")
+    if given := os.environ.get("PHOTOGRAPHS"):
+        for path in sorted(path for path in Path(given).iterdir() if path.is_file())[:PICTURES]:
+            shutil.copy(path, folder)
+        return sorted(folder.iterdir())
     chance = np.random.default_rng(2)
     wholes = [opened(ROOT / "target/pictures" / name) for name in PHOTOGRAPHS]
     for number in range(PICTURES):
@@ -99,52 +108,83 @@ def own(network: Made, pictures: list[Path]) -> Logits:
 
 @pytest.mark.parametrize("source", ALWAYS)
 def test_bundles_answer_as_their_own_pipeline_in_every_test(
-    source: str, photographs: list[Path], tmp_path: Path
+    source: str, photographs: list[Path], table: list[Compared], tmp_path: Path
 ) -> None:
-    agree(source, photographs, tmp_path)
+    agree(source, photographs, table, tmp_path)
 
 
 @pytest.mark.parametrize("source", FURTHER)
 def test_bundles_answer_as_their_own_pipeline(
-    source: str, photographs: list[Path], tmp_path: Path
+    source: str, photographs: list[Path], table: list[Compared], tmp_path: Path
 ) -> None:
-    agree(source, photographs, tmp_path)
+    agree(source, photographs, table, tmp_path)
 
 
-def agree(source: str, photographs: list[Path], tmp_path: Path) -> None:
+def agree(source: str, photographs: list[Path], table: list[Compared], tmp_path: Path) -> None:
     """By both exporters of PyTorch."""
     network = make(source, tmp_path, photographs[:16])
     expected = own(network, photographs)
     assert len(set(expected.argmax(axis=1))) >= 3, "labels differ between pictures"
-    for exporter in ("trace", "dynamo"):
+    for exporter in EXPORTERS:
         built((*network.words, "--exporter", exporter), tmp_path / exporter)
-        difference = np.abs(served(tmp_path / exporter, photographs) - expected).max()
-        print(f"| {source} | {exporter} | {len(photographs)} | {difference:.1e} |")
-        assert difference < TOLERANCE
+        table.append(compared(source, exporter, served(tmp_path / exporter, photographs), expected))
+        assert table[-1].difference < TOLERANCE
 
 
-def test_a_keras_bundle_answers_as_keras_does(photographs: list[Path], tmp_path: Path) -> None:
+def compared(source: str, exporter: str, answers: Logits, expected: Logits) -> Compared:
+    same = int((answers.argmax(axis=1) == expected.argmax(axis=1)).sum())
+    return Compared(source, exporter, len(expected), same, np.abs(answers - expected).max())
+
+
+def test_a_keras_bundle_answers_as_keras_does(
+    photographs: list[Path], table: list[Compared], tmp_path: Path
+) -> None:
     os.environ.setdefault("KERAS_BACKEND", "torch")
-    network = make("keras:MobileNetV2", tmp_path, photographs[:16])
+    network = make(KERAS, tmp_path, photographs[:16])
     expected = own(network, photographs)
     built(network.words, tmp_path / "bundle")
-    difference = np.abs(served(tmp_path / "bundle", photographs) - expected).max()
-    print(f"| keras:MobileNetV2 | keras | {len(photographs)} | {difference:.1e} |")
-    assert difference < TOLERANCE
+    answers = served(tmp_path / "bundle", photographs)
+    table.append(compared(KERAS, "Keras' own", answers, expected))
+    assert table[-1].difference < TOLERANCE
 
 
-def test_each_mistake_in_the_preprocessing_shows(photographs: list[Path], tmp_path: Path) -> None:
-    network = make("torchvision:resnet18", tmp_path, photographs[:16])
+def test_the_documents_list_what_was_compared_in_every_test() -> None:
+    text = (ROOT / "models/README.md").read_text()
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]]
+        for row in text.split(line(HEAD), 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    ]
+    pairs = [(source, exporter) for source in (*ALWAYS, *FURTHER) for exporter in EXPORTERS]
+    pairs.append((KERAS, "Keras' own"))
+    mistakes = [(wrong(name), "trace") for name in MISTAKES]
+    assert [(row[0], row[1]) for row in rows] == [*pairs, *mistakes]
+    for row in rows[: len(pairs)]:
+        assert row[2:4] == [f"{PICTURES}", f"{PICTURES} of {PICTURES}"], row
+        assert float(row[4]) < TOLERANCE, row
+    for row in rows[len(pairs) :]:
+        assert float(row[4]) > 10 * TOLERANCE, row
+
+
+def wrong(name: str) -> str:
+    """How the table names a mistake."""
+    return f"{MISTAKEN}, wrong {name}"
+
+
+def test_each_mistake_in_the_preprocessing_shows(
+    photographs: list[Path], table: list[Compared], tmp_path: Path
+) -> None:
+    network = make(MISTAKEN, tmp_path, photographs[:16])
     expected = own(network, photographs)
     right = tmp_path / "right"
     built(network.words, right)
     assert np.abs(served(right, photographs) - expected).max() < TOLERANCE
     for name, mistake in MISTAKES.items():
-        wrong = tmp_path / name
-        shutil.copytree(right, wrong)
-        mistake(wrong)
-        difference = np.abs(served(wrong, photographs) - expected).max()
-        assert difference > 10 * TOLERANCE, f"a wrong {name} changes logits by {difference}"
+        other = tmp_path / name
+        shutil.copytree(right, other)
+        mistake(other)
+        found = compared(wrong(name), "trace", served(other, photographs), expected)
+        table.append(found)
+        assert found.difference > 10 * TOLERANCE, found
 
 
 def described(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+
+from glimpse_models.data.splits import SINGLE
+from glimpse_models.train.journal import FIGURES, SHOWN
 
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
@@ -16,38 +19,49 @@ BINS = 15  # of confidence, for the calibration error (Guo et al., 2017)
 
 
 @dataclass(frozen=True)
-class Quality:
-    """Fractions in 0…1; `loss` in nats, of the raw logits; `confusion[true, predicted]` counts.
+class Measured:
+    """What is measured for every task: fractions in 0…1, and `loss` in nats, of the raw logits.
 
     `ece` is the calibration error of the scores as served, `ece_raw` that without the temperature.
+    Precision and recall are per class `[C]`.
     """
 
     images: int
     loss: float
-    top1: float
-    top5: float
     ece: float
     ece_raw: float
     precision: Floats
     recall: Floats
-    confusion: npt.NDArray[np.int64]
+
+    TASK: ClassVar[str]
 
     def summary(self) -> dict[str, Any]:
         """The figures without the tables."""
-        names = ("images", "loss", "top1", "top5", "ece", "ece_raw")
+        names = ("images", "loss", *FIGURES[self.TASK], "ece", "ece_raw")
         return {name: round(getattr(self, name), 6) for name in names}
 
     def cells(self) -> dict[str, str]:
         """For a table, by the names of its columns."""
-        return {
-            "loss": f"{self.loss:.4f}",
-            "top-1": f"{self.top1:.4f}",
-            "top-5": f"{self.top5:.4f}",
-            "ECE": f"{self.ece:.4f}",
-            "raw ECE": f"{self.ece_raw:.4f}",
-            "precision": f"{self.precision.mean():.4f}",
-            "recall": f"{self.recall.mean():.4f}",
+        found = {
+            "loss": self.loss,
+            **{SHOWN[name]: getattr(self, name) for name in FIGURES[self.TASK]},
+            "ECE": self.ece,
+            "raw ECE": self.ece_raw,
+            "precision": self.precision.mean(),
+            "recall": self.recall.mean(),
         }
+        return {name: f"{value:.4f}" for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class Quality(Measured):
+    """With one label per picture; `confusion[true, predicted]` counts."""
+
+    top1: float
+    top5: float
+    confusion: npt.NDArray[np.int64]
+
+    TASK = SINGLE
 
     def details(self, labels: tuple[str, ...]) -> dict[str, Any]:
         """What is most often confused, and the classes from worst to best recall."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.measure.classifiers import Logits
-from glimpse_models.measure.metrics import BINS, Floats
+from glimpse_models.measure.metrics import BINS, Floats, Measured
 from glimpse_models.measure.temperature import (
     Calibration,
     calibrate_logits,
@@ -30,42 +30,21 @@ FEWEST_POSITIVES = 5  # pictures of a class, below which its threshold stays 0.5
 
 
 @dataclass(frozen=True)
-class SeveralQuality:
-    """Fractions in 0…1; `loss` in nats per picture, of the raw logits; the arrays are per class `[C]`.
+class SeveralQuality(Measured):
+    """`loss` is per picture; the arrays are per class `[C]`.
 
     `f1` is the mean over the classes, at the thresholds; it and `ece` are of the scores as served,
     on pictures that fitted neither, where there are enough.
     """
 
-    images: int
-    loss: float
     mean_ap: float
     f1: float
-    ece: float
-    ece_raw: float
     average_precision: Floats
     f1_each: Floats
-    precision: Floats
-    recall: Floats
     positives: npt.NDArray[np.int64]
     thresholds: Floats
 
-    def summary(self) -> dict[str, Any]:
-        """The figures without the tables."""
-        names = ("images", "loss", "mean_ap", "f1", "ece", "ece_raw")
-        return {name: round(getattr(self, name), 6) for name in names}
-
-    def cells(self) -> dict[str, str]:
-        """For a table, by the names of its columns."""
-        return {
-            "loss": f"{self.loss:.4f}",
-            "mAP": f"{self.mean_ap:.4f}",
-            "F1": f"{self.f1:.4f}",
-            "ECE": f"{self.ece:.4f}",
-            "raw ECE": f"{self.ece_raw:.4f}",
-            "precision": f"{self.precision.mean():.4f}",
-            "recall": f"{self.recall.mean():.4f}",
-        }
+    TASK = MULTI
 
     def details(self, labels: tuple[str, ...]) -> dict[str, Any]:
         """The classes from worst to best F1."""

@@ -1,6 +1,7 @@
 """`models/imagenet-lite`: EfficientNet-Lite0 with ImageNet's 1,000 classes, int8, as a bundle.
 
-Tiny-ImageNet's training pictures calibrate it; its validation pictures measure what int8 costs.
+Tiny-ImageNet's training pictures calibrate the quantization, and others of them the scores. Its
+validation pictures measure what int8 costs and how honest the scores are.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ import onnx
 from glimpse_models.bundle.manifest import Manifest, write_bundle
 from glimpse_models.data import tiny_imagenet
 from glimpse_models.data.dataset import open_data
-from glimpse_models.data.splits import DataSet
+from glimpse_models.data.splits import DataSet, Split
 from glimpse_models.errors import UserError
 from glimpse_models.graph.export import trace
 from glimpse_models.graph.io import load_onnx
 from glimpse_models.graph.quantize import Method, Quantizer
 from glimpse_models.graph.wrap import wrap
 from glimpse_models.measure.agreement import SURE, Agreement, agreement, columns_of, top
-from glimpse_models.measure.classifiers import batches_of, open_as
+from glimpse_models.measure.classifiers import Logits, batches_of, open_as
 from glimpse_models.measure.evaluate import logits_of
+from glimpse_models.measure.metrics import Targets, calibration_error, softmax
+from glimpse_models.measure.temperature import FEWEST, Calibration, fit_temperature
 from glimpse_models.pipeline.bundle import add_outputs, ready_to_serve
 from glimpse_models.train import efficientnet_lite as lite
 from glimpse_models.train.record import git_commit
@@ -32,6 +35,7 @@ from glimpse_models.train.record import git_commit
 NAME = "efficientnet-lite0-imagenet"
 SEED = 1
 LEAST_AGREEMENT = 0.99
+FITTING = 4000  # training pictures, at most, that fit the temperature
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class LiteOptions:
     out: Path
     command: str
     weights: Path | None = None
-    version: str = "1.0.2"
+    version: str = "1.0.3"
     pictures: int = 512
     limit: int | None = None
     cpu_graph: bool = True
@@ -57,6 +61,7 @@ class Figures:
     float_top1: float
     int8_top1: float
     int8_top5: float
+    scores: Calibration
 
     def record(self) -> Manifest:
         """The entry `metrics` of the bundle."""
@@ -80,9 +85,10 @@ def imagenet_lite(options: LiteOptions) -> None:
         plain = trace(lite.network(options.weights), lite.INPUT.side)
         onnx.save(wrap(plain, len(labels), lite.NORMALIZATION, lite.INPUT.side), exact)
         calibration = data.train.sample(options.pictures, SEED)
+        fitting = _fitting(data, calibration)
         batches = list(batches_of(calibration.files, lite.INPUT))
         Quantizer.calibrated(exact, Path(folder), Method(), batches).write(int8, [])
-        figures = _measure(exact, int8, data, columns, options.limit)
+        figures = _measure(exact, int8, data, columns, fitting, options.limit)
         model = load_onnx(int8)
     if figures.kept.sure_share < LEAST_AGREEMENT:
         raise UserError(
@@ -95,6 +101,7 @@ def imagenet_lite(options: LiteOptions) -> None:
         "name": NAME,
         "version": options.version,
         "metrics": figures.record(),
+        **figures.scores.entries(),
         "provenance": _provenance(options, data, len(calibration)),
         "license": lite.LICENSE,
     }
@@ -114,20 +121,45 @@ def _open(root: Path) -> DataSet:
     return open_data(root)
 
 
+def _fitting(data: DataSet, calibration: Split) -> Split:
+    """Training pictures for the temperature, which the quantization has not seen."""
+    left = data.train.without(set(calibration.files)).sample(FITTING, SEED)
+    if len(left) < FEWEST:
+        raise UserError(
+            f"{len(left)} training pictures are left to fit a temperature on, and {FEWEST} are the fewest; "
+            "calibrate with fewer --pictures"
+        )
+    return left
+
+
 def _measure(
-    exact: Path, int8: Path, data: DataSet, columns: list[int], limit: int | None
+    exact: Path, int8: Path, data: DataSet, columns: list[int], fitting: Split, limit: int | None
 ) -> Figures:
     """Both models on the same pictures."""
     split = data.validation.sample(limit, SEED) if limit else data.validation
-    before, after = (logits_of(open_as(path, lite.INPUT), split)[0] for path in (exact, int8))
+    float_model, served = (open_as(path, lite.INPUT) for path in (exact, int8))
+    before, after = (logits_of(model, split)[0] for model in (float_model, served))
     targets = np.array(split.targets)
+    temperature = fit_temperature(logits_of(served, fitting)[0], _known(fitting, columns))
+    errors = [_error(after / heat, _known(split, columns)) for heat in (1.0, temperature)]
     return Figures(
         data.name,
         agreement(before, after),
         top(before[:, columns], targets, 1),
         top(after[:, columns], targets, 1),
         top(after[:, columns], targets, 5),
+        Calibration(temperature, len(fitting), *errors),
     )
+
+
+def _known(split: Split, columns: list[int]) -> Targets:
+    """The true classes as the model counts them."""
+    known: Targets = np.array(columns)[list(split.targets)]
+    return known
+
+
+def _error(logits: Logits, targets: Targets) -> float:
+    return calibration_error(softmax(logits), targets)
 
 
 def _provenance(options: LiteOptions, data: DataSet, pictures: int) -> dict[str, Any]:
@@ -150,7 +182,7 @@ def _kept(figures: Figures) -> str:
 
 
 def _card(options: LiteOptions, figures: Figures, pictures: int) -> str:
-    drop = 100 * (figures.int8_top1 - figures.float_top1)
+    drop, scores = 100 * (figures.int8_top1 - figures.float_top1), figures.scores
     return f"""# {NAME} {options.version}
 
 EfficientNet-Lite0 for ImageNet's 1,000 classes, int8, input {lite.INPUT.side} × {lite.INPUT.side} pixels (shorter side resized to {lite.INPUT.resize} with antialiased bicubic, centre cropped, normalised by (x − 127) / 128 in the graph).
@@ -172,7 +204,7 @@ Quantization changes top-1 by {drop:+.2f} points. {_kept(figures)[0].upper()}{_k
 
 ## Scores
 
-Not calibrated: scores are the softmax of the logits.
+Logits are divided by the temperature {scores.temperature:.3f}, fitted on {scores.images:,} further training pictures of {figures.data}. On the validation pictures, among all {len(lite.labels()):,} classes, the expected calibration error is {scores.ece_before:.4f} without it and {scores.ece_after:.4f} with it. It is that of enlarged pictures: on others, fit one with `glimpse-models calibrate`.
 
 ## Limits
 
