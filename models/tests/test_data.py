@@ -117,6 +117,7 @@ def broken(folders: Path, tmp_path: Path) -> Path:
     shutil.copytree(folders, root)
     (root / "red" / "01.jpg").write_bytes((root / "red" / "01.jpg").read_bytes()[:-700])
     (root / "blue" / "02.jpg").write_bytes(b"no picture")
+    (root / "blue" / "03.jpg").write_bytes(b"")
     return root
 
 
@@ -126,12 +127,13 @@ def test_broken_pictures_are_listed_before_the_first_step_and_left_out_of_every_
     run = tmp_path / "run"
     done = glimpse("train", "--data", broken, "--out", run, *SMALL)
     assert done.code == 0, done.err
-    assert "2 of 80 pictures cannot be decoded" in done.err
-    assert "blue/02.jpg: cannot identify" in done.err
+    assert "3 of 80 pictures cannot be decoded" in done.err
+    assert "blue/02.jpg: not an image of a known format" in done.err
+    assert "blue/03.jpg: an empty file" in done.err
     assert "red/01.jpg: Corrupt JPEG data: premature end" in done.err
     data = json.loads((run / "run.json").read_text())["data"]
-    assert data["broken"] == ["blue/02.jpg", "red/01.jpg"]
-    assert data["train"] + data["validation"] == 78
+    assert data["broken"] == ["blue/02.jpg", "blue/03.jpg", "red/01.jpg"]
+    assert data["train"] + data["validation"] == 77
     ok("export", "--weights", run / "weights.pt", "--out", run / "float.onnx")
     ok(
         *("quantize", "--model", run / "float.onnx", "--data", broken, "--run", run),
@@ -200,7 +202,7 @@ def test_near_duplicates_between_the_splits_are_found(tmp_path: Path) -> None:
     assert found.record()["near_duplicates"] == 1
 
 
-def test_bits_that_differ_are_counted_in_every_band() -> None:
+def test_pictures_of_few_different_bits_are_near_duplicates() -> None:
     chance = np.random.default_rng(3)
     others: list[int | None] = [int.from_bytes(chance.bytes(16), "big") for _ in range(500)]
     theirs = others[77] or 0
@@ -210,4 +212,6 @@ def test_bits_that_differ_are_counted_in_every_band() -> None:
     far = theirs
     for bit in chance.permutation(inspection.BITS)[: inspection.NEAR + 1].tolist():
         far ^= 1 << bit
-    assert inspection.near_duplicates([near, far, None], others) == [(0, 77)]
+    ours = [far, None] * inspection.COMPARED_AT_ONCE + [near]
+    assert inspection.near_duplicates(ours, [None, *others]) == [(len(ours) - 1, 78)]
+    assert inspection.near_duplicates(ours, [None]) == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from glimpse_models.data import jpeg
 from glimpse_models.errors import UserError
@@ -53,7 +53,12 @@ def decode(path: Path) -> Image.Image:
 
 def _decoded(content: bytes) -> Image.Image:
     _register_heif()
-    with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+    try:
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError as error:  # which names a place in memory
+        what = "not an image of a known format" if content else "an empty file"
+        raise UnidentifiedImageError(what) from error
+    with opened as picture:
         return to_rgb(picture)
 
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
@@ -30,8 +30,13 @@ SHOWN = 10  # in messages
 
 HASH_SIDE = 8  # two hashes of 8 × 8 bits each, of differences across and down
 BITS = 2 * HASH_SIDE * HASH_SIDE
-NEAR = 6  # bits that differ at most between near duplicates
-BAND = 16  # bits; with 8 bands, pictures that differ in up to 7 bits share one
+NEAR = 12
+"""Bits that differ at most between near duplicates.
+
+Of photographs scaled to 1.5 times their size and saved as JPEG of quality 60, 99 % differ in fewer;
+in 50 million pairs of different photographs the nearest differ in 16.
+"""
+COMPARED_AT_ONCE = 64  # validation pictures, each with all of training
 LEAST_CONTRAST = 6.0  # standard deviation of grey levels, below which a hash says nothing
 
 
@@ -161,25 +166,24 @@ def perceptual_hash(picture: Image.Image) -> int | None:
 
 def near_duplicates(ours: list[int | None], others: list[int | None]) -> list[tuple[int, int]]:
     """Rows of `ours`, each with the row of the nearest of `others`, where they differ in few bits."""
-    bands: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for row, found in enumerate(others):
-        if found is not None:
-            for band in _bands(found):
-                bands[band].append(row)
-    pairs = []
-    for row, found in enumerate(ours):
-        if found is None:
-            continue
-        candidates = {other for band in _bands(found) for other in bands.get(band, ())}
-        near = [((found ^ (others[other] or 0)).bit_count(), other) for other in candidates]
-        if near and min(near)[0] <= NEAR:
-            pairs.append((row, min(near)[1]))
+    (rows, hashes), (other_rows, other_hashes) = _words(ours), _words(others)
+    pairs: list[tuple[int, int]] = []
+    if not len(other_rows):
+        return pairs
+    for start in range(0, len(rows), COMPARED_AT_ONCE):
+        some = hashes[start : start + COMPARED_AT_ONCE, None]
+        differ = np.bitwise_count(some ^ other_hashes).sum(axis=-1, dtype=np.int16)
+        nearest = differ.argmin(axis=1)
+        near = np.flatnonzero(differ.min(axis=1) <= NEAR)
+        pairs += [(rows[start + row], other_rows[nearest[row]]) for row in near.tolist()]
     return pairs
 
 
-def _bands(found: int) -> list[tuple[int, int]]:
-    mask = (1 << BAND) - 1
-    return [(at, (found >> at) & mask) for at in range(0, BITS, BAND)]
+def _words(hashes: list[int | None]) -> tuple[list[int], npt.NDArray[np.uint64]]:
+    """The rows that have a hash, and their hashes in two words each."""
+    rows = [row for row, found in enumerate(hashes) if found is not None]
+    words = [divmod(found, 1 << 64) for found in hashes if found is not None]
+    return rows, np.array(words, np.uint64).reshape(-1, 2)
 
 
 def _labels(data: DataSet) -> list[str]:
