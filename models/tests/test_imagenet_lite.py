@@ -126,6 +126,9 @@ def test_the_committed_model_is_right_and_says_what_int8_costs() -> None:
     kept = bundle.manifest["metrics"]["int8_agrees_with_fp32"]
     assert kept["images"] == 10_000
     assert kept["same_label_from_0.5"] >= 0.99
+    scores = bundle.manifest["calibration"]
+    assert scores["ece_after"] < scores["ece_before"]
+    assert not bundle.manifest["provenance"]["git_commit"].endswith("-dirty")
     classifier = open_classifier(COMMITTED)
     best = classifier.logits(read_input(COFFEE, classifier.spec)[None]).argmax()
     assert bundle.labels[best] == "espresso"
@@ -133,3 +136,12 @@ def test_the_committed_model_is_right_and_says_what_int8_costs() -> None:
     assert f"{kept['images_with_float_score_from_0.5']:,} pictures" in card
     digest = hashlib.sha256((COMMITTED / "labels.txt").read_bytes()).hexdigest()
     assert digest == json.loads(bundle.description)["files"]["labels.txt"]["sha256"]
+
+
+def test_the_documents_name_the_committed_version() -> None:
+    version = verify(COMMITTED).version
+    for name in ("docs/deploy.md", "template.yaml"):
+        text = (ROOT / name).read_text()
+        assert text.count("imagenet-lite/") == text.count(f"imagenet-lite/{version}"), name
+    named = f'"model": {{"name": "efficientnet-lite0-imagenet", "version": "{version}"}}'
+    assert named in (ROOT / "README.md").read_text()
