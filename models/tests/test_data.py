@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -202,16 +203,23 @@ def test_near_duplicates_between_the_splits_are_found(tmp_path: Path) -> None:
     assert found.record()["near_duplicates"] == 1
 
 
-def test_pictures_of_few_different_bits_are_near_duplicates() -> None:
+def test_small_things_on_white_are_no_near_duplicates_of_each_other() -> None:
     chance = np.random.default_rng(3)
-    others: list[int | None] = [int.from_bytes(chance.bytes(16), "big") for _ in range(500)]
-    theirs = others[77] or 0
-    near = theirs
-    for bit in chance.permutation(inspection.BITS)[: inspection.NEAR].tolist():
-        near ^= 1 << bit
-    far = theirs
-    for bit in chance.permutation(inspection.BITS)[: inspection.NEAR + 1].tolist():
-        far ^= 1 << bit
-    ours = [far, None] * inspection.COMPARED_AT_ONCE + [near]
-    assert inspection.near_duplicates(ours, [None, *others]) == [(len(ours) - 1, 78)]
-    assert inspection.near_duplicates(ours, [None]) == []
+    prints, copies = [], []
+    for _ in range(100):
+        thing = chance.integers(0, 256, (6, 6, 3), np.uint8)
+        whole = Image.new("RGB", (300, 300), "white")
+        whole.paste(Image.fromarray(thing).resize((150, 150), Image.Resampling.BICUBIC), (75, 75))
+        copy = io.BytesIO()
+        whole.resize((200, 200)).save(copy, "JPEG", quality=60)
+        prints.append(inspection.print_of(whole))
+        copies.append(inspection.print_of(Image.open(copy)))
+    flat = inspection.print_of(Image.new("RGB", (50, 50), (9, 9, 9)))
+    assert flat is None
+    order = chance.permutation(100).tolist()
+    shuffled = [copies[row] for row in order]
+    assert inspection.near_duplicates([*shuffled, None], [None, *prints]) == [
+        (at, row + 1) for at, row in enumerate(order)
+    ]
+    assert inspection.near_duplicates(prints[:50], [*prints[50:], None]) == []
+    assert inspection.near_duplicates(prints, [None]) == []
