@@ -93,6 +93,8 @@ pub struct StoreConfig {
     pub max_model_bytes: u64,
     /// Whether sessions keep an arena of their own; the program says so, which knows its allocator.
     pub arena: bool,
+    /// Called when a model is in memory: loading one takes other memory than serving it does.
+    pub on_loaded: fn(),
     /// Whether the first model is tried on a plain picture before it serves, as later ones always are.
     pub try_first: bool,
     /// Whether a bundle from S3 is kept in the cache for the next start. Not before a snapshot, which would
@@ -134,6 +136,7 @@ impl StoreConfig {
             load_deadline: Duration::from_millis(settings::LOAD_TIMEOUT_MS.default),
             max_model_bytes: settings::MAX_MODEL_BYTES.default,
             arena: true,
+            on_loaded: || {},
             try_first: false,
             keep: true,
             trial: None,

@@ -208,6 +208,7 @@ impl Loader {
     /// It serves from here on, and is what the next start finds first in the cache.
     fn activate(&self, ready: Ready) -> Loaded {
         let Ready { loaded, cache_update } = ready;
+        (self.config.on_loaded)();
         match cache_update {
             CacheUpdate::None => {}
             CacheUpdate::Commit(draft) => commit(draft),

@@ -54,6 +54,9 @@ fn start<C>(
     emf::start(&Environment)?;
     let mut store = StoreConfig::read(&Environment)?;
     store.arena = !one_heap;
+    if one_heap {
+        store.on_loaded = process::return_large_blocks;
+    }
     // A snapshot holds a model that has run, and no second copy of it.
     let snapshot = lambda::takes_snapshot(&Environment)?;
     (store.try_first, store.keep) = (snapshot, !snapshot);

@@ -10,11 +10,15 @@
 //! **The C allocator.** Creating a session and running it allocate and free many small megabytes. By
 //! default glibc grows and trims its heaps in steps of 128 KiB. Each step takes the kernel's lock of the
 //! process's memory map, which blocks the thread that loads ONNX Runtime, and the kernel clears the
-//! same pages again and again. A process for one request at a time goes further: all its threads share one
-//! heap that begins with huge pages, on which a fault clears 2 MiB instead of 4 KiB and the
-//! processor finds weights with fewer address lookups. A session's weights and activations get there
-//! only if ONNX Runtime takes them from this heap, not from an arena of its own, and if the heap
-//! gives room to all of them. `make bench-lambda` measures what this wins.
+//! same pages again and again. A process for one request at a time goes further: all its threads share
+//! one heap, and while the model is loaded all blocks come from it, so that the model's own bytes, once
+//! they are read, become room for its weights. That needs ONNX Runtime to take its memory from this heap,
+//! not from an arena of its own. From then on ([`return_large_blocks`]) large blocks are mapped apart and
+//! returned: what decoding a large picture took would otherwise stay for good.
+//!
+//! Huge pages are not asked for. They won a tenth of a cold start where the memory had belonged to
+//! another process a moment before. Where it had not, as in a machine that has just begun, its host has
+//! to find 2 MiB for each, and a cold start took twice as long.
 #![allow(unsafe_code)]
 
 use std::ffi::OsString;
@@ -28,23 +32,23 @@ const TRIM_THRESHOLD: libc::c_int = 64 << 20;
 /// Heaps grow in few large steps; what is not touched costs no memory.
 #[cfg(target_env = "gnu")]
 const TOP_PAD: libc::c_int = 8 << 20;
-/// How much of the one heap is of huge pages: what an int8 `ResNet50` needs while it is loaded.
+/// The one heap grows by what an int8 `ResNet50` needs while it is loaded.
 #[cfg(target_env = "gnu")]
-const HUGE_BYTES: libc::c_int = 64 << 20;
-/// In the one heap, the blocks of a run stay too: mapped separately, each would be cleared each time.
+const ONE_HEAP_TOP_PAD: libc::c_int = 64 << 20;
+/// The bytes of most int8 models are in the one heap while they are read.
 #[cfg(target_env = "gnu")]
 const ONE_HEAP_MMAP_THRESHOLD: libc::c_int = 32 << 20;
-/// More than is free at any time, or the huge pages would be given back.
+/// More than is free at any time of a load.
 #[cfg(target_env = "gnu")]
 const ONE_HEAP_TRIM_THRESHOLD: libc::c_int = 128 << 20;
-/// Behind huge pages, a step that is not needed would be felt in the peak.
+/// More than a block of a run: mapped apart, each would be cleared each time.
 #[cfg(target_env = "gnu")]
-const ONE_HEAP_TOP_PAD: libc::c_int = 2 << 20;
+const SERVING_MMAP_THRESHOLD: libc::c_int = 8 << 20;
+/// What a run needs again stays.
 #[cfg(target_env = "gnu")]
-const HUGE_PAGE: usize = 2 << 20;
-/// More than the heap has left when `main` begins, so that it grows.
+const SERVING_TRIM_THRESHOLD: libc::c_int = 16 << 20;
 #[cfg(target_env = "gnu")]
-const GROWING: usize = 512 << 10;
+const SERVING_TOP_PAD: libc::c_int = 2 << 20;
 
 /// Keep freed memory for the next picture instead of giving it back to the kernel, keep ONNX Runtime
 /// from sending telemetry, and remove empty `GLIMPSE_` variables.
@@ -88,31 +92,33 @@ fn is_alone() -> bool {
     std::fs::read_dir("/proc/self/task").map_or(true, |threads| threads.take(2).count() == 1)
 }
 
-/// Let all threads share one heap, with huge pages where the kernel gives them on request
-/// (`madvise`). Returns whether it was done: only where the C library is glibc.
+/// Let all threads share one heap. Returns whether it was done: only where the C library is glibc.
 ///
 /// For a process that serves one request at a time, right after [`prepare`] and before there is a
-/// session; sessions should then have no arena of their own. Where many threads decode pictures, they
-/// would wait for one another's allocations. Sources: mallopt(3), madvise(2).
+/// session; sessions should then have no arena of their own, and once there is one,
+/// [`return_large_blocks`] is due. Where many threads decode pictures, they would wait for one another's
+/// allocations. Source: mallopt(3).
 #[must_use]
 pub fn share_one_heap() -> bool {
     #[cfg(target_env = "gnu")]
-    // SAFETY: the range is between two ends of the heap that the C library itself has set, with no
-    // second thread to move them, and the advice changes no content.
+    // SAFETY: as in `prepare`.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, ONE_HEAP_MMAP_THRESHOLD);
         libc::mallopt(libc::M_TRIM_THRESHOLD, ONE_HEAP_TRIM_THRESHOLD);
-        libc::mallopt(libc::M_TOP_PAD, HUGE_BYTES);
-        let start = libc::sbrk(0) as usize;
-        let growing = std::hint::black_box(libc::malloc(GROWING));
-        let end = libc::sbrk(0) as usize;
-        libc::free(growing);
-        let start = start.next_multiple_of(HUGE_PAGE);
-        if let Some(bytes) = end.checked_sub(start) {
-            libc::madvise(start as *mut libc::c_void, bytes, libc::MADV_HUGEPAGE);
-        }
         libc::mallopt(libc::M_TOP_PAD, ONE_HEAP_TOP_PAD);
     }
     cfg!(target_env = "gnu")
+}
+
+/// From here on, return large blocks of the one heap to the kernel when they are freed: the model is
+/// loaded, and what comes now are pictures.
+pub fn return_large_blocks() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: as in `prepare`.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, SERVING_MMAP_THRESHOLD);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, SERVING_TRIM_THRESHOLD);
+        libc::mallopt(libc::M_TOP_PAD, SERVING_TOP_PAD);
+    }
 }

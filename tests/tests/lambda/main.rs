@@ -9,6 +9,7 @@ mod common;
 mod faults;
 mod function;
 mod hidden;
+mod memory;
 mod metrics;
 mod snapshot;
 mod triggers;
