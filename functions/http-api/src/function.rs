@@ -6,13 +6,12 @@ use glimpse_api::{ApiState, RequestId, guarded_router};
 use glimpse_model_store::ModelStore;
 use glimpse_start::keep_warm;
 use http::{HeaderName, Request};
-use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Error, LambdaEvent, RequestExt as _, Service as _, service_fn};
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tower::ServiceExt as _;
 
+use crate::event::Event;
 use crate::{answer, request};
 
 const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -52,21 +51,13 @@ impl Function {
     /// When the event is neither a request nor one that keeps functions warm.
     pub async fn answer(
         self,
-        event: LambdaEvent<Box<RawValue>>,
+        LambdaEvent { payload, context }: LambdaEvent<Event>,
     ) -> Result<Answer<impl Serialize>, Error> {
-        let LambdaEvent { payload, context } = event;
-        let event: LambdaRequest = match serde_json::from_str(payload.get()) {
-            Ok(event) => event,
-            Err(error) => {
-                return match serde_json::from_str(payload.get()) {
-                    Ok(event) if keep_warm::is_keep_warm(&event) => {
-                        Ok(Answer::Warm(keep_warm::answer(&self.store).await))
-                    }
-                    _ => Err(error.into()),
-                };
-            }
+        let event = match payload {
+            Event::Http(event) => *event,
+            Event::KeepWarm => return Ok(Answer::Warm(keep_warm::answer(&self.store).await)),
+            Event::Unknown(error) => return Err(error.into()),
         };
-        drop(payload);
         // `lambda_http` writes the response in the form that suits the request's origin. It gets an
         // empty request of that origin: making ours of the event can fail.
         let empty = request::empty_like(&event)?;

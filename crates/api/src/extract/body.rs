@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use glimpse_budget::{Client, Pool, Reserved};
@@ -128,8 +128,7 @@ impl Arriving {
     }
 
     async fn read(&mut self, mut body: Body, limit: usize) -> Result<Bytes, Problem> {
-        // One block, of which only what arrived takes memory, and which the system gets back.
-        let mut bytes = Vec::with_capacity(if self.announced { self.room } else { 0 });
+        let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Problem::IncompleteBody)?.into_data() else {
                 continue;
@@ -142,6 +141,13 @@ impl Arriving {
                 let more = (length - self.room).next_multiple_of(STEP);
                 self.grow(self.copies * more as u64)?;
                 self.room += more;
+            }
+            if bytes.is_empty() {
+                if body.is_end_stream() {
+                    return Ok(data);
+                }
+                // One block, of which only what arrived takes memory, and which the system gets back.
+                bytes.reserve_exact(if self.announced { self.room } else { 0 });
             }
             bytes.extend_from_slice(&data);
         }
