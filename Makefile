@@ -25,7 +25,7 @@ TESTS := test-rust -- test-edge-package test-models fuzz-smoke test-jpeg test-st
 	lint-template test-scaling test-browser test-upgrading test-pictures test-sam-local
 
 # What compiles libjpeg-turbo.
-demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-peers bench-edge image test-image test-pictures soak fuzz fuzz-smoke: build-tools
+demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-peers bench-edge bench-operators image test-image test-pictures soak fuzz fuzz-smoke: build-tools
 
 demo: onnxruntime emulator pictures ## classify a real picture through the Lambda runtime, each model in S3 (MODEL=default or imagenet-lite: this one; ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -174,10 +174,11 @@ bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 	$(CARGO) bench --locked --package glimpse-classifier --bench stages
 
 bench-outputs: $(VENV)/.stamp ## measure what explanation and embedding cost a request that asks for neither
-	cd models && ../$(VENV)/bin/python -m glimpse_models overhead --bundle default
+	cd models && ../$(VENV)/bin/python -m glimpse_models overhead --bundle default --json ../target/peers/outputs.json
 
-bench-operators: $(VENV)/.stamp target/bundle-224 ## measure where a run of the model spends its time, and what settings of the session change
-	cd models && ../$(VENV)/bin/python -m glimpse_models operators --bundle ../target/bundle-224
+bench-operators: $(VENV)/.stamp target/venv-peer-openvino/.stamp target/bundle-224 ## measure where a run of the model spends its time, and what settings, other forms, OpenVINO and the processor would give
+	$(CARGO) build --workspace --locked --example peak
+	cd models && ../$(VENV)/bin/python -m glimpse_models operators --bundle ../target/bundle-224 --openvino ../target/venv-peer-openvino/bin/python --peak ../target/debug/examples/peak --json ../target/peers/operators.json
 
 bench-lambda: bench-peers ## the same for the function and the Python handler alone: cold start, latency, memory
 bench-lambda: MEASURED := --parts starts --peers function handler handler-draft --results target/peers/lambda.json
@@ -190,7 +191,7 @@ bench-peers: onnxruntime $(if $(filter x86_64,$(shell uname -m)),openvino) emula
 performance-docs: $(VENV)/.stamp ## fill docs/performance.md and draw its plots from what bench-peers measured
 	$(PEERS_PYTHON) document
 
-bench-edge: onnxruntime pictures target/bundle-224 ## measure serve under 1 to 64 clients and classify, against the bare session (PROFILE=demo: without the long build)
+bench-edge: onnxruntime pictures target/bundle-224 ## measure serve under 1 to 64 clients and classify, against another build (GLIMPSE_BENCH_BASELINE=glimpse) and the bare session (PROFILE=demo: without the long build)
 	$(CARGO) build --profile $(or $(PROFILE),release) --locked --package glimpse-edge --bins
 	$(CARGO) bench --profile $(or $(PROFILE),bench) --locked --package glimpse-tests --bench edge
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from glimpse_models.cli.options import add_bundle, read_options
 from glimpse_models.research.overhead import OverheadOptions, overhead
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help=f"times the plain model's; above it, refuse (default: {default.at_most})",
     )
+    parser.add_argument("--json", type=Path, help="where the ratios go")
 
 
 def run(arguments: argparse.Namespace, _words: list[str]) -> None:

@@ -1,8 +1,8 @@
 """Where a run of a bundle's model spends its time, and what is left to gain.
 
-ONNX Runtime's own profile gives the share of each operator. What the processor could do is measured
-with the same library: its products of large matrices of the same types. Settings of the session run
-in turns with those of the service, so that other load on the machine affects all alike.
+ONNX Runtime's own profile gives the share of each operator. Settings of the session, other forms of the
+graph and OpenVINO run in turns with the service's, so that other load on the machine affects all alike.
+What the library and the processor could do is measured beside that.
 """
 
 from __future__ import annotations
@@ -13,22 +13,32 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 from tqdm import tqdm
 
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx, random_pictures
+from glimpse_models.research import limits
+from glimpse_models.research.settings import (
+    SERVICE,
+    SETTINGS,
+    Change,
+    as_the_service,
+    open_session,
+    unpacked,
+)
+from glimpse_models.research.variants import VARIANTS
 
 LOGITS = "logits"
 WARM_UP = 5
-SIDE = 1024
-"""Of the matrices whose product stands for what the processor can do."""
+OPENVINO = "OpenVINO"
 
 WEIGHTS = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "QLinearConv": 3, "ConvInteger": 1}
 """Operators that convolve, and which of their inputs has the weights `[out, in, …]`."""
@@ -43,98 +53,88 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class OperatorOptions:
-    """A bundle, and how often it runs."""
+    """A bundle, how often it runs, and what it is compared with."""
 
     bundle: Path
     batch: int = 1
     threads: int = 0
     runs: int = 30
     rounds: int = 7
+    openvino: Path | None = None
+    peak: Path | None = None
+    json: Path | None = None
 
 
-def _spins_on(_options: Any, _threads: int) -> None:
-    """ONNX Runtime's default: threads spin for a while after a run."""
+@dataclass
+class Report:
+    """What was found; times in seconds, a median for each round."""
 
+    threads: int
+    batch: int
+    multiplications: int = 0
+    integers: bool = True
+    operators: dict[str, float] = field(default_factory=dict)
+    """Microseconds of a run by operator."""
+    nodes: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, list[float]] = field(default_factory=dict)
+    graphs: dict[str, list[float]] = field(default_factory=dict)
+    """Other forms of the graph; those that it does not have are absent."""
+    differences: dict[str, float] = field(default_factory=dict)
+    """The largest difference of a logit, in standard deviations of the logits."""
+    openvino: list[float] = field(default_factory=list)
+    library_rate: float = 0.0
+    instruction: str | None = None
+    processor_rate: float | None = None
 
-def _as_the_service(options: Any, _threads: int) -> None:
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    @property
+    def service(self) -> list[float]:
+        """The runs that all others are compared with."""
+        return self.settings[SERVICE]
 
+    @property
+    def rate(self) -> float:
+        """Multiplications a second of the service's runs."""
+        return self.multiplications / float(np.median(self.service))
 
-def _never_spins(options: Any, _threads: int) -> None:
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-
-
-def _unpacked(options: Any, _threads: int) -> None:
-    """Weights that are laid out anew are not in the profile."""
-    options.add_session_config_entry("session.disable_prepacking", "1")
-
-
-def _pinned(options: Any, threads: int) -> None:
-    _as_the_service(options, threads)
-    # The calling thread is the first, and not ONNX Runtime's.
-    others = ";".join(str(number) for number in range(2, threads + 1))
-    options.add_session_config_entry("session.intra_op_thread_affinities", others)
-
-
-def _without_arena(options: Any, threads: int) -> None:
-    _as_the_service(options, threads)
-    options.enable_cpu_mem_arena = False
-
-
-def _without_pattern(options: Any, threads: int) -> None:
-    _as_the_service(options, threads)
-    options.enable_mem_pattern = False
-
-
-def _small_blocks(options: Any, threads: int) -> None:
-    _as_the_service(options, threads)
-    options.add_session_config_entry("session.dynamic_block_base", "4")
-
-
-def _denormals_are_zero(options: Any, threads: int) -> None:
-    _as_the_service(options, threads)
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-
-
-SETTINGS: dict[str, Callable[[Any, int], None]] = {
-    "as the service": _as_the_service,
-    "threads spin after runs": _spins_on,
-    "threads never spin": _never_spins,
-    "threads pinned": _pinned,
-    "no arena": _without_arena,
-    "no memory pattern": _without_pattern,
-    "work in smaller blocks": _small_blocks,
-    "denormals are zero": _denormals_are_zero,
-}
+    def to_json(self) -> dict[str, Any]:
+        """As `make performance-docs` reads it."""
+        measured = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+        return {**vars(self), "measured": measured}
 
 
 def operators(options: OperatorOptions) -> None:
-    """Print the shares of the operators, the part of what the library reaches, and the settings."""
-    model = load_onnx(options.bundle / "model.onnx").SerializeToString()
+    """Print the shares of the operators, what is reached, and what could be otherwise."""
+    path = options.bundle / "model.onnx"
+    model = load_onnx(path)
+    content = model.SerializeToString()
     threads = options.threads or len(os.sched_getaffinity(0))
     print(f"{threads} threads, runs of {options.batch}; load average before: {_load()}")
-    _print_shares(profile(model, threads, options.batch, options.runs), options.runs)
-    times = compare(model, threads, options)
-    shapes = profile(model, threads, options.batch, 1, _unpacked)
-    _print_reached(shapes, times["as the service"], threads)
-    print(f"\n{'setting':26}ratio to the service's (lowest to highest of {options.rounds} rounds)")
-    service = np.array(times["as the service"])
-    for name, found in times.items():
-        ratios = np.array(found) / service
-        print(f"{name:26}{np.median(ratios):.3f} ({ratios.min():.3f} to {ratios.max():.3f})")
+    report = Report(threads, options.batch)
+    _share(report, profile(content, threads, options.batch, options.runs), options.runs)
+    _print_shares(report)
+    _compare(report, model, path, options)
+    shapes = profile(content, threads, options.batch, 1, unpacked)
+    report.multiplications = sum(multiplications(event) for event in shapes)
+    if not report.multiplications:
+        raise UserError("the model neither convolves nor multiplies matrices")
+    report.integers = any(e["args"]["op_name"] in ("QLinearConv", "QGemm") for e in shapes)
+    report.library_rate = limits.matrix_rate(threads, report.integers)
+    if options.peak is not None:
+        report.instruction, report.processor_rate = limits.processor_rate(options.peak, threads)
+    _print_reached(report)
+    _print_ratios(report, options.rounds)
     print(f"load average after: {_load()}")
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(report.to_json(), indent=1, ensure_ascii=False))
 
 
 def profile(
-    model: bytes,
-    threads: int,
-    batch: int,
-    runs: int,
-    change: Callable[[Any, int], None] = _as_the_service,
+    model: bytes, threads: int, batch: int, runs: int, change: Change = as_the_service
 ) -> list[Event]:
     """What ONNX Runtime records of each operator in `runs` runs for the logits."""
     with tempfile.TemporaryDirectory() as folder:
-        session = _open(model, change, threads, profile=Path(folder) / "profile")
+        session = open_session(model, change, threads, Path(folder) / "profile")
         pixels = random_pictures(session, batch)
         for _ in range(WARM_UP + runs):
             session.run([LOGITS], {"image": pixels})
@@ -165,107 +165,104 @@ def multiplications(event: Event) -> int:
     return 0
 
 
-def compare(model: bytes, threads: int, options: OperatorOptions) -> dict[str, list[float]]:
-    """Seconds of a run under each setting: the median of each round, all in turns."""
-    sessions = {name: _open(model, change, threads) for name, change in SETTINGS.items()}
-    pixels = random_pictures(next(iter(sessions.values())), options.batch)
-    for session in sessions.values():
+def _compare(report: Report, model: onnx.ModelProto, path: Path, options: OperatorOptions) -> None:
+    """Settings, forms of the graph and OpenVINO in turns: the median of each round."""
+    content, threads = model.SerializeToString(), report.threads
+    sessions = {name: open_session(content, change, threads) for name, change in SETTINGS.items()}
+    pixels = random_pictures(sessions[SERVICE], options.batch)
+    expected = sessions[SERVICE].run([LOGITS], {"image": pixels})[0]
+    graphs = {}
+    for name, make in VARIANTS.items():
+        made = make(model)
+        if made is None:
+            continue
+        graphs[name] = open_session(made.SerializeToString(), as_the_service, threads)
+        found = graphs[name].run([LOGITS], {"image": pixels})[0]
+        report.differences[name] = float(np.abs(found - expected).max() / expected.std())
+    with ExitStack() as stack:
+        runs = {name: _timed(one, pixels) for name, one in {**sessions, **graphs}.items()}
+        if options.openvino is not None:
+            runs[OPENVINO] = stack.enter_context(
+                limits.engine(options.openvino, path, pixels.shape)
+            )
+        found = _in_turns(runs, options)
+    report.openvino = found.pop(OPENVINO, [])
+    report.settings = {name: found[name] for name in sessions}
+    report.graphs = {name: found[name] for name in graphs}
+
+
+def _timed(session: Any, pixels: np.ndarray) -> Callable[[], float]:
+    def run() -> float:
+        started = time.perf_counter()
+        session.run([LOGITS], {"image": pixels})
+        return time.perf_counter() - started
+
+    return run
+
+
+def _in_turns(
+    runs: dict[str, Callable[[], float]], options: OperatorOptions
+) -> dict[str, list[float]]:
+    for run in runs.values():
         for _ in range(WARM_UP):
-            session.run([LOGITS], {"image": pixels})
-    found: dict[str, list[float]] = {name: [] for name in sessions}
-    for _ in tqdm(range(options.rounds), desc="settings", unit="round", disable=None):
-        times: dict[str, list[float]] = {name: [] for name in sessions}
+            run()
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in tqdm(range(options.rounds), desc="in turns", unit="round", disable=None):
+        times: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(options.runs):
-            for name, session in sessions.items():
+            for name, run in runs.items():
                 time.sleep(PAUSE)
-                started = time.perf_counter()
-                session.run([LOGITS], {"image": pixels})
-                times[name].append(time.perf_counter() - started)
+                times[name].append(run())
         for name, own in times.items():
             found[name].append(float(np.median(own)))
     return found
 
 
-def matrix_rate(threads: int, integers: bool) -> float:
-    """Multiplications a second of the library's product of large matrices: uint8 × int8, or float32."""
-    weights = np.random.default_rng(1).integers(-64, 64, (SIDE, SIDE), dtype=np.int8)
-    kind, output, operator = (
-        (TensorProto.UINT8, TensorProto.INT32, "MatMulInteger")
-        if integers
-        else (TensorProto.FLOAT, TensorProto.FLOAT, "MatMul")
-    )
-    if not integers:
-        weights = weights.astype(np.float32)
-    graph = helper.make_graph(
-        [helper.make_node(operator, ["a", "b"], ["c"])],
-        "product",
-        [helper.make_tensor_value_info("a", kind, [SIDE, SIDE])],
-        [helper.make_tensor_value_info("c", output, [SIDE, SIDE])],
-        [numpy_helper.from_array(weights, "b")],
-    )
-    opset = [helper.make_opsetid("", 13)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
-    onnx.checker.check_model(model)
-    session = _open(model.SerializeToString(), _as_the_service, threads)
-    dtype = np.uint8 if integers else np.float32
-    left = np.random.default_rng(2).integers(0, 128, (SIDE, SIDE)).astype(dtype)
-    times = []
-    for _ in range(WARM_UP + 30):
-        started = time.perf_counter()
-        session.run(None, {"a": left})
-        times.append(time.perf_counter() - started)
-    return float(SIDE**3 / np.median(times[WARM_UP:]))
-
-
-def _print_shares(events: list[Event], runs: int) -> None:
-    total = sum(event["dur"] for event in events)
-    time_of, count_of = Counter[str](), Counter[str]()
+def _share(report: Report, events: list[Event], runs: int) -> None:
     for event in events:
-        name = event["args"]["op_name"]
-        time_of[name] += event["dur"]
-        count_of[name] += 1
-    print(f"\n{'operator':26}{'nodes':>6}{'share':>9}")
-    for name, spent in time_of.most_common():
-        print(f"{name:26}{count_of[name] / runs:6.0f}{spent / total:9.1%}")
-    slowest = Counter[str]()
-    for event in events:
-        slowest[event["name"].removesuffix("_kernel_time")] += event["dur"]
-    print(f"\n{'slowest nodes':60}{'share':>9}")
-    for name, spent in slowest.most_common(5):
-        print(f"{name[:58]:60}{spent / total:9.1%}")
+        name, node = event["args"]["op_name"], event["name"].removesuffix("_kernel_time")
+        for spent, of in ((report.operators, name), (report.nodes, node)):
+            spent[of] = spent.get(of, 0.0) + event["dur"] / runs
 
 
-def _print_reached(events: list[Event], times: list[float], threads: int) -> None:
-    """`events` are those of one run, with the shapes of the weights."""
-    work = sum(multiplications(event) for event in events)
-    if not work:
-        raise UserError("the model neither convolves nor multiplies matrices")
-    integers = any(event["args"]["op_name"] in ("QLinearConv", "QGemm") for event in events)
-    rate, best = work / float(np.median(times)), matrix_rate(threads, integers)
-    kind = "uint8 × int8" if integers else "float32"
+def _print_shares(report: Report) -> None:
+    total = sum(report.operators.values())
+    for head, spent, most in (
+        ("operator", report.operators, len(report.operators)),
+        ("slowest nodes", report.nodes, 5),
+    ):
+        print(f"\n{head:60}{'share':>9}")
+        for name, took in Counter(spent).most_common(most):
+            print(f"{name[:58]:60}{took / total:9.1%}")
+
+
+def _print_reached(report: Report) -> None:
+    kind = "uint8 × int8" if report.integers else "float32"
     print(
-        f"\n{work / 1e9:.2f} G multiplications a run; {rate / 1e9:.0f} G a second, "
-        f"{rate / best:.0%} of what ONNX Runtime reaches in products of {kind} matrices of "
-        f"{SIDE} × {SIDE} here ({best / 1e9:.0f} G a second)"
+        f"\n{report.multiplications / 1e9:.2f} G multiplications a run; "
+        f"{report.rate / 1e9:.0f} G a second, {report.rate / report.library_rate:.0%} of what ONNX "
+        f"Runtime reaches in products of {kind} matrices of {limits.SIDE} × {limits.SIDE} here "
+        f"({report.library_rate / 1e9:.0f} G a second)"
     )
+    if report.processor_rate is not None and report.integers:
+        print(
+            f"{report.rate / report.processor_rate:.0%} of what the processor reaches with "
+            f"{report.instruction} alone ({report.processor_rate / 1e9:.0f} G a second)"
+        )
 
 
-def _open(
-    model: bytes,
-    change: Callable[[Any, int], None],
-    threads: int,
-    profile: Path | None = None,
-) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    change(options, threads)
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(profile)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+def _print_ratios(report: Report, rounds: int) -> None:
+    service = np.array(report.service)
+    tables = {"setting": report.settings, "form of the graph": report.graphs}
+    if report.openvino:
+        tables["engine"] = {OPENVINO: report.openvino}
+    for head, times in tables.items():
+        print(f"\n{head:26}ratio to the service's (lowest to highest of {rounds} rounds)")
+        for name, found in times.items():
+            ratios = np.array(found) / service
+            line = f"{name:26}{np.median(ratios):.3f} ({ratios.min():.3f} to {ratios.max():.3f})"
+            differs = report.differences.get(name)
+            print(line + (f", logits differ by {differs:.2g} σ at most" if differs else ""))
 
 
 def _load() -> str:

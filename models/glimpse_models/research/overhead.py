@@ -7,9 +7,11 @@ memory changes its time by a hundredth too, so both sessions are opened anew sev
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ class OverheadOptions:
     sessions: int = 7
     runs: int = 300
     at_most: float = 1.01
+    json: Path | None = None
 
 
 def overhead(options: OverheadOptions) -> None:
@@ -48,6 +51,10 @@ def overhead(options: OverheadOptions) -> None:
         f"a run for the logits, with and without {', '.join(further) or 'nothing'} in the model: ratio {ratio:.4f} "
         f"({min(ratios):.4f} to {max(ratios):.4f} in {options.sessions} pairs of sessions, {options.runs} runs each, in turns)"
     )
+    if options.json is not None:
+        measured = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps({"measured": measured, "ratios": ratios}))
     if ratio > options.at_most:
         raise UserError(
             f"further outputs cost plain runs {100 * (ratio - 1):.1f} %, --at-most is {options.at_most}"

@@ -121,9 +121,10 @@ fn ask(
     }
 }
 
-pub fn request(picture: &[u8]) -> Vec<u8> {
+/// A request for `/predict`, with a query.
+pub fn request(query: &str, picture: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/jpeg\r\n\
+        "POST /predict{query} HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/jpeg\r\n\
          content-length: {}\r\n\r\n",
         picture.len()
     );

@@ -4,12 +4,14 @@
 //! `make bench-edge` prepares what this needs. Absolute numbers belong to the machine; the ratios
 //! are what is quoted. `GLIMPSE_BENCH_ROUNDS` (5), `GLIMPSE_BENCH_PICTURES` (10,000) and
 //! `GLIMPSE_BENCH_SECONDS` (60) say how much, 0 leaves that part out; `GLIMPSE_BENCH_BUNDLE` says with
-//! which model. `GLIMPSE_BENCH_BASELINE` is the `glimpse` of another build, to compare with.
+//! which model. `GLIMPSE_BENCH_BASELINE` is the `glimpse` of another build, to compare with. What the
+//! clients saw goes to `target/peers/edge.json`, from which `make performance-docs` makes a table.
 
 #![allow(missing_docs)]
 
 mod bare;
 mod load;
+mod results;
 mod shared;
 mod soak;
 mod throughput;

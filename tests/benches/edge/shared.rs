@@ -1,5 +1,5 @@
 //! `glimpse serve` in closed loops of 1 to 64 clients: with shared runs, with each picture by itself,
-//! and the bare session, in turns.
+//! the other build, and the bare session, in turns.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use glimpse_tests::edge::{Running, glimpse, program};
 use glimpse_tests::workspace;
+use serde::Serialize;
 
 use super::bare::{Bare, RUN};
-use super::load::{clients, request};
-use super::{Failure, jpeg, verdict};
+use super::load::{Seen, clients, request};
+use super::{Failure, jpeg, results, verdict};
 
 const CLIENTS: [usize; 4] = [1, 4, 16, 64];
 /// Clients by which the goals are measured.
@@ -21,26 +22,45 @@ const TURN: Duration = Duration::from_secs(4);
 /// A picture as pages of the web have it.
 const SIZE: (u32, u32) = (500, 375);
 
+/// The server whose pictures share no runs.
+const ALONE: &str = "each by itself";
+
 /// What one turn gave.
-#[derive(Clone, Copy)]
-struct Turn {
+#[derive(Clone, Copy, Serialize)]
+pub struct Turn {
     rate: f64,
     p50: f64,
     p99: f64,
 }
 
-struct Server {
-    name: &'static str,
+pub struct Server {
+    pub name: &'static str,
     address: SocketAddr,
     /// The turns of each number of clients.
-    turns: [Vec<Turn>; CLIENTS.len()],
+    pub turns: [Vec<Turn>; CLIENTS.len()],
+    /// Those of one client who wants explanations.
+    pub explained: Vec<Turn>,
     _running: Running,
 }
 
 impl Server {
     fn start(name: &'static str, mut command: std::process::Command) -> Self {
         let (running, address) = Running::serve(command.env("GLIMPSE_LOG", "warn,glimpse=info"));
-        Self { name, address, turns: Default::default(), _running: running }
+        let (turns, explained) = (Default::default(), Vec::new());
+        Self { name, address, turns, explained, _running: running }
+    }
+
+    /// A turn of so many clients.
+    fn turn(&self, picture: &Arc<Vec<u8>>, count: usize) -> Result<Turn, Failure> {
+        let seen = clients(self.address, picture, count, TURN, None)?;
+        let Seen { answers, errors, .. } = seen;
+        if errors > 0 {
+            return Err(
+                format!("{}: {errors} of {count} clients' requests failed", self.name).into()
+            );
+        }
+        let rate = answers as f64 / TURN.as_secs_f64();
+        Ok(Turn { rate, p50: seen.ms(0.5), p99: seen.ms(0.99) })
     }
 
     fn median(&self, place: usize, of: impl Fn(&Turn) -> f64) -> Spread {
@@ -72,36 +92,43 @@ impl std::fmt::Display for Spread {
 
 pub fn run(bundle: &Path, rounds: usize) -> Result<(), Failure> {
     let whole = image::open(workspace::picture("chelsea.png"))?;
-    let picture = Arc::new(request(&jpeg(&whole, 0, SIZE)?));
+    let file = jpeg(&whole, 0, SIZE)?;
+    let picture = Arc::new(request("", &file));
+    let explained = Arc::new(request("?explain=true", &file));
     let mut alone = glimpse(bundle);
     alone.env("GLIMPSE_BATCH_MOST", "1");
     let mut servers =
-        vec![Server::start("shared runs", glimpse(bundle)), Server::start("each by itself", alone)];
+        vec![Server::start("shared runs", glimpse(bundle)), Server::start(ALONE, alone)];
     if let Some(baseline) = std::env::var_os("GLIMPSE_BENCH_BASELINE") {
         servers.push(Server::start("the other build", program(baseline, bundle)));
     }
-    let (bare, mut bare_rates) = (Bare::new(bundle)?, Vec::new());
+    let (bare, mut bare_rates) = (Bare::new(bundle)?, [const { Vec::new() }; CLIENTS.len()]);
     bare.run()?;
     for server in &servers {
         clients(server.address, &picture, GOAL, TURN / 2, None)?;
+        clients(server.address, &explained, 1, TURN / 4, None)?;
     }
     for round in 0..rounds {
         eprintln!("clients, round {} of {rounds}", round + 1);
+        // Whoever comes first finds another machine than who comes last: they take turns at that too.
+        servers.reverse();
         for (place, count) in CLIENTS.into_iter().enumerate() {
             for server in &mut servers {
-                let seen = clients(server.address, &picture, count, TURN, None)?;
-                if seen.errors > 0 {
-                    return Err(
-                        format!("{} of {count} clients' requests failed", seen.errors).into()
-                    );
-                }
-                let rate = seen.answers as f64 / TURN.as_secs_f64();
-                server.turns[place].push(Turn { rate, p50: seen.ms(0.5), p99: seen.ms(0.99) });
+                let turn = server.turn(&picture, count)?;
+                server.turns[place].push(turn);
             }
-            bare_rates.push(bare_rate(&bare)?);
+            bare_rates[place].push(bare_rate(&bare)?);
+        }
+        for server in servers.iter_mut().filter(|server| server.name != ALONE) {
+            let turn = server.turn(&explained, 1)?;
+            server.explained.push(turn);
         }
     }
-    let bare = Spread::of(bare_rates);
+    if rounds % 2 == 1 {
+        servers.reverse();
+    }
+    results::write(&servers, &CLIENTS, &bare_rates)?;
+    let bare = Spread::of(bare_rates.concat());
     println!(
         "\nglimpse serve, a JPEG of {} x {}, {rounds} rounds: median (lowest–highest)",
         SIZE.0, SIZE.1
@@ -137,6 +164,13 @@ fn goals(servers: &[Server], bare: &Spread) {
         verdict(&format!("p50 of 1 client / {}", other.name), lone, 1.03, lone <= 1.03);
         let gain = rate / other.median(goal, |turn| turn.rate).median;
         verdict(&format!("rate of {GOAL} clients / {}", other.name), gain, 1.15, gain >= 1.15);
+        let explained = |server: &Server| {
+            Spread::of(server.explained.iter().map(|turn| turn.p50).collect()).median
+        };
+        if !other.explained.is_empty() {
+            let ratio = explained(shared) / explained(other);
+            verdict(&format!("p50, explained / {}", other.name), ratio, 1.03, ratio <= 1.03);
+        }
     }
     let reached = rate / bare.median;
     verdict(&format!("rate of {GOAL} clients / the bare session"), reached, 0.85, reached >= 0.85);

@@ -20,7 +20,7 @@ const FLAT: f64 = 1.1;
 
 pub fn run(bundle: &Path, time: Duration) -> Result<(), Failure> {
     let whole = image::open(workspace::picture("chelsea.png"))?;
-    let picture = Arc::new(request(&jpeg(&whole, 0, SMALL)?));
+    let picture = Arc::new(request("", &jpeg(&whole, 0, SMALL)?));
     let mut command = glimpse(bundle);
     let (server, address) = Running::serve(command.env("GLIMPSE_LOG", "warn,glimpse=info"));
     // Until all threads and buffers are there.

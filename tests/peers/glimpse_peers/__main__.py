@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from glimpse_peers import document, machine, places, results
+from glimpse_peers import document, machine, peers, places, results
 from glimpse_peers.parts import growth, quotas, sizes, starts, throughput
 from glimpse_peers.plan import Plan
 from glimpse_peers.stage import Stage
@@ -38,7 +38,7 @@ def main() -> None:
     if arguments.verb == "measure":
         _measure(arguments)
     else:
-        for name in document.write(results.load(arguments.results), arguments.docs):
+        for name in document.write(results.whole(arguments.results), arguments.docs):
             print(f"wrote {name}")
 
 
@@ -51,9 +51,10 @@ def _measure(arguments: argparse.Namespace) -> None:
     results.add(arguments.results, "machine", about.to_json())
     results.add(arguments.results, "plan", asdict(plan) | {"quick": arguments.quick})
     results.add(arguments.results, "absent", stage.absent)
+    results.add(arguments.results, "provider", peers.provider_note())
     for part in arguments.parts:
         results.add(arguments.results, part, PARTS[part](stage))
-    print(document.printed(results.load(arguments.results)))
+    print(document.printed(results.whole(arguments.results)))
 
 
 if __name__ == "__main__":

@@ -40,9 +40,14 @@ def processor_class(flags: Iterable[str]) -> str:
     return next((name for name, needed in CLASSES if needed <= present), "other")
 
 
+def is_intel() -> bool:
+    """Whether Intel made the processor."""
+    return _field(_about(), "vendor_id") == "GenuineIntel"
+
+
 def describe() -> Machine:
     """The machine, and the load of its last minute."""
-    about = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    about = _about()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Machine(
         processor=_field(about, "model name") or platform.processor() or platform.machine(),
@@ -52,6 +57,10 @@ def describe() -> Machine:
         system=f"{platform.system()} {platform.release()}, {platform.libc_ver()[0]} {platform.libc_ver()[1]}",
         load=round(os.getloadavg()[0], 2),
     )
+
+
+def _about() -> str:
+    return Path("/proc/cpuinfo").read_text(encoding="utf-8")
 
 
 def _field(about: str, name: str) -> str:

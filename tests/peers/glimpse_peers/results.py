@@ -9,10 +9,19 @@ from typing import Any
 
 Results = dict[str, Any]
 
+BESIDE = ("edge", "operators", "outputs")
+"""Parts that other commands measure, `make bench-edge` and so on: files beside the results."""
+
 
 def load(path: Path) -> Results:
     """The results so far, or none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def whole(path: Path) -> Results:
+    """The results with the parts that lie beside them."""
+    found = {name: load(path.with_name(f"{name}.json")) for name in BESIDE}
+    return load(path) | {name: part for name, part in found.items() if part}
 
 
 def save(path: Path, results: Results) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 
 from glimpse_scaling import facts
@@ -10,12 +11,17 @@ from glimpse_scaling.text import dollars, table
 
 from glimpse_peers import cost, goals, machine, peers
 from glimpse_peers.pictures import HEIC, KINDS, LARGE, SMALL
-from glimpse_peers.results import Results
+from glimpse_peers.results import BESIDE, Results
 from glimpse_peers.statistics import Spread, percentile, ratio, spread
 
 NOT_MEASURED = "not measured"
 ABSENT = "–"
 PLACES = {"folder": "in a folder", "s3": "in S3", "s3-slow": "in S3, 20 ms and 70 MB/s away"}
+SERVERS = {
+    goals.SHARED: "Glimpse, server",
+    "each by itself": "the same, each picture by itself",
+    goals.OTHER: "the build before",
+}
 MB = 1e6
 
 
@@ -34,6 +40,13 @@ def about(results: Results) -> str:
     ]
     others = [name for name, _ in machine.CLASSES if name != found["processor_class"]]
     rows.append(["classes of processors that were not measured", ", ".join(others)])
+    rows += [
+        [f"`make bench-{name}` measured (UTC)", _when(results[name]["measured"])]
+        for name in BESIDE
+        if name in results
+    ]
+    if note := results.get("provider"):
+        rows.append(["OpenVINO as a provider", note])
     rows += [[f"not measured: {_names()[key]}", why] for key, why in results["absent"].items()]
     return table(["what", "this run"], rows)
 
@@ -165,20 +178,22 @@ def memory(results: Results) -> str:
     measured = results.get("starts", {}).get("memory")
     if not measured:
         return NOT_MEASURED
-    base = measured.get("handler-draft", {}).get("peak", [])
+    moments = {
+        "first": "after the first answer",
+        "peak": f"at most, {LARGE}",
+        "peak-heic": f"at most, {HEIC}",
+    }
     rows = []
     for key, name in _present(measured):
-        first, peak = ([b / MB for b in measured[key].get(when, [])] for when in ("first", "peak"))
-        rows.append(
-            [
-                name,
-                _spread(spread(first)),
-                _spread(spread(peak)),
-                ratio_of(measured[key].get("peak", []), base),
-            ]
-        )
-    head = ["MB (PSS), median (quartiles)", "after the first answer", "at most, 12-megapixel JPEG"]
-    return table([*head, "peak, Python handler with `draft` = 1"], rows)
+        of_peer = measured[key]
+        cells = [_spread(spread([b / MB for b in of_peer.get(when, [])])) for when in moments]
+        base = measured.get("handler-draft", {})
+        ratios = [
+            ratio_of(of_peer.get(when, []), base.get(when, [])) for when in ("peak", "peak-heic")
+        ]
+        rows.append([name, *cells, *ratios])
+    head = ["MB (PSS), median (quartiles)", *moments.values()]
+    return table([*head, "JPEG, Python handler with `draft` = 1", "HEIC, the same"], rows)
 
 
 def sizes(results: Results) -> str:
@@ -261,6 +276,105 @@ def quotas(results: Results) -> str:
     return table([*head, "a million small pictures", ""], rows)
 
 
+def edge(results: Results) -> str:
+    """`make bench-edge`: builds and ways of running, by clients."""
+    measured = results.get("edge")
+    if not measured:
+        return NOT_MEASURED
+    servers, bare = measured["servers"], measured["bare"]
+    order = sorted(bare, key=int)
+    rows = []
+    for name in (goals.SHARED, "each by itself", goals.OTHER):
+        for clients in order if name in servers else []:
+            turns = servers[name][clients]
+            base = servers.get(goals.OTHER, {}).get(clients, [])
+            rates = [turn["rate"] for turn in turns]
+            rows.append(
+                [
+                    SERVERS[name],
+                    clients,
+                    _spread(spread(rates)),
+                    *(_spread(spread([turn[what] for turn in turns])) for what in ("p50", "p99")),
+                    *(
+                        ratio_of([turn[what] for turn in turns], [turn[what] for turn in base])
+                        for what in ("rate", "p50", "p99")
+                    ),
+                    ratio_of(rates, bare[clients]),
+                ]
+            )
+    alone = spread([rate for clients in order for rate in bare[clients]])
+    rows.append(["the session alone, runs of 8", ABSENT, _spread(alone), *[ABSENT] * 5, "1.00"])
+    head = ["", "clients", "answers a second (quartiles)", "p50, ms", "p99, ms"]
+    head += [f"{what}, build before = 1" for what in ("rate", "p50", "p99")]
+    return table([*head, "rate, session alone = 1"], rows)
+
+
+def operators(results: Results) -> str:
+    """A run of the model by operator."""
+    measured = results.get("operators")
+    if not measured:
+        return NOT_MEASURED
+    spent = measured["operators"]
+    total = sum(spent.values())
+    rows = [
+        [name, f"{took / 1e3:.2f}", f"{took / total:.1%}"]
+        for name, took in sorted(spent.items(), key=lambda one: -one[1])
+    ]
+    return table(["operator", "ms of a run", "share"], rows)
+
+
+def forms(results: Results) -> str:
+    """A run of the model under other settings, in other forms, in another engine."""
+    measured = results.get("operators")
+    if not measured:
+        return NOT_MEASURED
+    service = measured["settings"]["as the service"]
+    kinds = (
+        ("setting", measured["settings"]),
+        ("form of the graph", measured["graphs"]),
+        ("engine", {"OpenVINO": measured["openvino"]} if measured["openvino"] else {}),
+    )
+    rows = []
+    for kind, times in kinds:
+        for name, seconds in times.items():
+            found = ratio(seconds, service)
+            quartiles = ABSENT if found is None else f"{found.low:.3f} to {found.high:.3f}"
+            rows.append(
+                [
+                    kind,
+                    name,
+                    spread_ms([1e3 * second for second in seconds]),
+                    ABSENT if found is None else f"{found.median:.3f}",
+                    quartiles,
+                    _difference(measured["differences"].get(name)),
+                ]
+            )
+    head = ["", "", "ms of a run", "as the service = 1", "quartiles"]
+    return table([*head, "logits differ, σ at most"], rows)
+
+
+def reached(results: Results) -> str:
+    """Multiplications a second, and what there is to reach."""
+    measured = results.get("operators")
+    if not measured:
+        return NOT_MEASURED
+    work = measured["multiplications"]
+    engines = (
+        ("the service's run", measured["settings"]["as the service"]),
+        ("OpenVINO's run", measured["openvino"]),
+    )
+    rates = {name: work / found.median for name, seconds in engines if (found := spread(seconds))}
+    rates["ONNX Runtime, products of 1024 × 1024 matrices"] = measured["library_rate"]
+    if measured["processor_rate"]:
+        rates[f"the processor, {measured['instruction']} without memory"] = measured[
+            "processor_rate"
+        ]
+    best = max(rates.values())
+    rows = [[name, f"{rate / 1e9:.0f}", f"{rate / best:.0%}"] for name, rate in rates.items()]
+    head = [f"{work / 1e9:.2f} G multiplications a run, {measured['threads']} threads"]
+    return table([*head, "G a second", "of the most"], rows)
+
+
 def prices(_: Results) -> str:
     """The prices that dollars are made of."""
     known = facts.price_facts()
@@ -292,6 +406,10 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "growth-batch": growth_batch,
     "growth-bundle": growth_bundle,
     "quotas": quotas,
+    "edge": edge,
+    "operators": operators,
+    "forms": forms,
+    "reached": reached,
     "prices": prices,
 }
 
@@ -343,6 +461,19 @@ def _spread(found: Spread | None) -> str:
         return ABSENT
     digits = 0 if found.median >= 100 else 1
     return f"{found.median:,.{digits}f} ({found.low:,.{digits}f} to {found.high:,.{digits}f})"
+
+
+def _when(measured: str | int) -> str:
+    """A time as text; Rust counts seconds."""
+    if isinstance(measured, str):
+        return measured
+    return datetime.fromtimestamp(measured, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _difference(value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    return f"{value:.2g}" if value else "0"
 
 
 def _ms(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glimpse_peers import goals
 from glimpse_peers.pictures import KINDS, LARGE, SMALL
 from glimpse_peers.results import Results
 
@@ -31,6 +32,9 @@ def results() -> Results:
     floor_of = {"resnet50": {**floor, "runs": [[9.0]] * 3}}
     load = {"rate": 60.0, "times_ms": [16.0] * 200, "errors": 0}
     loads = {clients: [load] * 3 for clients in ("1", "16")}
+    turn = {"rate": 90.0, "p50": 160.0, "p99": 240.0}
+    before = {"rate": 75.0, "p50": 200.0, "p99": 500.0}
+    run = [0.012] * 3
     of_size = {"cold": [500.0], "small": [[20.0, 30.0]], "large": [[200.0]]}
     return {
         "machine": MACHINE,
@@ -46,8 +50,12 @@ def results() -> Results:
             "warm": {"function": warm, "handler": twice, "handler-draft": twice, "openvino": warm},
             "stages": {"function": dict.fromkeys(KINDS[:2], stage)},
             "memory": {
-                "function": {"first": [100e6] * 3, "peak": [150e6] * 3},
-                "handler-draft": {"first": [120e6] * 3, "peak": [200e6] * 3},
+                "function": {"first": [100e6] * 3, "peak": [150e6] * 3, "peak-heic": [160e6] * 3},
+                "handler-draft": {
+                    "first": [120e6] * 3,
+                    "peak": [200e6] * 3,
+                    "peak-heic": [200e6] * 3,
+                },
             },
             "floor": {"folder": floor_of, "s3-slow": floor_of},
             "bytes": {"resnet50": 21_000_000},
@@ -60,5 +68,28 @@ def results() -> Results:
             "bundle_bytes": {"small": 5_000_000},
         },
         "quotas": {"function": {"885": of_size, "1769": {**of_size, "small": [[10.0]]}}},
+        "edge": {
+            "measured": 1_767_225_600,
+            "servers": {
+                goals.SHARED: {"1": [turn] * 3, "16": [turn] * 3},
+                goals.OTHER: {"1": [turn] * 3, "16": [before] * 3},
+            },
+            "explained": {goals.SHARED: [turn] * 3, goals.OTHER: [turn] * 3},
+            "bare": {"1": [100.0] * 3, "16": [100.0] * 3},
+        },
+        "operators": {
+            "measured": "2026-01-01 00:00",
+            "threads": 2,
+            "multiplications": 4_000_000_000,
+            "operators": {"QLinearConv": 11_000.0, "QLinearAdd": 1_000.0},
+            "settings": {"as the service": run, "threads pinned": run},
+            "graphs": {"space-to-depth stem": [0.0114] * 3},
+            "differences": {"space-to-depth stem": 0.0},
+            "openvino": [0.010] * 3,
+            "library_rate": 420e9,
+            "instruction": "AVX-512 VNNI",
+            "processor_rate": 466e9,
+        },
+        "outputs": {"measured": "2026-01-01 00:00", "ratios": [1.0, 1.001, 1.002]},
         "sizes": {"function": {"program": 30_000_000, "model": 24_000_000, "zip": 14_000_000}},
     }

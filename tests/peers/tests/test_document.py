@@ -6,8 +6,8 @@ from pathlib import Path
 
 from glimpse_scaling import document as markers
 
-from glimpse_peers import document, places, plots, tables
-from tests.samples import results
+from glimpse_peers import document, places, plots, results, tables
+from tests.samples import results as sample
 
 TEXT = (places.DOCS / document.NAME).read_text(encoding="utf-8")
 
@@ -19,7 +19,7 @@ def test_every_table_and_plot_is_shown_once() -> None:
 
 def test_a_run_fills_every_table(tmp_path: Path) -> None:
     (tmp_path / document.NAME).write_text(TEXT, encoding="utf-8")
-    document.write(results(), tmp_path)
+    document.write(sample(), tmp_path)
     filled = (tmp_path / document.NAME).read_text(encoding="utf-8")
     assert f"\n{tables.NOT_MEASURED}\n" not in filled.replace("HEIC", "")
     assert (
@@ -39,7 +39,7 @@ def test_the_same_results_give_the_same_document(tmp_path: Path) -> None:
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
         (folder / document.NAME).write_text(TEXT, encoding="utf-8")
-        names = document.write(results(), folder)
+        names = document.write(sample(), folder)
         written.append([(folder / name).read_bytes() for name in names])
     assert written[0] == written[1]
 
@@ -51,6 +51,28 @@ def test_nothing_measured_is_said(tmp_path: Path) -> None:
         assert f"<!-- table: {name} -->\nnot measured\n" in empty
     plots.draw({}, tmp_path)
     assert "not measured" in (tmp_path / "performance-cold.svg").read_text(encoding="utf-8")
+
+
+def test_what_other_commands_measured_lies_beside_the_results(tmp_path: Path) -> None:
+    written = sample()
+    beside = {name: written.pop(name) for name in results.BESIDE}
+    results.save(tmp_path / "results.json", written)
+    assert results.whole(tmp_path / "results.json") == written
+    for name, part in beside.items():
+        results.save(tmp_path / f"{name}.json", part)
+    assert results.whole(tmp_path / "results.json") == sample()
+
+
+def test_the_builds_are_shown_by_clients() -> None:
+    rows = tables.edge(sample()).splitlines()
+    assert rows[3].startswith("| Glimpse, server | 16 | 90.0 (90.0 to 90.0) |")
+    assert rows[3].endswith("| 1.20 | 0.80 | 0.48 | 0.90 |")
+
+
+def test_what_there_is_to_reach_is_the_most_that_was_found() -> None:
+    shown = tables.reached(sample())
+    assert "| the service's run | 333 | 72% |" in shown
+    assert "| the processor, AVX-512 VNNI without memory | 466 | 100% |" in shown
 
 
 def test_a_run_without_control_groups_says_why() -> None:

@@ -58,6 +58,26 @@ def test_goals_compare_medians_with_their_limits() -> None:
     assert far.verdict == "**missed**"
 
 
+def test_the_server_is_held_against_the_build_before_and_the_session_alone() -> None:
+    by_name = {goal.name: goal for goal in goals.goals(results())}
+    for name, expected in (
+        ("16 clients, answers a second: Glimpse's server / the build before", 1.2),
+        ("16 clients, answers a second: Glimpse's server / the bare session, runs of 8", 0.9),
+        ("16 clients, Glimpse's server in these turns: p99 / p50", 1.5),
+        ("a lone client, p50: Glimpse's server / the build before", 1.0),
+    ):
+        found = by_name[name].found
+        assert found is not None
+        assert found.median == pytest.approx(expected), name
+        assert by_name[name].verdict == "met", name
+
+
+def test_a_verdict_is_about_the_figure_that_is_shown() -> None:
+    spread = statistics.spread([1.004])
+    assert goals.Goal("a ratio", 1.0, spread).verdict == "met"
+    assert goals.Goal("a ratio", 1.01, spread, at_least=True).verdict == "**missed**"
+
+
 def test_goals_without_a_measurement_have_no_verdict() -> None:
     assert [goal for goal in goals.goals({}) if goal.verdict] == []
 

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from glimpse_peers import places
+from glimpse_peers import peers, places
 from glimpse_peers.peers import Peer
 from glimpse_peers.results import Results
 from glimpse_peers.stage import KERAS, Stage
@@ -50,10 +50,9 @@ def _deployed(peer: Peer) -> Iterable[tuple[str, Path]]:
     if peer.packages is None:
         yield "program", Path(peer.command[0])
         yield "lib/libonnxruntime.so", places.LIBRARY.resolve()
-        for word in peer.command:
-            if word.startswith("openvino="):
-                for file in sorted(Path(word.partition("=")[2]).parent.glob("*.so*")):
-                    yield f"lib/{file.name}", file
+        if peer.provider:
+            for file in sorted(peers.PLUGIN.parent.glob("*.so*")):
+                yield f"lib/{file.name}", file
         return
     for folder in sorted(peer.packages.glob("lib/python*/site-packages")):
         for file in sorted(folder.rglob("*")):

@@ -8,14 +8,15 @@ from typing import Any
 from glimpse_peers import floor, peers, places
 from glimpse_peers.objects import Objects
 from glimpse_peers.peers import Peer
-from glimpse_peers.pictures import LARGE, SMALL
+from glimpse_peers.pictures import HEIC, LARGE, SMALL
 from glimpse_peers.results import Results
 from glimpse_peers.running import Running
 from glimpse_peers.stage import LITE, RESNET50, Stage, progress
 from glimpse_peers.statistics import orders
 
 BARE_RUNS = 20
-PEAK_REQUESTS = 3
+# After requests of every kind, so that what they leave behind counts.
+PEAKS = (("peak", LARGE, 3), ("peak-heic", HEIC, 1))
 STAGES = ("decode", "preprocess", "infer")
 Task = Callable[[], None]
 
@@ -77,8 +78,9 @@ class _Run:
                 self._memory(peer, "first", running.pss_bytes())
                 for kind, times in self.stage.plan.requests.items():
                     self._warm(running, kind, times)
-                body = self.stage.request(peer, self.stage.bodies[LARGE])
-                self._memory(peer, "peak", running.peak_bytes(body, PEAK_REQUESTS))
+                for when, kind, times in PEAKS:
+                    body = self.stage.request(peer, self.stage.bodies[kind])
+                    self._memory(peer, when, running.peak_bytes(body, times))
 
         return task
 
