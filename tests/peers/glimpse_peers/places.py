@@ -45,3 +45,8 @@ def python(environment: str) -> Path:
 def graph(bundle: Path) -> str:
     """The graph of a bundle that the CPU provider of this ONNX Runtime is given."""
     return "model.cpu.onnx" if (bundle / "model.cpu.onnx").is_file() else "model.onnx"
+
+
+def fetched(bundle: Path) -> tuple[str, ...]:
+    """The files that a start of Glimpse reads of a bundle."""
+    return ("bundle.json", "labels.txt", graph(bundle))

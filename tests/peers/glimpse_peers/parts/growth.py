@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glimpse_peers import bundles, events, pictures
+from glimpse_peers import bundles, events, pictures, places
 from glimpse_peers.objects import Objects
 from glimpse_peers.results import Results
 from glimpse_peers.running import Running
@@ -80,4 +80,5 @@ def _times(running: Running, body: bytes, times: int) -> list[float]:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    """What a start reads of it."""
+    return sum((folder / name).stat().st_size for name in places.fetched(folder))

@@ -48,11 +48,6 @@ def _from_s3(stage: Stage, slow: bool) -> list[Peer]:
     return [peer for peer in stage.peers if peer.key in keys]
 
 
-def _fetched(stage: Stage, model: str) -> tuple[str, ...]:
-    """What a start reads of a bundle."""
-    return ("bundle.json", "labels.txt", places.graph(stage.models[model]))
-
-
 def _interleaved(what: str, tasks: list[Task], rounds: int) -> None:
     for number, order in enumerate(orders(len(tasks), rounds)):
         progress(what, number, rounds)
@@ -66,7 +61,8 @@ class _Run:
         self.results: Results = {"cold": {}, "warm": {}, "stages": {}, "memory": {}, "floor": {}}
         self.results["bytes"] = {
             model: sum(
-                (stage.models[model] / name).stat().st_size for name in _fetched(stage, model)
+                (stage.models[model] / name).stat().st_size
+                for name in places.fetched(stage.models[model])
             )
             for model in (RESNET50, LITE)
         }
