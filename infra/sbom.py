@@ -3,14 +3,15 @@
 
     infra/sbom.py OUT [--arch x86_64]
 
-writes those of the functions and of the layer that template.yaml deploys; infra/edge/package.py writes the edge
-package's, which its container image holds too. cargo-cyclonedx describes the crates; what cargo does not know is
-added here.
+writes those of the functions and of the layer that template.yaml deploys, and of the functions as images, which
+infra/image/build puts into them; infra/edge/package.py writes the edge package's, which its container image holds
+too. cargo-cyclonedx describes the crates; what cargo does not know is added here.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -30,10 +31,13 @@ FUNCTIONS = {"http-function": "functions/http-api", "s3-events-function": "funct
 Component = dict[str, Any]
 Document = dict[str, Any]
 
-# Crate that compiles another project's source into the binary → that project, its folder in the crate, its
-# licence. The project's version stands in its CMakeLists.txt.
+# Crate that compiles C code of other projects into the binary → these projects and their licences.
 VENDORED = {
-    "turbojpeg-sys": ("libjpeg-turbo", "libjpeg-turbo", "IJG AND BSD-3-Clause AND Zlib"),
+    "ring": {
+        "BoringSSL": "Apache-2.0 AND ISC",
+        "fiat-crypto": "MIT OR Apache-2.0 OR BSD-1-Clause",
+    },
+    "turbojpeg-sys": {"libjpeg-turbo": "IJG AND BSD-3-Clause AND Zlib"},
 }
 
 
@@ -45,20 +49,17 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     version, when = workspace_version(), source_date()
-    for name, folder in FUNCTIONS.items():
-        document = crates_of_binary(folder, arguments.arch, when)
-        write(arguments.out / f"{name}.cdx.json", document, name, version, [])
     library = next((ROOT / "target/onnxruntime" / arguments.arch).glob("libonnxruntime.so.*"), None)
     if library is None:
         sys.exit(f"infra/fetch/fetch.py onnxruntime --arch {arguments.arch} was not run")
-    layer = empty("onnxruntime-layer", when)
-    write(
-        arguments.out / "onnxruntime-layer.cdx.json",
-        layer,
-        "onnxruntime-layer",
-        version,
-        [runtime(library)],
-    )
+    out: Path = arguments.out
+    for name, folder in FUNCTIONS.items():
+        document = crates_of_binary(folder, arguments.arch, when)
+        write(out / f"{name}.cdx.json", copy.deepcopy(document), name, version, [])
+        name += "-image"
+        write(out / f"{name}.cdx.json", document, name, version, [runtime(library)])
+    name = "onnxruntime-layer"
+    write(out / f"{name}.cdx.json", empty(name, when), name, version, [runtime(library)])
 
 
 def write(path: Path, document: Document, name: str, version: str, parts: list[Component]) -> None:
@@ -70,8 +71,7 @@ def write(path: Path, document: Document, name: str, version: str, parts: list[C
     needs = {entry["ref"]: entry for entry in document["dependencies"]}
     needs[root["bom-ref"]].setdefault("dependsOn", []).extend(part["bom-ref"] for part in parts)
     for crate in list(document["components"]):
-        if crate["name"] in VENDORED:
-            part = vendored(crate)
+        for part in vendored(crate):
             document["components"].append(part)
             needs[crate["bom-ref"]].setdefault("dependsOn", []).append(part["bom-ref"])
     # The same package has the same number, wherever it is built.
@@ -133,22 +133,36 @@ def licensed(expression: str) -> Component:
     return {"licenses": [{"expression": expression}]}
 
 
-def vendored(crate: Component) -> Component:
-    """A project whose source a crate brings."""
-    name, _, licence = VENDORED[crate["name"]]
-    cmake = (vendored_source(crate["name"]) / "CMakeLists.txt").read_text()
-    version = cmake.split("set(VERSION ", 1)[1].split(")", 1)[0]
-    found = {"type": "library", "bom-ref": f"vendored:{name}@{version}", "name": name}
-    return found | {"version": version} | licensed(licence)
+def vendored(crate: Component) -> list[Component]:
+    """The projects whose C code a crate brings."""
+    return [
+        {
+            "type": "library",
+            "bom-ref": f"vendored:{name}@{crate['name']}-{crate['version']}",
+            "name": name,
+            **version_of(name),
+            "description": f"C and assembly in the crate {crate['name']} {crate['version']}",
+        }
+        | licensed(licence)
+        for name, licence in VENDORED.get(crate["name"], {}).items()
+    ]
 
 
-def vendored_source(crate: str) -> Path:
-    """The folder of the other project's source, which holds its notices too."""
+def version_of(project: str) -> dict[str, str]:
+    """Where the project's own files say it; ring takes BoringSSL's as they are on some day."""
+    if project != "libjpeg-turbo":
+        return {}
+    cmake = (crate_source("turbojpeg-sys") / project / "CMakeLists.txt").read_text()
+    return {"version": cmake.split("set(VERSION ", 1)[1].split(")", 1)[0]}
+
+
+def crate_source(crate: str) -> Path:
+    """The folder of a crate's source."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1"]
     run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     packages = json.loads(run.stdout)["packages"]
     manifest = next(package["manifest_path"] for package in packages if package["name"] == crate)
-    return Path(manifest).parent / VENDORED[crate][1]
+    return Path(manifest).parent
 
 
 def runtime(library: Path) -> Component:

@@ -88,7 +88,8 @@ def stage(tree: Path, arch: str, binary: Path, model: Path) -> None:
     library = next(runtime.glob("libonnxruntime.so.*"), None)
     if library is None:
         sys.exit(f"{runtime} is empty; run infra/fetch/fetch.py onnxruntime --arch {arch}")
-    jpeg = sbom.vendored_source("turbojpeg-sys")
+    jpeg = sbom.crate_source("turbojpeg-sys") / "libjpeg-turbo"
+    ring = sbom.crate_source("ring")
     parts = PARTS | {
         "bin/glimpse": binary,
         "model": model,
@@ -97,6 +98,8 @@ def stage(tree: Path, arch: str, binary: Path, model: Path) -> None:
         "licenses/onnxruntime-ThirdPartyNotices.txt": runtime / "ThirdPartyNotices.txt",
         "licenses/libjpeg-turbo-LICENSE.md": jpeg / "LICENSE.md",
         "licenses/libjpeg-turbo-README.ijg": jpeg / "README.ijg",
+        "licenses/BoringSSL-LICENSE": ring / "LICENSE-BoringSSL",
+        "licenses/fiat-crypto-LICENSE": ring / "third_party/fiat/LICENSE",
     }
     for inside, source in parts.items():
         target = tree / inside

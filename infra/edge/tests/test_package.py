@@ -74,6 +74,8 @@ def test_the_bill_of_materials_is_valid_and_names_what_is_inside(packages: Path)
     assert {
         "onnxruntime",
         "libjpeg-turbo",
+        "BoringSSL",
+        "fiat-crypto",
         "resnet50-tiny-imagenet",
         "glimpse-classifier",
         "ort",
@@ -86,8 +88,10 @@ def test_the_bill_of_materials_is_valid_and_names_what_is_inside(packages: Path)
 def test_what_is_deployed_to_lambda_has_bills_of_materials(tmp_path: Path) -> None:
     subprocess.run([ROOT / "infra/sbom.py", tmp_path, "--arch", ARCH], check=True)
     inside = {
-        "http-function": {"libjpeg-turbo", "glimpse-classifier", "lambda_http"},
+        "http-function": {"libjpeg-turbo", "BoringSSL", "glimpse-classifier", "lambda_http"},
+        "http-function-image": {"libjpeg-turbo", "onnxruntime", "lambda_http"},
         "s3-events-function": {"libjpeg-turbo", "glimpse-classifier", "lambda_runtime"},
+        "s3-events-function-image": {"libjpeg-turbo", "onnxruntime", "lambda_runtime"},
         "onnxruntime-layer": {"onnxruntime"},
     }
     assert {path.name.removesuffix(".cdx.json") for path in tmp_path.iterdir()} == set(inside)
