@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use glimpse_budget::{Share, read_budget, read_within};
+use glimpse_budget::{Share, read_budget, read_decoding_time, read_within};
 use glimpse_settings::{SettingError, Strings};
 
 /// A larger batch cannot be configured.
@@ -51,6 +51,9 @@ pub struct ApiConfig {
     pub max_batch: usize,
     /// Most pixels of the pictures of one request together.
     pub max_request_pixels: u64,
+    /// Longest that decoding the pictures of one request together may be estimated to take on one
+    /// core. In a Lambda function it follows from the memory size; elsewhere there is none.
+    pub max_request_time: Duration,
     /// Bytes for bodies and pictures; by default what the model leaves of the memory.
     pub memory_budget: Option<u64>,
     /// Buckets that `{"s3": …}` requests may name; none by default.
@@ -82,6 +85,7 @@ impl Default for ApiConfig {
             max_body_bytes: settings::MAX_BODY_BYTES.default,
             max_batch: settings::MAX_BATCH.default,
             max_request_pixels: settings::MAX_REQUEST_PIXELS.default,
+            max_request_time: Duration::MAX,
             memory_budget: None,
             s3_buckets: Vec::new(),
             max_object_bytes: settings::MAX_OBJECT_BYTES.default,
@@ -111,6 +115,7 @@ impl ApiConfig {
             max_body_bytes: settings::MAX_BODY_BYTES.read(environment)?,
             max_batch: settings::MAX_BATCH.read(environment)?,
             max_request_pixels: settings::MAX_REQUEST_PIXELS.read(environment)?,
+            max_request_time: read_decoding_time(environment)?,
             memory_budget: read_budget(environment)?,
             s3_buckets: environment.list(settings::S3_BUCKETS)?,
             max_object_bytes: read_within(&settings::MAX_OBJECT_BYTES, environment, in_memory)?,

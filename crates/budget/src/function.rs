@@ -1,6 +1,7 @@
 //! Settings of a Lambda function, held against its memory size before there is a model.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use glimpse_settings::{Number, SettingError, Strings, Whole};
 
@@ -11,6 +12,13 @@ const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 /// What the engine takes with a model of the default one's size. A larger model makes the budgets
 /// smaller once it is loaded.
 const ENGINE: u64 = 128 << 20;
+
+/// Megabytes that give one processor.
+const PROCESSOR: u32 = 1769;
+/// For decoding, of the least time limit that the template takes: the rest is for the model's load and runs.
+const DECODING: Duration = Duration::from_secs(20);
+/// A picture may take so many times its estimate.
+const ERROR: u32 = 2;
 
 /// What a memory size leaves for images and bodies.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +39,12 @@ impl Function {
             Some(budget) => Err(function.refuse(settings::MEMORY_BUDGET.variable, budget, left)),
             None => Ok(Some(function)),
         }
+    }
+
+    /// Time on one core that the pictures of a request may be estimated to take.
+    fn decoding(&self) -> Duration {
+        let part = u32::try_from(self.megabytes).unwrap_or(u32::MAX).min(PROCESSOR);
+        DECODING / ERROR * part / PROCESSOR
     }
 
     fn refuse(
@@ -80,6 +94,15 @@ pub fn read_within<T: Whole + TryFrom<u64>>(
     }
 }
 
+/// The time on one core that the pictures of one request may be estimated to take, so that a Lambda
+/// function of this memory size answers before its own time is over; elsewhere any.
+///
+/// # Errors
+/// When a variable is not a number.
+pub fn read_decoding_time(environment: &impl Strings) -> Result<Duration, SettingError> {
+    Ok(Function::read(environment)?.map_or(Duration::MAX, |function| function.decoding()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +124,16 @@ mod tests {
             pixels(&[(MEMORY_SIZE, "256"), (settings::MEMORY_BUDGET.variable, "12000000")]),
             Ok(1_000_000)
         );
+    }
+
+    #[test]
+    fn a_smaller_function_has_less_time_for_a_request() {
+        let milliseconds =
+            |megabytes: &str| read_decoding_time(&[(MEMORY_SIZE, megabytes)]).unwrap().as_millis();
+        assert_eq!(read_decoding_time(&[]), Ok(Duration::MAX));
+        assert_eq!((milliseconds("256"), milliseconds("885")), (1447, 5002));
+        // More processors do not make one picture faster.
+        assert_eq!((milliseconds("1769"), milliseconds("10240")), (10_000, 10_000));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod work;
 
 pub use admission::{Admission, Permit, Processor};
 pub use client::Client;
-pub use function::{read_budget, read_within};
+pub use function::{read_budget, read_decoding_time, read_within};
 pub use memory::{limit, peak, resident};
 pub use pool::{Pool, Reserved};
 pub use runs::{Lead, Runs};

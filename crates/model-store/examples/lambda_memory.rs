@@ -2,7 +2,7 @@
 
 #![allow(missing_docs)]
 
-use glimpse_budget::read_within;
+use glimpse_budget::{read_decoding_time, read_within};
 use glimpse_model_store::{StoreConfig, settings};
 use glimpse_settings::SettingError;
 
@@ -10,7 +10,8 @@ use glimpse_settings::SettingError;
 const SIZES: [&str; 7] = ["256", "512", "885", "1769", "2654", "3538", "10240"];
 
 fn main() -> Result<(), SettingError> {
-    println!("| memory size (MB) | megapixels | images in memory (MB) |\n| --- | --- | --- |");
+    println!("| memory size (MB) | megapixels | images in memory (MB) | decoding (s) |");
+    println!("| --- | --- | --- | --- |");
     for size in SIZES {
         let variables = [("GLIMPSE_MODEL_URI", "model"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", size)];
         let pixels = StoreConfig::read(&variables)?.limits.max_pixels;
@@ -21,7 +22,8 @@ fn main() -> Result<(), SettingError> {
         })?;
         #[allow(clippy::cast_precision_loss)]
         let megapixels = pixels as f64 / 1e6;
-        println!("| {size} | {megapixels:.1} | {} |", images >> 20);
+        let seconds = read_decoding_time(&variables)?.as_secs_f32();
+        println!("| {size} | {megapixels:.1} | {} | {seconds:.1} |", images >> 20);
     }
     Ok(())
 }

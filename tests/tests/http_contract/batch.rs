@@ -1,9 +1,13 @@
 //! `{"images": […]}`: one result or error for each picture, in order.
 
+use std::time::Duration;
+
+use glimpse_api::ApiConfig;
+use glimpse_tests::workspace;
 use serde_json::{Value, json};
 
 use crate::common::answer::{check_problem, without_timing};
-use crate::common::api::{API, cat, expected};
+use crate::common::api::{API, Api, cat, expected, store};
 use crate::common::encode::{base64, encode, textured};
 
 fn batch(images: &[String]) -> Vec<Value> {
@@ -63,4 +67,19 @@ fn options_hold_for_every_picture() {
     for result in API.post_json("/predict", &body).ok()["results"].as_array().unwrap() {
         assert_eq!(result["predictions"].as_array().unwrap().len(), 2);
     }
+}
+
+#[test]
+fn a_request_may_take_so_much_time_and_no_more() {
+    let max_request_time = Duration::from_millis(5);
+    let config = ApiConfig { max_request_time, ..ApiConfig::default() };
+    let api = Api::new(store(&workspace::default_bundle()), config);
+    let [small, large] =
+        [300, 1000].map(|side| encode(&textured(side, side), image::ImageFormat::Png));
+    let batch = |count| json!({ "images": vec![base64(&small); count] });
+    api.post("/predict", "image/png", small.clone()).ok();
+    api.post_json("/predict", &batch(1)).ok();
+    let refused = api.post_json("/predict", &batch(16)).problem(413, "batch_too_large");
+    assert!(refused["detail"].to_string().contains("more than 5ms"), "{refused}");
+    api.post("/predict", "image/png", large).problem(413, "image_too_large");
 }

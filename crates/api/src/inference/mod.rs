@@ -6,6 +6,7 @@ mod runs;
 mod statistics;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -45,6 +46,11 @@ pub(crate) async fn one(
     let then = move |decoded, answer| run_one(&shared, (of_model, options), decoded, answer);
     let picture = Bytes::from(picture);
     let announced = announced_one(state, model, &picture, request).await?;
+    let announced = announced.and_then(|(header, cost)| {
+        let (format, limit) = (header.format.name(), state.config.max_request_time);
+        let fits = cost.time <= limit;
+        fits.then_some((header, cost)).ok_or(ClassifyError::TooMuchTime { format, limit })
+    });
     let result = decoded(state, model, (picture, request, announced), caller, then).await?;
     recorded(state, model, result).map_err(|problem| problem.or_mangled(mangled))
 }
@@ -52,8 +58,8 @@ pub(crate) async fn one(
 /// Classify encoded pictures together: one result each, in order.
 ///
 /// Each waits for its own memory and processor, as a single picture does; then they share runs of the
-/// model, with those of other requests. Fails as a whole if the
-/// model does not support the options, or the pictures have too many pixels together.
+/// model, with those of other requests. Fails as a whole if the model does not support the options, or
+/// the pictures have too many pixels together or would take too long.
 pub(crate) async fn many(
     state: &ApiState,
     model: &Arc<Classifier>,
@@ -70,6 +76,11 @@ pub(crate) async fn many(
     let limit = state.config.max_request_pixels;
     if pixels > limit {
         return Err(Problem::TooManyPixels { pixels, limit });
+    }
+    let time = announced.iter().flatten().map(|(_, cost)| cost.time);
+    let limit = state.config.max_request_time;
+    if time.fold(Duration::ZERO, Duration::saturating_add) > limit {
+        return Err(Problem::TooMuchTime { limit });
     }
     // What is prepared waits for the rest of the request, so it takes nothing that others wait for.
     let bytes = (pictures.len() * model.manifest().input.bytes()) as u64;

@@ -158,6 +158,7 @@ mod tests {
             Problem::AnswerTooLarge { limit: 1 },
             Problem::from(ClassifyError::TooMuchMemory { limit: 1 }),
             Problem::BatchTooLarge { count: 2, limit: 1 },
+            Problem::TooMuchTime { limit: Duration::ZERO },
             Problem::UnsupportedMediaType(text()),
             Problem::UnsupportedEncoding(text()),
             Problem::InvalidEncoding,

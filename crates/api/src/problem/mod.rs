@@ -89,6 +89,12 @@ pub enum Problem {
         /// The limit.
         limit: u64,
     },
+    /// The pictures of a batch would take too long together.
+    #[error("decoding these images would take more than {limit:?}; send fewer or smaller ones")]
+    TooMuchTime {
+        /// The time allowed.
+        limit: std::time::Duration,
+    },
     /// The body is neither JSON nor a picture.
     #[error(
         "the content type is {0}; send application/json, image/*, multipart/form-data or application/octet-stream"
@@ -180,7 +186,7 @@ impl Problem {
             | Self::AnswerTooLarge { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
             }
-            Self::BatchTooLarge { .. } | Self::TooManyPixels { .. } => {
+            Self::BatchTooLarge { .. } | Self::TooManyPixels { .. } | Self::TooMuchTime { .. } => {
                 (S::PAYLOAD_TOO_LARGE, "batch_too_large", "Batch too large")
             }
             Self::UnsupportedMediaType(_) | Self::UnsupportedEncoding(_) => {

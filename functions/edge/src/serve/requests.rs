@@ -69,6 +69,8 @@ impl RequestArguments {
             max_body_bytes: self.max_body_bytes,
             max_batch: self.max_batch,
             max_request_pixels: self.max_request_pixels,
+            // A request that takes too long is answered so, and others go on beside it.
+            max_request_time: Duration::MAX,
             memory_budget,
             s3_buckets: self.s3_buckets.clone().unwrap_or_default().0,
             max_object_bytes: self.max_object_bytes,
