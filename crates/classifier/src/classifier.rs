@@ -311,7 +311,7 @@ impl Classifier {
         let (longest, side) = (header.width.max(header.height), input.width.max(input.height));
         let between = header.pixels().min(u64::from(longest) * u64::from(side)) * 3;
         let peak_bytes = cost.peak_bytes + between + FIT_INPUTS * input.bytes() as u64;
-        Ok((header, Cost { peak_bytes, ..cost }))
+        Ok((header, Cost { peak_bytes, time: self.limits.time_here(&cost) }))
     }
 
     /// Decode one encoded picture and fit it to the model's input: the part of

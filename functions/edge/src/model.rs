@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use glimpse_budget::settings::MEMORY_BUDGET;
-use glimpse_classifier::{Classifier, DeviceKind, FormatSet, ProviderConfig};
+use glimpse_classifier::{Classifier, DeviceKind, FormatSet, Limits, ProviderConfig};
 use glimpse_model_store::{
     FailureKind, LoadError, ModelSource, ModelStore, Refreshed, Sha256Digest, StoreConfig, settings,
 };
@@ -104,7 +104,16 @@ impl ModelArguments {
     /// # Errors
     /// When no model is named and none came with the program.
     pub fn store(&self, objects: Objects) -> Result<ModelStore, Error> {
+        self.store_on(objects, Limits::default().slowness)
+    }
+
+    /// The same where others wait for a machine that is so many times slower than costs are estimated for.
+    ///
+    /// # Errors
+    /// As [`ModelArguments::store`].
+    pub fn store_on(&self, objects: Objects, slowness: u32) -> Result<ModelStore, Error> {
         let mut config = self.config()?;
+        config.limits.slowness = slowness;
         config.trial = Some(Arc::new(OwnProgram::new(config.load_deadline)));
         Ok(ModelStore::new(config, objects))
     }

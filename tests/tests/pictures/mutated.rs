@@ -21,6 +21,7 @@ const LIMITS: Limits = Limits {
     max_pixels: 1_000_000,
     max_decoded_bytes: 16 << 20,
     max_time: Duration::from_secs(2),
+    slowness: 1,
     formats: FormatSet::ALL,
 };
 

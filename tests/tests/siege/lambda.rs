@@ -13,13 +13,13 @@ use super::common::encode::base64;
 use super::{TURN, heif, honest, pictures};
 
 /// Megabytes: one size between the least and the default.
-const BETWEEN: u64 = 885;
-const DEFAULT: u64 = 1769;
+pub const BETWEEN: u64 = 885;
+pub const DEFAULT: u64 = 1769;
 /// Sides of the pictures that are tried, in hundredths of the longest: each has about half the pixels.
-const PARTS: [u32; 7] = [100, 71, 50, 35, 25, 18, 12];
+pub const PARTS: [u32; 7] = [100, 71, 50, 35, 25, 18, 12];
 
 /// The least memory size that the template takes.
-fn least() -> u64 {
+pub fn least() -> u64 {
     let template = std::fs::read_to_string(workspace::root().join("template.yaml")).unwrap();
     let memory = template.lines().find(|line| line.contains("&memory")).unwrap();
     let least = memory.split("MinValue: ").nth(1).unwrap();

@@ -22,6 +22,8 @@ pub struct Limits {
     pub max_decoded_bytes: u64,
     /// Longest that decoding a picture may take on one core, by the estimate of [`Cost::time`].
     pub max_time: Duration,
+    /// How many times slower this machine's cores are than the one of the estimate.
+    pub slowness: u32,
     /// The formats that are accepted.
     pub formats: FormatSet,
 }
@@ -44,11 +46,16 @@ impl Limits {
     /// Whether a picture of `format` may cost so much.
     pub(crate) fn check(&self, format: Format, cost: &Cost) -> Result<(), ClassifyError> {
         self.check_bytes(cost.peak_bytes)?;
-        if cost.time > self.max_time {
+        if self.time_here(cost) > self.max_time {
             let format = format.name();
             return Err(ClassifyError::TooMuchTime { format, limit: self.max_time });
         }
         Ok(())
+    }
+
+    /// The estimate for this machine.
+    pub(crate) fn time_here(&self, cost: &Cost) -> Duration {
+        cost.time.saturating_mul(self.slowness)
     }
 
     /// The largest picture of 16 bits of RGBA that `bytes` hold, in pixels: with so much memory, a
@@ -76,6 +83,7 @@ impl Default for Limits {
             max_pixels: 50_000_000,
             max_decoded_bytes: 400 << 20,
             max_time: Duration::from_secs(2),
+            slowness: 1,
             formats: FormatSet::ALL,
         }
     }
@@ -105,5 +113,8 @@ mod tests {
         assert!(!refused(Cost::new(1, 50_000_000, 39)));
         assert!(refused(Cost::new(1, 50_000_000, 41)));
         assert!(refused(Cost::new(1, u64::MAX, u64::MAX)));
+        let slow = Limits { slowness: 4, ..Limits::default() };
+        assert!(slow.check(Format::Png, &Cost::new(1, 12_000_000, 41)).is_ok());
+        assert!(slow.check(Format::Png, &Cost::new(1, 13_000_000, 41)).is_err());
     }
 }

@@ -1,6 +1,9 @@
 //! Checks before the Router: the token, the client, a place in the queue, a deadline.
 
+use std::future::pending;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -10,6 +13,7 @@ use glimpse_api::{Problem, discard};
 use glimpse_budget::{Client, Pool};
 use http::{HeaderValue, Method, header};
 use metrics::gauge;
+use tokio::time::sleep;
 
 use super::client::Proxies;
 use super::listen::Peer;
@@ -19,6 +23,11 @@ use super::token::Tokens;
 /// Need no token. The health endpoints, for load balancers and supervisors, reveal only health; the
 /// page holds no secret and asks its user for the token.
 const OPEN: [&str; 5] = ["/", "/healthz", "/v2/health/live", "/v2/health/ready", "/ping"];
+
+/// How long a client that has closed its side may wait for its answer while others wait for a processor:
+/// most that have are gone.
+const GRACE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Shared by all requests.
 pub struct Gate {
@@ -54,9 +63,25 @@ impl Gate {
         };
         Some(match (holder, request.extensions().get::<Peer>()) {
             (Some(holder), _) => Client::Token(holder),
-            (None, Some(Peer(peer))) => self.proxies.client(*peer, request.headers()).into(),
+            (None, Some(peer)) => self.proxies.client(peer.address, request.headers()).into(),
             (None, None) => Client::Own,
         })
+    }
+
+    /// Wait until `peer` has closed its side and others wait for what its request would take.
+    async fn gives_up(&self, peer: Option<Peer>) {
+        let Some(peer) = peer else { return pending().await };
+        peer.closed().await;
+        sleep(GRACE).await;
+        while !self.is_busy() {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Whether requests wait for a processor or for a place.
+    fn is_busy(&self) -> bool {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        self.places.taken() > processors.min(self.places.size() - 1)
     }
 }
 
@@ -74,9 +99,13 @@ pub async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Nex
         discard(request.into_body(), gate.max_body_bytes);
         return Problem::Overloaded.into_response();
     };
+    let peer = request.extensions_mut().remove::<Peer>();
     request.extensions_mut().insert(client);
     let _counted = InFlight::count();
-    within(gate.timeout, next.run(request)).await
+    tokio::select! {
+        answer = within(gate.timeout, next.run(request)) => answer,
+        () = gate.gives_up(peer) => Problem::Overloaded.into_response(),
+    }
 }
 
 async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {

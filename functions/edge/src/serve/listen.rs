@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use glimpse_budget::{Client, Pool};
+use glimpse_budget::Client;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
 use super::client::Proxies;
+use super::places::{Place, Places};
 use super::systemd;
 use super::tls::Tls;
 use super::wire::{self, Wire};
@@ -28,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// No client sends more headers than this.
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 64 << 10;
+/// The system counts what it keeps for a client that reads slowly to the service's memory: by default
+/// some megabytes for each connection.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
 
 /// Listen at `address`.
 ///
@@ -48,7 +53,8 @@ pub struct Listener {
     pub tls: Option<Arc<Tls>>,
     /// Times that a client may take.
     pub patience: Patience,
-    /// Open at the same time. One client may have three quarters of them.
+    /// Open at the same time. One client may have three quarters of them. Those that wait for their
+    /// client make room.
     pub connections: usize,
     /// May have all of them.
     pub proxies: Proxies,
@@ -67,9 +73,20 @@ pub struct Patience {
     pub age: Duration,
 }
 
-/// The address at the other end of a request's connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
+/// The other end of a request's connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    stream: Arc<TcpStream>,
+}
+
+impl Peer {
+    /// Wait until it has said that it sends nothing more.
+    pub async fn closed(&self) {
+        wire::closed(&self.stream).await;
+    }
+}
 
 impl Listener {
     /// Serve `app` at `socket` until `stop`; then let requests that have begun be answered.
@@ -77,21 +94,21 @@ impl Listener {
         let (ending, end) = watch::channel(false);
         // Every connection holds a sender: when the last is gone, there is nothing to receive.
         let (open, mut all_closed) = mpsc::channel::<()>(1);
-        let places = Arc::new(Semaphore::new(self.connections));
-        let clients = Pool::new(self.connections as u64);
-        let (connections, drain) = (self.connections, self.drain);
+        let (places, drain) = (Places::new(self.connections), self.drain);
         let connection = Arc::new(Connection { listener: self, app });
         let accepting = async {
             loop {
-                let Ok(place) = places.clone().acquire_owned().await else { return };
                 match socket.accept().await {
                     Ok((stream, peer)) => {
-                        let Some(own) = connection.admit(&clients, peer.ip()) else { continue };
+                        let Ok(place) = places.take(connection.client(peer.ip())).await else {
+                            tracing::debug!(%peer, "a client has too many connections");
+                            continue;
+                        };
                         let (connection, end, open) =
                             (connection.clone(), end.clone(), open.clone());
                         tokio::spawn(async move {
-                            connection.serve(stream, peer.ip(), end).await;
-                            drop((place, own, open));
+                            connection.serve(stream, peer.ip(), place, end).await;
+                            drop(open);
                         });
                     }
                     Err(error) => {
@@ -107,7 +124,7 @@ impl Listener {
         }
         drop(socket);
         systemd::stopping();
-        tracing::info!(connections = connections - places.available_permits(), "ending");
+        tracing::info!(connections = places.taken(), "ending");
         ending.send_replace(true);
         drop(open);
         if timeout(drain, all_closed.recv()).await.is_err() {
@@ -122,43 +139,46 @@ struct Connection {
 }
 
 impl Connection {
-    /// The client's place, unless it has too many; it then finds its connection closed.
-    fn admit(&self, clients: &Pool, peer: IpAddr) -> Option<Option<glimpse_budget::Reserved>> {
-        if self.listener.proxies.trust(peer) {
-            return Some(None);
-        }
-        let own = clients.reserve(Client::from(peer), 1);
-        if own.is_none() {
-            tracing::debug!(%peer, "a client has too many connections");
-        }
-        own.map(Some)
+    /// Whose places it takes: a proxy has many clients.
+    fn client(&self, peer: IpAddr) -> Option<Client> {
+        (!self.listener.proxies.trust(peer)).then(|| peer.into())
     }
 
-    async fn serve(&self, stream: TcpStream, peer: IpAddr, end: watch::Receiver<bool>) {
+    async fn serve(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+        place: Place,
+        end: watch::Receiver<bool>,
+    ) {
         // An answer is written in one piece; waiting to fill packets only delays it.
         let _ = stream.set_nodelay(true);
-        let (stream, patience) = (Arc::new(stream), self.listener.patience);
-        let wire = Wire::new(stream.clone(), patience.write);
+        let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
+        let (stream, place) = (Arc::new(stream), Arc::new(place));
+        let patience = self.listener.patience;
+        let wire = Wire::new(stream.clone(), place.clone(), patience.write);
+        let from = (Peer { address: peer, stream: stream.clone() }, place.clone());
         let served = async {
             let Some(tls) = &self.listener.tls else {
-                return self.requests(wire, peer, end).await;
+                return self.requests(wire, from, end).await;
             };
             match timeout(patience.header, tls.acceptor().accept(wire)).await {
-                Ok(Ok(wire)) => self.requests(wire, peer, end).await,
+                Ok(Ok(wire)) => self.requests(wire, from, end).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         };
         tokio::select! {
             () = served => {}
-            () = wire::closed(&stream) => {}
+            () = place.lost() => tracing::debug!(%peer, "a connection made room for another one"),
+            () = wire::broken(&stream) => {}
         }
     }
 
     async fn requests(
         &self,
         wire: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: IpAddr,
+        (peer, place): (Peer, Arc<Place>),
         mut end: watch::Receiver<bool>,
     ) {
         let mut http = http1::Builder::new();
@@ -167,9 +187,15 @@ impl Connection {
             .half_close(true)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEADER_BYTES);
+        let answered = place.clone();
         let app = self.app.clone().map_request(move |mut request: http::Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
+            place.work();
+            request.extensions_mut().insert(peer.clone());
             request
+        });
+        let app = app.map_response(move |response| {
+            answered.answer();
+            response
         });
         let connection = http.serve_connection(TokioIo::new(wire), TowerToHyperService::new(app));
         let mut connection = pin!(connection);

@@ -6,6 +6,8 @@ mod gate;
 mod host;
 mod listen;
 mod metrics;
+mod pace;
+mod places;
 mod reload;
 mod requests;
 mod systemd;
@@ -102,8 +104,8 @@ struct LoadArguments {
     #[arg(long, env = "GLIMPSE_QUEUE", hide_env_values = true, value_name = "N")]
     #[arg(default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
     queue: u16,
-    /// Open connections, three quarters of them from one client; further ones wait to be accepted, or
-    /// are closed where it is their client that has too many
+    /// Open connections, three quarters of them from one client; where there are more, the longest idle
+    /// ones of the client that has most are closed
     #[arg(long, env = "GLIMPSE_MAX_CONNECTIONS", hide_env_values = true, value_name = "N")]
     #[arg(default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: u16,
@@ -155,7 +157,7 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, Error> {
     let tokens = arguments.tokens()?;
     let load = &arguments.load;
     let objects = Objects::from_env();
-    let store = arguments.model.store(objects.clone())?;
+    let store = arguments.model.store_on(objects.clone(), pace::slowness())?;
     let api = arguments.requests.config(arguments.model.memory_budget())?;
     let tls = arguments.tls.read()?.map(Arc::new);
     if let Some(tls) = tls.clone() {

@@ -12,14 +12,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::places::Place;
+
 /// How often it is looked whether a client is still there.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long a client that has closed its side may still get its answer: most that have are gone.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The socket as hyper reads and writes it.
 pub struct Wire {
     stream: Arc<TcpStream>,
+    /// It hears of answers that do not progress, and of those that are sent.
+    place: Arc<Place>,
     limit: Duration,
     /// Runs while nothing can be written.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -27,8 +29,8 @@ pub struct Wire {
 
 impl Wire {
     /// A client that takes nothing for `limit` is let go.
-    pub fn new(stream: Arc<TcpStream>, limit: Duration) -> Self {
-        Self { stream, limit, stalled: None }
+    pub fn new(stream: Arc<TcpStream>, place: Arc<Place>, limit: Duration) -> Self {
+        Self { stream, place, limit, stalled: None }
     }
 
     fn poll_writing(
@@ -40,8 +42,11 @@ impl Wire {
             match self.stream.poll_write_ready(context) {
                 Poll::Ready(done) => done?,
                 Poll::Pending => {
-                    let limit = self.limit;
-                    let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+                    let (limit, place) = (self.limit, &self.place);
+                    let timer = self.stalled.get_or_insert_with(|| {
+                        place.stall();
+                        Box::pin(sleep(limit))
+                    });
                     ready!(timer.as_mut().poll(context));
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
@@ -49,7 +54,9 @@ impl Wire {
             match write(&self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => {
-                    self.stalled = None;
+                    if self.stalled.take().is_some() {
+                        self.place.go_on();
+                    }
                     return Poll::Ready(written);
                 }
             }
@@ -98,6 +105,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.place.sent();
         Poll::Ready(Ok(()))
     }
 
@@ -106,17 +114,24 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Wait until the client has closed its side, and a moment longer. TCP does not say whether such a
-/// client still reads: one that sent its only request does, one that gave up does not.
+/// Wait until the client sends nothing more. TCP does not say whether such a client still reads: one
+/// that sent its only request does, one that gave up does not.
 pub async fn closed(stream: &TcpStream) {
-    while !is_closed(stream) {
-        sleep(LOOK).await;
-    }
-    sleep(GRACE).await;
+    wait_for(stream, PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR).await;
 }
 
-fn is_closed(stream: &TcpStream) -> bool {
-    let wanted = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+/// Wait until nothing can be sent to the client either.
+pub async fn broken(stream: &TcpStream) {
+    wait_for(stream, PollFlags::HUP | PollFlags::ERR).await;
+}
+
+async fn wait_for(stream: &TcpStream, wanted: PollFlags) {
+    while !is_so(stream, wanted) {
+        sleep(LOOK).await;
+    }
+}
+
+fn is_so(stream: &TcpStream, wanted: PollFlags) -> bool {
     let mut polled = [PollFd::new(stream, wanted)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0)

@@ -1,0 +1,127 @@
+//! The S3 events function within the memory of its size: a batch of the worst objects that it accepts,
+//! with an honest one among them.
+
+use std::path::Path;
+use std::sync::PoisonError;
+
+use glimpse_budget::{Share, read_within};
+use glimpse_classifier::{Limits, Request, Scale, Source};
+use glimpse_model_store::{StoreConfig, settings};
+use glimpse_tests::cgroup::MemoryGroup;
+use glimpse_tests::emulator::Emulator;
+use glimpse_tests::s3::S3Server;
+use glimpse_tests::skip::skip;
+use glimpse_tests::workspace;
+use serde_json::{Value, json};
+
+use super::common::api::block_on;
+use super::event::{Created, messages};
+use super::{TURN, heif, honest, lambda, pictures};
+
+const PICTURES: &str = "pictures";
+const RESULTS: &str = "results";
+/// Objects of the largest size that is read.
+const LARGE: usize = 8;
+
+/// What a function of this size accepts of one image: its limits, and the memory for images.
+fn accepted(megabytes: u64) -> (Limits, u64) {
+    let megabytes = megabytes.to_string();
+    let variables =
+        [("GLIMPSE_MODEL_URI", "model"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &*megabytes)];
+    let mut memory = 0;
+    let all = |share: Share| {
+        memory = share.pictures;
+        u64::MAX
+    };
+    read_within(&settings::MAX_IMAGE_PIXELS, &variables, all).unwrap();
+    (StoreConfig::read(&variables).unwrap().limits, memory)
+}
+
+/// Whether it is, as far as its header says.
+fn is_accepted(file: &[u8], (limits, memory): &(Limits, u64)) -> bool {
+    let Ok(source) = Source::open(file, Request::default(), limits) else { return false };
+    let cost = source.cost(Scale::Full);
+    cost.peak_bytes <= (*memory).min(limits.max_decoded_bytes) && cost.time <= limits.max_time
+}
+
+/// The worst of each format, the honest one in their middle, and large files.
+fn objects(megabytes: u64, modern: &[heif::Blank]) -> Vec<(String, Vec<u8>)> {
+    let accepted = accepted(megabytes);
+    let largest = |name: &str, mut files: Box<dyn Iterator<Item = Vec<u8>> + '_>| {
+        let file = files.find(|file| is_accepted(file, &accepted));
+        (name.to_owned(), file.unwrap_or_else(|| panic!("{name}: nothing is accepted")))
+    };
+    let mut objects: Vec<_> = pictures::FORMATS
+        .iter()
+        .map(|(name, _, longest, make)| {
+            let sides = lambda::PARTS.into_iter().map(move |part| longest * part / 100);
+            largest(name, Box::new(sides.map(move |side| make((side, side)))))
+        })
+        .chain(
+            modern.iter().map(|blank| largest(blank.name, Box::new(blank.files.iter().cloned()))),
+        )
+        .collect();
+    objects.insert(objects.len() / 2, ("honest".to_owned(), honest()));
+    let large = (0..LARGE)
+        .map(|number| (format!("large {number}"), pictures::jpeg((640, 480), (20 << 20) - 100)));
+    objects.extend(large);
+    objects
+}
+
+fn start(group: &MemoryGroup, server: &S3Server, megabytes: u64) -> Emulator {
+    let variable = |name: &str, value: String| (name.to_owned(), value);
+    let mut environment = server.environment();
+    environment.extend([
+        variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", megabytes.to_string()),
+        // A batch may take minutes on a machine that does other things.
+        variable("AWS_LAMBDA_FUNCTION_TIMEOUT", "600".to_owned()),
+        variable("GLIMPSE_MODEL_URI", workspace::default_bundle().display().to_string()),
+        variable("GLIMPSE_ORT_LIBRARY", workspace::ort_library().display().to_string()),
+        variable("GLIMPSE_RESULTS_BUCKET", RESULTS.to_owned()),
+    ]);
+    let (before, function) = (group.before(), workspace::s3_events());
+    let command: Vec<&Path> = before.iter().chain([&function]).map(|part| &**part).collect();
+    Emulator::start(&command, &environment)
+}
+
+fn result(server: &S3Server, key: &str) -> Value {
+    let key = format!("{PICTURES}/{key}.json");
+    let content = block_on(async {
+        let object = server.client().get_object().bucket(RESULTS).key(&key).send().await;
+        let object = object.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        object.body.collect().await.unwrap().to_vec()
+    });
+    serde_json::from_slice(&content).unwrap()
+}
+
+#[test]
+fn a_batch_of_the_worst_objects_is_classified_at_every_memory_size() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let modern = heif::all("worst HEIC and AVIF in a queue");
+    for megabytes in [lambda::least(), lambda::BETWEEN, lambda::DEFAULT] {
+        let group = match MemoryGroup::new(&format!("events-{megabytes}"), megabytes << 20) {
+            Ok(group) => group,
+            Err(reason) => return skip("memory sizes of the events function", &reason),
+        };
+        let server = S3Server::start(&[PICTURES, RESULTS]);
+        let objects = objects(megabytes, &modern);
+        let bodies: Vec<_> = (1..)
+            .zip(&objects)
+            .map(|(sequencer, (key, content))| {
+                let etag = server.put(PICTURES, key, content.clone());
+                let created =
+                    Created { bucket: PICTURES.into(), key: key.clone(), etag, sequencer };
+                (key.as_str(), created.notification().to_string())
+            })
+            .collect();
+        let emulator = start(&group, &server, megabytes);
+        let answer = emulator.invoke(&messages(bodies));
+        assert_eq!(answer, json!({ "batchItemFailures": [] }), "{:?}", emulator.log());
+        for (key, _) in &objects {
+            let result = result(&server, key);
+            assert!(result["label"].is_string(), "{megabytes} MB, {key}: {result}");
+        }
+        let peak = group.peak().map(|bytes| bytes >> 20);
+        println!("{megabytes} MB: {} objects, peak {peak:?} MB", objects.len());
+    }
+}
