@@ -68,7 +68,9 @@ def test_a_train_may_be_a_class(tmp_path: Path) -> None:
     assert open_data(made(tmp_path, "bus", "train")).labels == ("bus", "train")
 
 
-def test_hidden_and_system_files_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_hidden_and_system_files_are_left_out_and_counted_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made(tmp_path, "cat", "dog", ".ipynb_checkpoints", "__MACOSX", "cat/.ipynb_checkpoints")
     shutil.copy(tmp_path / "cat/0.jpg", tmp_path / "cat/._0.jpg")
     shutil.copy(tmp_path / "cat/0.jpg", tmp_path / "cat/Thumbs.db")
@@ -77,6 +79,8 @@ def test_hidden_and_system_files_are_left_out_and_counted(tmp_path: Path) -> Non
     assert data.labels == ("cat", "dog")
     assert len(data.train) + len(data.validation) == 8
     assert data.left_out == "1 .txt, 3 hidden"
+    assert open_data(tmp_path) == data
+    assert capsys.readouterr().err.count("not taken as pictures: 1 .txt, 3 hidden") == 1
     assert [is_hidden(name) for name in (".a", "__MACOSX", "THUMBS.DB", "a.jpg")] == [
         *(True, True, True, False),
     ]

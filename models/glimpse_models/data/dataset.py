@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def open_data(root: Path, seed: int = 1, held_out: float = HELD_OUT) -> DataSet:
     else:
         data = _one_folder(root, seed, held_out, left_out)
     if said := str(left_out):
-        print(f"{root}: not taken as pictures: {said}", file=sys.stderr)
+        _say(f"{root}: not taken as pictures: {said}")
     return replace(data, left_out=said)
 
 
@@ -93,15 +94,20 @@ def _one_folder(root: Path, seed: int, held_out: float, left_out: LeftOut) -> Da
     return DataSet(name, labels, Split.of(train), Split.of(validation), root, drawn)
 
 
+@cache
+def _say(line: str) -> None:
+    """Once: `build` opens its data set in every step."""
+    print(line, file=sys.stderr)
+
+
 def _sets_of(root: Path, folders: list[list[Path]]) -> several.Sets:
     """The classes of each picture where folders share some by links; else nothing."""
     sets = several.shared_pictures(folders)
     shared = sum(len(classes) > 1 for classes in sets.values())
     if not shared:
         return {}
-    print(
-        f"{root}: {shared} of {len(sets)} pictures are linked in several class folders, so that a picture has several labels",
-        file=sys.stderr,
+    _say(
+        f"{root}: {shared} of {len(sets)} pictures are linked in several class folders, so that a picture has several labels"
     )
     return sets
 
