@@ -191,7 +191,7 @@ bench-peers: onnxruntime $(if $(filter x86_64,$(shell uname -m)),openvino) emula
 performance-docs: $(VENV)/.stamp ## fill docs/performance.md and draw its plots from what bench-peers measured
 	$(PEERS_PYTHON) document
 
-bench-edge: onnxruntime pictures target/bundle-224 ## measure serve under 1 to 64 clients and classify, against another build (GLIMPSE_BENCH_BASELINE=glimpse) and the bare session (PROFILE=demo: without the long build)
+bench-edge: onnxruntime pictures target/bundle-224-optimized ## measure serve under 1 to 64 clients and classify, against another build (GLIMPSE_BENCH_BASELINE=glimpse) and the bare session (PROFILE=demo: without the long build)
 	$(CARGO) build --profile $(or $(PROFILE),release) --locked --package glimpse-edge --bins
 	$(CARGO) bench --profile $(or $(PROFILE),bench) --locked --package glimpse-tests --bench edge
 

@@ -52,6 +52,13 @@ def test_nothing_is_left_to_fuse_and_nothing_belongs_to_one_processor(bundle: Pa
     assert "com.microsoft.nchwc" not in {node.domain for node in after}
 
 
+def test_the_stem_takes_blocks_of_pixels(bundle: Path) -> None:
+    graph = onnx.load(bundle / GRAPH).graph
+    stem = next(node for node in graph.node if node.op_type == "QLinearConv")
+    weights = next(tensor for tensor in graph.initializer if tensor.name == stem.input[3])
+    assert sorted(weights.dims) == [4, 4, 12, 64]
+
+
 def test_the_bundle_says_where_the_graph_may_be_taken(bundle: Path) -> None:
     import onnxruntime
 

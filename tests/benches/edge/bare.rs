@@ -21,7 +21,9 @@ impl Bare {
         let runtime = Runtime::open(&workspace::ort_library())?;
         let manifest = Manifest::parse(&std::fs::read(bundle.join("bundle.json"))?)?;
         let labels = Labels::parse(&std::fs::read(bundle.join("labels.txt"))?)?;
-        let model = std::fs::read(bundle.join("model.onnx"))?;
+        // The graph that the service takes.
+        let graph = manifest.graph_for_cpu(runtime.version()).file();
+        let model = std::fs::read(bundle.join(graph))?;
         let session = Session::new(&runtime, &model, manifest.input, labels.len())?;
         let bytes = RUN * manifest.input.bytes();
         let pixels = (0..bytes).map(|at| u8::try_from(at * 31 % 251)).collect::<Result<_, _>>()?;

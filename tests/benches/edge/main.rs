@@ -4,7 +4,8 @@
 //! `make bench-edge` prepares what this needs. Absolute numbers belong to the machine; the ratios
 //! are what is quoted. `GLIMPSE_BENCH_ROUNDS` (5), `GLIMPSE_BENCH_PICTURES` (10,000) and
 //! `GLIMPSE_BENCH_SECONDS` (60) say how much, 0 leaves that part out; `GLIMPSE_BENCH_BUNDLE` says with
-//! which model. `GLIMPSE_BENCH_BASELINE` is the `glimpse` of another build, to compare with. What the
+//! which model. `GLIMPSE_BENCH_PROGRAM` is the `glimpse` to measure, by default the one that was built
+//! with this; `GLIMPSE_BENCH_BASELINE` is the `glimpse` of another build, to compare with. What the
 //! clients saw goes to `target/peers/edge.json`, from which `make performance-docs` makes a table.
 
 #![allow(missing_docs)]
@@ -17,9 +18,11 @@ mod soak;
 mod throughput;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use glimpse_tests::edge::{glimpse, program};
 use glimpse_tests::workspace;
 use image::DynamicImage;
 use image::imageops::{FilterType, resize};
@@ -28,7 +31,7 @@ type Failure = Box<dyn Error>;
 
 fn main() -> Result<(), Failure> {
     let bundle = std::env::var_os("GLIMPSE_BENCH_BUNDLE").map(PathBuf::from);
-    let bundle = bundle.unwrap_or_else(|| workspace::root().join("target/bundle-224"));
+    let bundle = bundle.unwrap_or_else(|| workspace::root().join("target/bundle-224-optimized"));
     let (rounds, pictures) =
         (number("GLIMPSE_BENCH_ROUNDS", 5)?, number("GLIMPSE_BENCH_PICTURES", 10_000)?);
     let seconds = number("GLIMPSE_BENCH_SECONDS", 60)?;
@@ -47,6 +50,14 @@ fn main() -> Result<(), Failure> {
 fn number(variable: &str, default: usize) -> Result<usize, Failure> {
     let value = std::env::var(variable).ok();
     Ok(value.map(|value| value.parse()).transpose()?.unwrap_or(default))
+}
+
+/// The program to measure, with a model.
+fn measured(bundle: &Path) -> Command {
+    match std::env::var_os("GLIMPSE_BENCH_PROGRAM") {
+        Some(path) => program(path, bundle),
+        None => glimpse(bundle),
+    }
 }
 
 /// As thumbnails are.

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use glimpse_tests::edge::{Running, glimpse, program};
+use glimpse_tests::edge::{Running, program};
 use glimpse_tests::workspace;
 use serde::Serialize;
 
 use super::bare::{Bare, RUN};
 use super::load::{Seen, clients, request};
-use super::{Failure, jpeg, results, verdict};
+use super::{Failure, jpeg, measured, results, verdict};
 
 const CLIENTS: [usize; 4] = [1, 4, 16, 64];
 /// Clients by which the goals are measured.
@@ -95,12 +95,14 @@ pub fn run(bundle: &Path, rounds: usize) -> Result<(), Failure> {
     let file = jpeg(&whole, 0, SIZE)?;
     let picture = Arc::new(request("", &file));
     let explained = Arc::new(request("?explain=true", &file));
-    let mut alone = glimpse(bundle);
+    let mut alone = measured(bundle);
     alone.env("GLIMPSE_BATCH_MOST", "1");
     let mut servers =
-        vec![Server::start("shared runs", glimpse(bundle)), Server::start(ALONE, alone)];
+        vec![Server::start("shared runs", measured(bundle)), Server::start(ALONE, alone)];
     if let Some(baseline) = std::env::var_os("GLIMPSE_BENCH_BASELINE") {
-        servers.push(Server::start("the other build", program(baseline, bundle)));
+        // With the model as its own tools make it, without a graph that it may not know.
+        let plain = workspace::root().join("target/bundle-224");
+        servers.push(Server::start("the other build", program(baseline, plain)));
     }
     let (bare, mut bare_rates) = (Bare::new(bundle)?, [const { Vec::new() }; CLIENTS.len()]);
     bare.run()?;

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glimpse_tests::edge::{Running, glimpse};
+use glimpse_tests::edge::Running;
 use glimpse_tests::workspace;
 
 use super::load::{clients, request};
-use super::{Failure, SMALL, jpeg, verdict};
+use super::{Failure, SMALL, jpeg, measured, verdict};
 
 const CLIENTS: usize = 64;
 /// Clients of the steady part: enough that none is late because another one's request waits.
@@ -21,7 +21,7 @@ const FLAT: f64 = 1.1;
 pub fn run(bundle: &Path, time: Duration) -> Result<(), Failure> {
     let whole = image::open(workspace::picture("chelsea.png"))?;
     let picture = Arc::new(request("", &jpeg(&whole, 0, SMALL)?));
-    let mut command = glimpse(bundle);
+    let mut command = measured(bundle);
     let (server, address) = Running::serve(command.env("GLIMPSE_LOG", "warn,glimpse=info"));
     // Until all threads and buffers are there.
     clients(address, &picture, CLIENTS, time / 6, None)?;

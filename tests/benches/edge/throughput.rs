@@ -4,11 +4,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use glimpse_tests::edge::glimpse;
 use glimpse_tests::workspace;
 
 use super::bare::{Bare, RUN};
-use super::{Failure, SMALL, jpeg, verdict};
+use super::{Failure, SMALL, jpeg, measured, verdict};
 
 /// Parts of the work, between which the bare session has its turns.
 const TURNS: usize = 4;
@@ -32,7 +31,7 @@ pub fn run(bundle: &Path, pictures: usize) -> Result<(), Failure> {
     for turn in 0..TURNS {
         eprintln!("classify, part {} of {TURNS}", turn + 1);
         let started = Instant::now();
-        let mut command = glimpse(bundle);
+        let mut command = measured(bundle);
         command.arg("classify").arg(folder.path().join(turn.to_string()));
         let output = command.stderr(Stdio::inherit()).output()?;
         ours += started.elapsed();
