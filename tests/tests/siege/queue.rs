@@ -20,8 +20,10 @@ use super::{TURN, heif, honest, lambda, pictures};
 
 const PICTURES: &str = "pictures";
 const RESULTS: &str = "results";
-/// Objects of the largest size that is read.
+/// As many as are in flight at the same time, of the largest size that is read: together nearly what the
+/// least function has for files. The default of 20 MiB would take minutes to write.
 const LARGE: usize = 8;
+const MAX_OBJECT_BYTES: usize = 4 << 20;
 
 /// What a function of this size accepts of one image: its limits, and the memory for images.
 fn accepted(megabytes: u64) -> (Limits, u64) {
@@ -62,8 +64,9 @@ fn objects(megabytes: u64, modern: &[heif::Blank]) -> Vec<(String, Vec<u8>)> {
         )
         .collect();
     objects.insert(objects.len() / 2, ("honest".to_owned(), honest()));
-    let large = (0..LARGE)
-        .map(|number| (format!("large {number}"), pictures::jpeg((640, 480), (20 << 20) - 100)));
+    let large = (0..LARGE).map(|number| {
+        (format!("large {number}"), pictures::jpeg((640, 480), MAX_OBJECT_BYTES - 1000))
+    });
     objects.extend(large);
     objects
 }
@@ -78,6 +81,7 @@ fn start(group: &MemoryGroup, server: &S3Server, megabytes: u64) -> Emulator {
         variable("GLIMPSE_MODEL_URI", workspace::default_bundle().display().to_string()),
         variable("GLIMPSE_ORT_LIBRARY", workspace::ort_library().display().to_string()),
         variable("GLIMPSE_RESULTS_BUCKET", RESULTS.to_owned()),
+        variable("GLIMPSE_MAX_OBJECT_BYTES", MAX_OBJECT_BYTES.to_string()),
     ]);
     let (before, function) = (group.before(), workspace::s3_events());
     let command: Vec<&Path> = before.iter().chain([&function]).map(|part| &**part).collect();
