@@ -13,14 +13,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::emulator::Emulator;
 use crate::event;
+use crate::loopback::accept;
 
 /// API Gateway's own limit on a request.
 const MAX_BODY_BYTES: usize = 10 << 20;
@@ -30,18 +29,14 @@ const MAX_EVENT_BYTES: usize = 6 << 20;
 /// Serve `emulator` over HTTP on `listener` until the future is dropped.
 pub async fn serve(listener: TcpListener, emulator: Arc<Emulator>) {
     let turn = Arc::new(Mutex::new(()));
-    while let Ok((socket, client)) = listener.accept().await {
+    accept(listener, |client| {
         let (emulator, turn) = (emulator.clone(), turn.clone());
-        let service = service_fn(move |request| {
+        service_fn(move |request| {
             let (emulator, turn) = (emulator.clone(), turn.clone());
             async move { Ok::<_, Infallible>(pass(request, client, emulator, turn).await) }
-        });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-        tokio::spawn(async move {
-            // A client that hangs up ends its connection with an error; the others go on.
-            let _ = connection.await;
-        });
-    }
+        })
+    })
+    .await;
 }
 
 async fn pass(

@@ -1,17 +1,17 @@
-//! Lambda's runtime API over HTTP, with what SnapStart adds to it: the runtime interface emulator knows no
-//! snapshots.
+//! Lambda's runtime API over HTTP, with what SnapStart and managed instances add to it: the runtime interface
+//! emulator knows neither snapshots nor several invocations at once.
 //!
 //! A function with SnapStart calls, in this order: `restore/next`, which is answered after the restore;
 //! then `invocation/next` and the rest, as ever. What fails before the snapshot goes to `init/error`, what
 //! fails after the restore to `restore/error`. A call out of this order is refused and kept.
 //! Such a function finds no credentials in its environment; it asks a server, which is here too.
+//! A function on a managed instance calls `invocation/next` several times and answers by the ids.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
@@ -19,28 +19,39 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
+use crate::loopback::Loopback;
 use crate::s3;
+
+/// The trace that all invocations are part of.
+pub const TRACE: &str =
+    "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1";
 
 const CREDENTIALS: &str = "/credentials";
 /// How long they are good for.
 const VALID: Duration = Duration::from_secs(45 * 60);
 const PREFIX: &str = "/2018-06-01/runtime/";
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The function's timeout.
+/// A function's timeout.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How Lambda starts a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// For one invocation at a time.
+    OnDemand,
+    /// For a snapshot first.
+    Snapshot,
+    /// On a managed instance, for so many invocations at a time.
+    Managed(u32),
+}
 
 /// A running API for one function; it ends when this is dropped.
 pub struct RuntimeApi {
-    address: SocketAddr,
-    runtime: Option<Runtime>,
+    server: Loopback,
     shared: Arc<Shared>,
 }
 
@@ -62,6 +73,10 @@ struct State {
     ahead: Duration,
     waiting: VecDeque<(String, String)>,
     invocations: usize,
+    in_flight: usize,
+    most_in_flight: usize,
+    /// For an invocation.
+    timeout: Duration,
 }
 
 impl RuntimeApi {
@@ -70,46 +85,56 @@ impl RuntimeApi {
     /// # Panics
     /// When the machine has no free port.
     #[must_use]
-    #[allow(clippy::expect_used)]
     pub fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime for the runtime API");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
-        let address = listener.local_addr().expect("the port's address");
         let shared = Arc::new(Shared::default());
-        runtime.spawn(serve(listener, shared.clone()));
-        Self { address, runtime: Some(runtime), shared }
+        shared.state().timeout = TIMEOUT;
+        let service = {
+            let shared = shared.clone();
+            service_fn(move |request| {
+                let shared = shared.clone();
+                async move { Ok::<_, Infallible>(called(request, &shared).await) }
+            })
+        };
+        Self { server: Loopback::serve(1, service), shared }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
-    /// What Lambda sets in the environment of a function; with a snapshot or without.
+    /// What Lambda sets in the environment of a function.
     #[must_use]
-    pub fn environment(&self, snapshot: bool) -> Vec<(String, String)> {
-        let kind = if snapshot { "snap-start" } else { "on-demand" };
+    pub fn environment(&self, start: Start) -> Vec<(String, String)> {
+        let kind = match start {
+            Start::OnDemand => "on-demand",
+            Start::Snapshot => "snap-start",
+            Start::Managed(_) => "lambda-managed-instances",
+        };
+        let concurrency = match start {
+            Start::Managed(most) => most.to_string(),
+            Start::OnDemand | Start::Snapshot => String::new(),
+        };
         [
-            ("AWS_LAMBDA_RUNTIME_API", self.address.to_string().as_str()),
+            ("AWS_LAMBDA_RUNTIME_API", self.address().to_string().as_str()),
             ("AWS_LAMBDA_FUNCTION_NAME", "function"),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "7"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3538"),
             ("AWS_LAMBDA_INITIALIZATION_TYPE", kind),
+            ("AWS_LAMBDA_MAX_CONCURRENCY", &concurrency),
         ]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
+        .collect()
     }
 
     /// What leads an AWS SDK to the credentials, for [`s3::S3Server`].
     #[must_use]
     pub fn credentials(&self) -> (String, String) {
         let name = "AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned();
-        (name, format!("http://{}{CREDENTIALS}", self.address))
+        (name, format!("http://{}{CREDENTIALS}", self.address()))
     }
 
     /// All calls so far, as `METHOD path`.
@@ -140,12 +165,24 @@ impl RuntimeApi {
         self.shared.event.notify_waiters();
     }
 
+    /// Give the invocations to come so much time.
+    pub fn allow(&self, timeout: Duration) {
+        self.shared.state().timeout = timeout;
+    }
+
     /// Send an event; gives the function's response.
     ///
     /// # Panics
     /// When there is none.
     #[must_use]
     pub fn invoke(&self, event: &Value) -> Value {
+        let id = self.send(event);
+        self.response(&id)
+    }
+
+    /// Send an event; gives the id of its invocation.
+    #[must_use]
+    pub fn send(&self, event: &Value) -> String {
         let id = {
             let mut state = self.shared.state();
             state.invocations += 1;
@@ -154,15 +191,22 @@ impl RuntimeApi {
             id
         };
         self.shared.event.notify_waiters();
+        id
+    }
+
+    /// Wait for the function's response to an invocation.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn response(&self, id: &str) -> Value {
         self.wait_for(&format!("POST invocation/{id}/response"))
     }
-}
 
-impl Drop for RuntimeApi {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            thread::spawn(move || drop(runtime));
-        }
+    /// The most events so far that the function had taken and not answered.
+    #[must_use]
+    pub fn most_in_flight(&self) -> usize {
+        self.shared.state().most_in_flight
     }
 }
 
@@ -200,20 +244,6 @@ impl Shared {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    while let Ok((socket, _)) = listener.accept().await {
-        let shared = shared.clone();
-        let service = service_fn(move |request| {
-            let shared = shared.clone();
-            async move { Ok::<_, Infallible>(called(request, &shared).await) }
-        });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-    }
-}
-
 async fn called(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     if parts.uri.path() == CREDENTIALS {
@@ -229,6 +259,10 @@ async fn called(request: Request<Incoming>, shared: &Shared) -> Response<Full<By
         let mut state = shared.state();
         let is_in_order = is_in_order(&state, &name);
         let kept = if is_in_order { call } else { format!("out of order: {call}") };
+        let is_answer = parts.method == Method::POST && name.starts_with("invocation/");
+        if is_answer && is_in_order {
+            state.in_flight = state.in_flight.saturating_sub(1);
+        }
         state.calls.push(kept.clone());
         state.bodies.push((kept, body));
         is_in_order
@@ -243,12 +277,22 @@ async fn called(request: Request<Incoming>, shared: &Shared) -> Response<Full<By
             plain(StatusCode::OK)
         }
         (Method::GET, "invocation/next") => {
-            let next = |state: &mut State| Some((state.waiting.pop_front()?, state.ahead));
-            let ((id, event), ahead) = shared.answer(next).await;
-            invocation(&id, event, ahead)
+            let ((id, event), deadline) = shared.answer(State::next).await;
+            invocation(&id, event, deadline)
         }
         (Method::POST, _) => plain(StatusCode::ACCEPTED),
         _ => plain(StatusCode::NOT_FOUND),
+    }
+}
+
+impl State {
+    /// The next event with its invocation's id, and when its time is up by the function's clock.
+    fn next(&mut self) -> Option<((String, String), Duration)> {
+        let next = self.waiting.pop_front()?;
+        self.in_flight += 1;
+        self.most_in_flight = self.most_in_flight.max(self.in_flight);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead;
+        Some((next, now + self.timeout))
     }
 }
 
@@ -264,16 +308,15 @@ fn is_in_order(state: &State, name: &str) -> bool {
     }
 }
 
-fn invocation(id: &str, event: String, ahead: Duration) -> Response<Full<Bytes>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + ahead;
+fn invocation(id: &str, event: String, deadline: Duration) -> Response<Full<Bytes>> {
     let response = Response::builder()
         .header("lambda-runtime-aws-request-id", id)
-        .header("lambda-runtime-deadline-ms", (now + TIMEOUT).as_millis().to_string())
+        .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())
         .header(
             "lambda-runtime-invoked-function-arn",
             "arn:aws:lambda:us-east-1:123456789012:function:function",
         )
-        .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700");
+        .header("lambda-runtime-trace-id", TRACE);
     response.body(Full::from(event)).unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@
 
 mod caller;
 mod config;
+mod deadline;
 mod description;
 mod extract;
 #[cfg(any(test, fuzzing))]
@@ -31,6 +32,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, StatusCode};
 
 pub use config::{ApiConfig, UploadsConfig, settings};
+pub use deadline::within;
 pub use extract::body::discard;
 pub use problem::Problem;
 pub use request_id::RequestId;

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use glimpse_settings::{Number, SettingError, Strings, Whole};
 
+use crate::lambda;
 use crate::share::{Share, settings};
 
-/// Lambda's own variable: megabytes of 2^20 bytes.
-const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 /// What the engine takes with a model of the default one's size. A larger model makes the budgets
 /// smaller once it is loaded.
 const ENGINE: u64 = 128 << 20;
@@ -30,10 +29,12 @@ struct Function {
 impl Function {
     /// Nothing elsewhere than on Lambda.
     fn read(environment: &impl Strings) -> Result<Option<Self>, SettingError> {
-        let megabytes = environment.text(MEMORY_SIZE)?.and_then(|text| text.parse::<u64>().ok());
-        let Some(megabytes) = megabytes else { return Ok(None) };
+        let megabytes = lambda::megabytes(environment)?;
+        let Some((megabytes, limit)) = megabytes.zip(lambda::limit(environment)?) else {
+            return Ok(None);
+        };
         let budget = settings::MEMORY_BUDGET.read_if_set(environment)?;
-        let left = Share::left(megabytes << 20, ENGINE);
+        let left = Share::left(limit, ENGINE);
         let function = Self { megabytes, share: Share::of(budget.unwrap_or(left)) };
         match budget.filter(|budget| *budget > left) {
             Some(budget) => Err(function.refuse(settings::MEMORY_BUDGET.variable, budget, left)),
@@ -107,6 +108,7 @@ pub fn read_decoding_time(environment: &impl Strings) -> Result<Duration, Settin
 mod tests {
     use super::*;
 
+    const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
     const PIXELS: Number<u64> = Number::new("PIXELS", 50_000_000, 1..=u64::MAX);
 
     fn pixels(variables: &[(&str, &str)]) -> Result<u64, String> {
@@ -120,6 +122,8 @@ mod tests {
         assert_eq!(pixels(&[(MEMORY_SIZE, "1769")]), Ok(50_000_000));
         let small = pixels(&[(MEMORY_SIZE, "256")]).unwrap();
         assert!((8_000_000..10_000_000).contains(&small), "{small}");
+        let several = pixels(&[(MEMORY_SIZE, "256"), ("AWS_LAMBDA_MAX_CONCURRENCY", "8")]).unwrap();
+        assert!(several < small, "{several}");
         assert_eq!(
             pixels(&[(MEMORY_SIZE, "256"), (settings::MEMORY_BUDGET.variable, "12000000")]),
             Ok(1_000_000)

@@ -7,6 +7,7 @@
 mod admission;
 mod client;
 mod function;
+mod lambda;
 mod line;
 mod memory;
 mod pool;
@@ -17,6 +18,7 @@ mod work;
 pub use admission::{Admission, Permit, Processor};
 pub use client::Client;
 pub use function::{read_budget, read_decoding_time, read_within};
+pub use lambda::max_concurrency;
 pub use memory::{limit, peak, resident};
 pub use pool::{Pool, Reserved};
 pub use runs::{Lead, Runs};

@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use glimpse_settings::Environment;
+
+use crate::lambda;
+
 /// Where control groups are mounted.
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// Without a limit, version 1 shows a number of this size.
@@ -17,11 +21,9 @@ const PAGE: u64 = 4096;
 #[must_use]
 pub fn limit() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let lambda = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok();
-    let lambda = lambda.and_then(|megabytes| megabytes.parse::<u64>().ok());
     let limits = [
         group_limit(Path::new(CGROUPS), &groups),
-        lambda.map(|megabytes| megabytes << 20),
+        lambda::limit(&Environment).ok().flatten(),
         machine(&fs::read_to_string("/proc/meminfo").unwrap_or_default()),
     ];
     limits.into_iter().flatten().min().unwrap_or(UNKNOWN)

@@ -1,13 +1,16 @@
 //! The start of a Lambda function.
 
 use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 
+use glimpse_budget::max_concurrency;
 use glimpse_model_store::{ModelStore, StoreConfig};
 use glimpse_objects::Objects;
 use glimpse_settings::{Environment, SettingError};
 use glimpse_telemetry::emf::{self, EmfError};
 use glimpse_telemetry::logs;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::lambda::{self, NotOnLambda};
 use crate::process;
@@ -23,22 +26,45 @@ enum StartError {
     NotOnLambda(#[from] NotOnLambda),
 }
 
+/// What a function is made of.
+pub struct Parts {
+    /// Its model, which is being loaded: the first request waits for what is left of that.
+    pub store: ModelStore,
+    /// Its access to S3.
+    pub objects: Objects,
+    /// How many requests come at the same time: more than one on managed instances.
+    pub concurrency: u32,
+}
+
+/// What the environment asks for.
+struct Started<C> {
+    store: StoreConfig,
+    config: C,
+    concurrency: u32,
+}
+
 /// Start a Lambda function and `serve` until the platform ends it; call it first thing in `main`.
 ///
 /// `read` gets the function's own settings, and may hold them against those of the model's store.
-/// The model is being loaded when `serve` is called: the first request waits for what is left of it.
-pub async fn function<C, E: Display>(
+pub fn function<C, E: Display>(
     read: impl FnOnce(&Environment, &StoreConfig) -> Result<C, SettingError>,
-    serve: impl AsyncFnOnce(ModelStore, Objects, C) -> Result<(), E>,
+    serve: impl AsyncFnOnce(Parts, C) -> Result<(), E>,
 ) -> ExitCode {
-    let (store, config) = match start(read) {
+    let Started { store, config, concurrency } = match start(read) {
         Ok(started) => started,
         Err(error) => return refuse(&error),
     };
-    let objects = Objects::from_env();
-    let store = ModelStore::new(store, objects.clone());
-    store.warm();
-    match serve(store, objects, config).await {
+    let runtime = match runtime(concurrency) {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error),
+    };
+    let served = runtime.block_on(async {
+        let objects = Objects::from_env();
+        let store = ModelStore::new(store, objects.clone());
+        store.warm();
+        serve(Parts { store, objects, concurrency }, config).await
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&error),
     }
@@ -46,12 +72,14 @@ pub async fn function<C, E: Display>(
 
 fn start<C>(
     read: impl FnOnce(&Environment, &StoreConfig) -> Result<C, SettingError>,
-) -> Result<(StoreConfig, C), StartError> {
+) -> Result<Started<C>, StartError> {
     process::prepare();
-    // One request at a time: no threads that would wait for one another's allocations.
-    let one_heap = process::share_one_heap();
+    let concurrency = max_concurrency(&Environment);
+    // Threads of several requests would wait for one another's allocations.
+    let one_heap = matches!(concurrency, Ok(1)) && process::share_one_heap();
     logs::start(&Environment)?;
-    emf::start(&Environment)?;
+    let concurrency = concurrency?;
+    emf::start(&Environment, concurrency > 1)?;
     let mut store = StoreConfig::read(&Environment)?;
     store.arena = !one_heap;
     if one_heap {
@@ -63,7 +91,17 @@ fn start<C>(
     let config = read(&Environment, &store)?;
     // A mistake in the settings is named first, whoever starts the program.
     lambda::check(&Environment)?;
-    Ok((store, config))
+    Ok(Started { store, config, concurrency })
+}
+
+/// Pictures are worked on by threads that may block. What is left for the runtime's own is waiting: a
+/// second one would only pass the one request back and forth.
+fn runtime(concurrency: u32) -> io::Result<Runtime> {
+    let mut runtime = match concurrency {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()
 }
 
 fn refuse(error: &impl Display) -> ExitCode {

@@ -9,7 +9,7 @@
 //! Sources: <https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html>.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glimpse_model_store::{FailureKind, LoadError, ModelStore, Refreshed};
 use glimpse_objects::Objects;
@@ -17,6 +17,10 @@ use glimpse_telemetry::emf;
 use lambda_runtime::{BoxFuture, Error, SnapStartResource};
 use tokio::time::{sleep, timeout};
 
+/// How long the source may be out of reach: the policy for a new model is made just before the version is
+/// published, and IAM takes seconds to spread it. Lambda gives this phase 130.
+const PERMITTING: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(2);
 /// How long the tasks of closed connections get to end.
 const CLOSING: Duration = Duration::from_millis(50);
 /// Lambda gives the hooks after a restore 10 seconds.
@@ -37,13 +41,28 @@ impl Snapshot {
 
     /// A model that cannot be loaded fails the version's publication, not its first request.
     async fn prepare(&self) -> Result<(), LoadError> {
-        self.store.get().await?;
+        self.loaded().await?;
         self.objects.disconnect();
         sleep(CLOSING).await;
         // Else each environment would report the one load as its own.
         emf::flush();
         tracing::info!("the model is loaded; ready for the snapshot");
         Ok(())
+    }
+
+    async fn loaded(&self) -> Result<(), LoadError> {
+        let begun = Instant::now();
+        loop {
+            match self.store.get().await {
+                Err(error)
+                    if error.kind() == FailureKind::Unreachable && begun.elapsed() < PERMITTING =>
+                {
+                    tracing::info!(%error, "trying again before the snapshot");
+                    sleep(AGAIN).await;
+                }
+                done => return done.map(drop),
+            }
+        }
     }
 
     /// The bundle is compared with its source unless its digest was configured, and loaded anew
@@ -72,8 +91,30 @@ impl SnapStartResource for Snapshot {
 
     fn after_restore(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async {
-            fastrand::seed(getrandom::u64()?);
+            begin_random_numbers_anew()?;
             self.restore().await.map_err(Error::from)
         })
+    }
+}
+
+/// Environments of one snapshot would spread their retries alike. Secrets and ids are drawn from the
+/// kernel, which begins anew by itself.
+fn begin_random_numbers_anew() -> Result<(), getrandom::Error> {
+    fastrand::seed(getrandom::u64()?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_environments_of_a_snapshot_draw_different_numbers() {
+        let restored = || {
+            fastrand::seed(7);
+            begin_random_numbers_anew().unwrap();
+            fastrand::u64(..)
+        };
+        assert_ne!(restored(), restored());
     }
 }

@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use glimpse_settings::Strings;
 use metrics_cloudwatch_embedded::{Builder, Collector};
@@ -17,10 +17,12 @@ use crate::measure;
 const NAMESPACE: &str = "Glimpse";
 const FUNCTION: &str = "FunctionName";
 const VERSION: &str = "FunctionVersion";
-/// The format allows 100 values of a metric in a line.
-const VALUES_IN_A_LINE: usize = 100;
+/// The format allows 100 values of a metric in a line; what other threads add meanwhile finds room.
+const VALUES_IN_A_LINE: usize = 80;
 
 static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
+/// Whether a line may hold values of several requests.
+static SHARED: AtomicBool = AtomicBool::new(false);
 static VALUES: AtomicUsize = AtomicUsize::new(0);
 
 /// Metrics cannot be written.
@@ -28,11 +30,12 @@ static VALUES: AtomicUsize = AtomicUsize::new(0);
 #[error("metrics cannot be written: {0}")]
 pub struct EmfError(String);
 
-/// Write metrics for the Lambda function that the environment names.
+/// Write metrics for the Lambda function that the environment names; `shared` where it answers several
+/// requests at the same time.
 ///
 /// # Errors
 /// When the process has a recorder already.
-pub fn start(environment: &impl Strings) -> Result<(), EmfError> {
+pub fn start(environment: &impl Strings, shared: bool) -> Result<(), EmfError> {
     let variable = |name, default: &str| {
         let value = environment.value(name).and_then(|value| value.into_string().ok());
         value.unwrap_or_else(|| default.to_owned())
@@ -45,6 +48,7 @@ pub fn start(environment: &impl Strings) -> Result<(), EmfError> {
         .map_err(|error| EmfError(error.to_string()))?;
     measure::describe();
     measure::after_prediction(make_room);
+    SHARED.store(shared, Ordering::Relaxed);
     let _ = COLLECTOR.set(collector);
     Ok(())
 }
@@ -57,8 +61,12 @@ pub fn name_model(name: &str, version: &str) {
     }
 }
 
-/// Name the request that what is measured from now on belongs to: before its first measure.
+/// Name the request that what is measured from now on belongs to: before its first measure. Lines that
+/// several requests share name none.
 pub fn name_request(request_id: &str) {
+    if SHARED.load(Ordering::Relaxed) {
+        return;
+    }
     if let Some(collector) = COLLECTOR.get() {
         collector.set_property("RequestId", request_id.to_owned());
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::deadline::{self, TimeLeft};
 use crate::event::Event;
 use crate::{answer, request};
 
@@ -40,6 +41,7 @@ impl Function {
         let refuse = |routes: Router| {
             routes
                 .layer(from_fn(answer::refuse_too_large))
+                .layer(from_fn(deadline::answer_in_time))
                 .layer(from_fn(request::refuse_unreadable))
         };
         Self { store, router: guarded_router(state, Router::new(), refuse) }
@@ -68,17 +70,21 @@ impl Function {
             add_context(&mut request, &empty);
             router.clone().oneshot(request)
         });
-        let response = Adapter::from(service).call(LambdaEvent::new(empty, context)).await?;
-        Ok(Answer::Http(response))
+        // The adapter itself, which must stay on its thread, is gone when the future is awaited.
+        let response = Adapter::from(service).call(LambdaEvent::new(empty, context));
+        Ok(Answer::Http(response.await?))
     }
 }
 
-/// The invocation's id and trace, which `lambda_http` adds to its own request.
+/// The invocation's id, time and trace, which `lambda_http` adds to its own request.
 fn add_context<B>(request: &mut Request<B>, from: &lambda_http::Request) {
     if let Some(trace) = from.headers().get(TRACE) {
         request.headers_mut().insert(TRACE, trace.clone());
     }
     if let Some(context) = from.lambda_context_ref() {
         request.extensions_mut().insert(RequestId::from_platform(&context.request_id));
+        if let Some(left) = TimeLeft::of(context) {
+            request.extensions_mut().insert(left);
+        }
     }
 }

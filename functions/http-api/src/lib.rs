@@ -1,6 +1,7 @@
 //! The HTTP API as a Lambda function: events in, the Router's answers out.
 
 mod answer;
+mod deadline;
 mod event;
 mod function;
 mod path;

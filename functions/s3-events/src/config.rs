@@ -18,7 +18,8 @@ pub struct EventsConfig {
     pub max_object_bytes: usize,
     /// Bytes for objects and pictures; by default what the model leaves of the memory.
     pub memory_budget: Option<u64>,
-    /// Objects of one event that are worked on at the same time, as far as memory goes.
+    /// Objects of one event that are worked on at the same time, as far as there is memory for the
+    /// objects of all events.
     pub max_in_flight: usize,
 }
 

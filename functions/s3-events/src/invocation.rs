@@ -1,11 +1,9 @@
 //! One invocation of the function.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use glimpse_start::time_left;
 use lambda_runtime::Context;
-
-/// Left of an invocation's time for its answer and its log lines.
-const MARGIN: Duration = Duration::from_millis(1500);
 
 /// What an invocation is called and how long it may take.
 #[derive(Debug, Clone)]
@@ -26,9 +24,8 @@ impl Invocation {
 
 impl From<&Context> for Invocation {
     fn from(context: &Context) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let left = context.deadline().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let left = left.saturating_sub(now).saturating_sub(MARGIN);
-        Self { trace_id: context.xray_trace_id.clone(), ..Self::new(&context.request_id, left) }
+        let time = time_left(context).unwrap_or_default();
+        let trace_id = context.xray_trace_id.clone();
+        Self { trace_id, ..Self::new(&context.request_id, time) }
     }
 }

@@ -3,24 +3,21 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use glimpse_model_store::ModelStore;
-use glimpse_objects::Objects;
+use glimpse_model_store::StoreConfig;
 use glimpse_s3_events::{EventsConfig, Handler, Invocation, Worker};
-use glimpse_start::Snapshot;
+use glimpse_start::{Parts, Snapshot};
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
 
-// This thread talks to S3; pictures are worked on by threads that may block.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let read = |environment: &_, store: &glimpse_model_store::StoreConfig| {
-        EventsConfig::read(environment, &store.source)
-    };
-    glimpse_start::function(read, serve).await
+fn main() -> ExitCode {
+    let read =
+        |environment: &_, store: &StoreConfig| EventsConfig::read(environment, &store.source);
+    glimpse_start::function(read, serve)
 }
 
-async fn serve(store: ModelStore, objects: Objects, config: EventsConfig) -> Result<(), Error> {
+async fn serve(parts: Parts, config: EventsConfig) -> Result<(), Error> {
+    let Parts { store, objects, .. } = parts;
     let snapshot = Arc::new(Snapshot::new(store.clone(), objects.clone()));
     let handler = Arc::new(Handler::new(Worker::new(store, objects, config)));
     let service = service_fn(move |event: LambdaEvent<Value>| {
@@ -31,5 +28,6 @@ async fn serve(store: ModelStore, objects: Objects, config: EventsConfig) -> Res
         }
     });
     let runtime = Runtime::new(service).layer(TracingLayer::new());
-    runtime.register_snapstart_resource(snapshot).run().await
+    // One after the other, unless the environment asks for more.
+    runtime.register_snapstart_resource(snapshot).run_concurrent().await
 }

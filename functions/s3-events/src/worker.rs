@@ -5,7 +5,7 @@
 //! its race is made again.
 
 use std::cmp::Ordering;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use glimpse_budget::{Admission, Client, Share, Work};
@@ -13,6 +13,7 @@ use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction, Request
 use glimpse_model_store::ModelStore;
 use glimpse_objects::{Location, Objects};
 use glimpse_telemetry::measure;
+use tokio::sync::Semaphore;
 
 use crate::config::EventsConfig;
 use crate::document::{Content, Model, ResultDocument, SourceObject};
@@ -48,8 +49,8 @@ pub struct Worker {
     config: Arc<EventsConfig>,
     /// One picture a core is decoded or inferred at a time, as far as memory goes.
     admission: Admission,
-    /// Whether the budget was made when the model was in memory.
-    settled: Arc<Once>,
+    /// For the objects of all events that are in memory; made when the model was.
+    room: Arc<OnceLock<Semaphore>>,
 }
 
 /// The object as it was found, with its labels or why it has none.
@@ -63,8 +64,7 @@ impl Worker {
     #[must_use]
     pub fn new(store: ModelStore, objects: Objects, config: EventsConfig) -> Self {
         let admission = Admission::new(Share::now(config.memory_budget).pictures);
-        let settled = Arc::new(Once::new());
-        Self { store, objects, config: Arc::new(config), admission, settled }
+        Self { store, objects, config: Arc::new(config), admission, room: Arc::default() }
     }
 
     /// Where the model comes from.
@@ -72,11 +72,20 @@ impl Worker {
         &self.store
     }
 
-    /// Objects that may be worked on at the same time: no more than memory has room for.
+    /// Objects of one event that may be worked on at the same time.
     pub(crate) fn max_in_flight(&self) -> usize {
-        let bytes = Share::now(self.config.memory_budget).bodies;
-        let room = bytes / self.config.max_object_bytes.max(1) as u64;
-        self.config.max_in_flight.min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
+        self.config.max_in_flight
+    }
+
+    /// As many objects of the largest size as the model leaves room for, and at least one.
+    fn room(&self) -> &Semaphore {
+        self.room.get_or_init(|| {
+            let share = Share::now(self.config.memory_budget);
+            self.admission.set_bytes(share.pictures);
+            let objects = share.bodies / self.config.max_object_bytes.max(1) as u64;
+            let objects = usize::try_from(objects).unwrap_or(usize::MAX);
+            Semaphore::new(objects.clamp(1, Semaphore::MAX_PERMITS))
+        })
     }
 
     /// See to it that there is a result for `object`.
@@ -90,9 +99,8 @@ impl Worker {
         }
         let result = Location::new(bucket, results::key_of(object)?);
         let classifier = self.store.get().await?;
-        self.settled.call_once(|| {
-            self.admission.set_bytes(Share::now(self.config.memory_budget).pictures);
-        });
+        // Nobody closes it, so there is a permit.
+        let _in_memory = self.room().acquire().await.ok();
         let model = Model::from(classifier.manifest());
         // An upload has no result yet, so the first attempt looks for none. Without a sequencer,
         // the result is read before the object, so the object is at least as new.

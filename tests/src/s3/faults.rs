@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -21,6 +21,8 @@ pub(super) type Body = UnsyncBoxBody<Bytes, Error>;
 pub enum Fault {
     /// 503 with S3's `SlowDown` error.
     SlowDown,
+    /// 403 with S3's `AccessDenied` error.
+    Forbidden,
     /// 403 with S3's `InvalidObjectState` error: the object is archived.
     Archived,
     /// The full `Content-Length` is announced, but the connection closes after this many bytes.
@@ -38,6 +40,15 @@ pub struct Faults {
     steady: Mutex<Option<(Fault, u64)>>,
     seen: Mutex<Vec<String>>,
     traces: Mutex<Vec<String>>,
+    answers: Mutex<Vec<Answered>>,
+}
+
+/// How long a request waited for the start of its answer.
+#[derive(Debug)]
+struct Answered {
+    line: String,
+    from: Instant,
+    to: Instant,
 }
 
 #[derive(Debug)]
@@ -78,10 +89,23 @@ impl Faults {
         locked(&self.seen).iter().filter(matches).cloned().collect()
     }
 
-    fn next(&self, request: &Request<Incoming>) -> Option<Fault> {
+    /// The most requests that waited for their answers at the same time, of this method and for keys that
+    /// end with `key_ends_with`.
+    pub fn most_at_once(&self, method: &str, key_ends_with: &str) -> usize {
+        let answers = locked(&self.answers);
+        let matches = |answered: &&Answered| {
+            let mut parts = answered.line.split(' ');
+            parts.next() == Some(method) && parts.next().is_some_and(|p| p.ends_with(key_ends_with))
+        };
+        let of_them: Vec<_> = answers.iter().filter(matches).collect();
+        let beside = |at: &&Answered| {
+            of_them.iter().filter(|other| other.from <= at.from && at.from < other.to).count()
+        };
+        of_them.iter().map(beside).max().unwrap_or_default()
+    }
+
+    fn next(&self, line: String, request: &Request<Incoming>) -> Option<Fault> {
         let path = request.uri().path();
-        let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
-        let line = format!("{} {path} {}", request.method(), range.unwrap_or_default());
         let number = {
             let mut seen = locked(&self.seen);
             seen.push(line);
@@ -98,6 +122,12 @@ impl Faults {
         let (fault, percent) = (*locked(&self.steady))?;
         (scattered(number) % 100 < percent).then_some(fault)
     }
+}
+
+/// Method, path and range.
+fn line_of(request: &Request<Incoming>) -> String {
+    let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
+    format!("{} {} {}", request.method(), request.uri().path(), range.unwrap_or_default())
 }
 
 /// Neighbouring numbers far from one another (the last steps of `SplitMix64`).
@@ -132,14 +162,19 @@ impl hyper::service::Service<Request<Incoming>> for Faulty {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let fault = self.faults.next(&request);
-        let (inner, network) = (self.inner.clone(), self.network.clone());
+        let (from, line) = (Instant::now(), line_of(&request));
+        let fault = self.faults.next(line.clone(), &request);
+        let (inner, network, faults) =
+            (self.inner.clone(), self.network.clone(), self.faults.clone());
         Box::pin(async move {
             network.round_trip().await;
             match fault {
                 Some(Fault::SlowDown) => {
                     let why = ("SlowDown", "Please reduce your request rate.");
                     return error(StatusCode::SERVICE_UNAVAILABLE, why);
+                }
+                Some(Fault::Forbidden) => {
+                    return error(StatusCode::FORBIDDEN, ("AccessDenied", "Access Denied"));
                 }
                 Some(Fault::Archived) => {
                     let why = ("InvalidObjectState", "The object's storage class forbids this.");
@@ -149,6 +184,7 @@ impl hyper::service::Service<Request<Incoming>> for Faulty {
                 _ => {}
             }
             let (parts, body) = inner.call(request.map(s3s::Body::from)).await?.into_parts();
+            locked(&faults.answers).push(Answered { line, from, to: Instant::now() });
             let body = match fault {
                 Some(Fault::Truncate(bytes)) => truncated(body, bytes).await?,
                 Some(Fault::FlipBit) => flipped(body).await?,

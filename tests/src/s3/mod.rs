@@ -4,20 +4,16 @@ mod backend;
 mod faults;
 mod network;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+
+use crate::loopback::Loopback;
 
 pub use faults::{Fault, Faults};
 pub use network::Network;
@@ -31,8 +27,7 @@ pub const REGION: &str = "us-east-1";
 
 /// A running server; it ends, and its objects are gone, when this is dropped.
 pub struct S3Server {
-    address: SocketAddr,
-    runtime: Option<Runtime>,
+    server: Loopback,
     faults: Arc<Faults>,
     network: Arc<Network>,
     _objects: TempDir,
@@ -50,27 +45,19 @@ impl S3Server {
         for bucket in buckets {
             std::fs::create_dir(objects.path().join(bucket)).expect("a folder for the bucket");
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime for the S3 server");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
-        let address = listener.local_addr().expect("the port's address");
         let backend = backend::Backend::new(objects.path()).expect("an S3 file system");
         let mut service = S3ServiceBuilder::new(backend);
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let faults = Arc::new(Faults::default());
         let network = Arc::new(Network::default());
         let faulty = faults::Faulty::new(service.build(), faults.clone(), network.clone());
-        runtime.spawn(serve(listener, faulty));
-        Self { address, runtime: Some(runtime), faults, network, _objects: objects }
+        Self { server: Loopback::serve(2, faulty), faults, network, _objects: objects }
     }
 
     /// `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 
     /// What goes wrong, and what was asked for so far.
@@ -118,12 +105,8 @@ impl S3Server {
     #[allow(clippy::expect_used)]
     pub fn put(&self, bucket: &str, key: &str, content: Vec<u8>) -> String {
         let put = self.client().put_object().bucket(bucket).key(key).body(content.into()).send();
-        let runtime = self.runtime.as_ref().expect("the server runs until it is dropped");
-        // On the server's own runtime, so that it may be called inside another one as well.
-        let (sender, receiver) = std::sync::mpsc::channel();
-        runtime.spawn(async move { sender.send(put.await.map(|put| put.e_tag)) });
-        let tag = receiver.recv().expect("the server runs").expect("the object is accepted");
-        tag.unwrap_or_default().trim_matches('"').to_owned()
+        let put = self.server.run(put).expect("the object is accepted");
+        put.e_tag.unwrap_or_default().trim_matches('"').to_owned()
     }
 
     /// Publish the bundle in `folder` under `bucket/prefix`; gives its `s3://` URI.
@@ -139,26 +122,5 @@ impl S3Server {
             self.put(bucket, &format!("{prefix}/{file}"), content);
         }
         format!("s3://{bucket}/{prefix}")
-    }
-}
-
-impl Drop for S3Server {
-    fn drop(&mut self) {
-        // A runtime may not be dropped inside another one, which async tests would do.
-        if let Some(runtime) = self.runtime.take() {
-            thread::spawn(move || drop(runtime));
-        }
-    }
-}
-
-async fn serve(listener: TcpListener, service: faults::Faulty) {
-    while let Ok((socket, _)) = listener.accept().await {
-        let _ = socket.set_nodelay(true);
-        let connection =
-            http1::Builder::new().serve_connection(TokioIo::new(socket), service.clone());
-        tokio::spawn(async move {
-            // A truncated body ends its connection with an error: that is its purpose.
-            let _ = connection.await;
-        });
     }
 }

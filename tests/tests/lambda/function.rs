@@ -45,6 +45,11 @@ impl Stack {
         let bootstrap = workspace::this_profiles_bootstrap();
         let mut command: Vec<&Path> = before.iter().map(Path::new).collect();
         command.push(&bootstrap);
+        Emulator::start(&command, &self.environment(variables))
+    }
+
+    /// What the template sets, and further variables.
+    pub fn environment(&self, variables: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut environment = self.server.environment();
         let cache = self.cache.path().display().to_string();
         let library = workspace::ort_library().display().to_string();
@@ -59,7 +64,7 @@ impl Stack {
         {
             environment.push(((*name).to_owned(), (*value).to_owned()));
         }
-        Emulator::start(&command, &environment)
+        environment
     }
 }
 

@@ -1,4 +1,5 @@
-//! The function's binary under AWS's Lambda runtime interface emulator, its model in S3.
+//! The function's binary under AWS's Lambda runtime interface emulator, its model in S3; what the emulator
+//! lacks (`snapshot`, `concurrent`) is tested with a runtime API of the tests.
 
 // Helpers fail like the tests that call them.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -6,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod concurrent;
 mod faults;
 mod function;
 mod hidden;

@@ -1,14 +1,12 @@
 //! SnapStart: the function before its snapshot and after its restore, against a runtime API that knows both.
 
-use std::collections::HashSet;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use glimpse_tests::runtime_api::RuntimeApi;
+use glimpse_tests::function::Function;
+use glimpse_tests::runtime_api::{RuntimeApi, Start};
 use glimpse_tests::s3::Fault;
 use glimpse_tests::skip::skip;
 use glimpse_tests::{event, workspace};
@@ -21,99 +19,21 @@ use crate::function::{BUCKET, PREFIX, Stack, ok, problem};
 const RESTORE_NEXT: &str = "GET restore/next";
 const NEXT: &str = "GET invocation/next";
 const AN_HOUR: Duration = Duration::from_secs(3600);
-const PATIENCE: Duration = Duration::from_secs(60);
 /// More faults than there are requests.
 const ALWAYS: usize = 10_000;
 
-/// A function's process, which the runtime API speaks to.
-struct Function {
-    api: RuntimeApi,
-    process: Child,
-    log: PathBuf,
+/// The function in `program`, on its way to a snapshot.
+fn start(stack: &Stack, program: &Path, more: &[(&str, &str)]) -> Function {
+    Function::start(program, Start::Snapshot, &stack.environment(more))
 }
 
-impl Function {
-    fn start(stack: &Stack, program: &Path, snapshot: bool, more: &[(&str, &str)]) -> Self {
-        let api = RuntimeApi::start();
-        let log = stack.cache.path().join("log");
-        let file = fs::File::create(&log).unwrap();
-        let process = Command::new(program)
-            .env_clear()
-            .envs(environment(stack, &api, snapshot))
-            .env("GLIMPSE_ORT_LIBRARY", workspace::ort_library())
-            .env("GLIMPSE_CACHE_DIR", stack.cache.path().join("bundles"))
-            .envs(more.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        Self { api, process, log }
-    }
-
-    /// The HTTP function, on its way to a snapshot.
-    fn with_snapshot(stack: &Stack, more: &[(&str, &str)]) -> Self {
-        Self::start(stack, &workspace::this_profiles_bootstrap(), true, more)
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    fn predict(&self) -> Value {
-        ok(&self.api.invoke(&event::predict(&cat())))
-    }
-
-    /// Ends by itself, with a failure.
-    fn fails(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                assert!(!status.success());
-                return;
-            }
-            sleep(Duration::from_millis(10));
-        }
-        panic!("the function goes on: {}", self.log());
-    }
-
-    /// The addresses that it is connected to.
-    fn connections(&self) -> Vec<SocketAddr> {
-        let process = PathBuf::from(format!("/proc/{}", self.process.id()));
-        let links = fs::read_dir(process.join("fd")).unwrap().flatten();
-        let sockets: HashSet<String> = links
-            .filter_map(|link| fs::read_link(link.path()).ok())
-            .filter_map(|to| {
-                Some(to.to_str()?.strip_prefix("socket:[")?.trim_end_matches(']').to_owned())
-            })
-            .collect();
-        let table = fs::read_to_string(process.join("net/tcp")).unwrap();
-        let lines = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-        // Fields by proc(5): 2 is the remote address in hexadecimal, 9 the socket's inode.
-        lines.filter(|line| sockets.contains(line[9])).map(|line| remote(line[2])).collect()
-    }
+/// The HTTP function, on its way to a snapshot.
+fn with_snapshot(stack: &Stack, more: &[(&str, &str)]) -> Function {
+    start(stack, &workspace::this_profiles_bootstrap(), more)
 }
 
-impl Drop for Function {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// What Lambda and the template set.
-fn environment(stack: &Stack, api: &RuntimeApi, snapshot: bool) -> Vec<(String, String)> {
-    let mut environment = stack.server.environment();
-    environment.extend(api.environment(snapshot));
-    environment.push(("GLIMPSE_MODEL_URI".to_owned(), format!("s3://{BUCKET}/{PREFIX}")));
-    environment
-}
-
-/// An address of `/proc/net/tcp`; its octets are in the order of the machine, which is little-endian.
-fn remote(text: &str) -> SocketAddr {
-    let (address, port) = text.split_once(':').unwrap();
-    let octets = u32::from_str_radix(address, 16).unwrap().to_le_bytes();
-    SocketAddr::from((octets, u16::from_str_radix(port, 16).unwrap()))
+fn predict(function: &Function) -> Value {
+    ok(&function.api.invoke(&event::predict(&cat())))
 }
 
 fn model_requests(stack: &Stack) -> usize {
@@ -129,17 +49,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_snapshot_holds_a_model_and_neither_connections_nor_files() {
     let stack = Stack::new();
-    let function = Function::with_snapshot(&stack, &[]);
+    let function = with_snapshot(&stack, &[]);
     function.api.wait_for(RESTORE_NEXT);
     assert!(model_requests(&stack) > 0);
     assert_eq!(function.connections(), [function.api.address()]);
-    assert_eq!(files(&stack.cache.path().join("bundles")), Vec::<PathBuf>::new());
+    assert_eq!(files(stack.cache.path()), Vec::<PathBuf>::new());
     // The load's metrics are written, so that no environment reports them again.
     assert!(function.log().contains("ModelLoadMs"), "{}", function.log());
 
     function.api.restore(Duration::ZERO);
     let before = model_requests(&stack);
-    let answer = function.predict();
+    let answer = predict(&function);
     assert_eq!(without_timing(answer), expected(&cat(), 5));
     assert_eq!(model_requests(&stack), before);
     assert_eq!(function.log().matches("ModelLoadMs\":").count(), 1, "{}", function.log());
@@ -150,29 +70,29 @@ fn a_snapshot_holds_a_model_and_neither_connections_nor_files() {
 fn a_configured_digest_is_not_asked_for_again() {
     let stack = Stack::new();
     let digest = sha256(&workspace::default_bundle().join("bundle.json"));
-    let function = Function::with_snapshot(&stack, &[("GLIMPSE_MODEL_SHA256", &digest)]);
+    let function = with_snapshot(&stack, &[("GLIMPSE_MODEL_SHA256", &digest)]);
     function.api.wait_for(RESTORE_NEXT);
     let asked = stack.server.faults().requests("").len();
     function.api.restore(Duration::ZERO);
-    function.predict();
+    predict(&function);
     assert_eq!(stack.server.faults().requests("").len(), asked);
 }
 
 #[test]
 fn another_bundle_is_loaded_before_the_first_answer() {
     let stack = Stack::new();
-    let function = Function::with_snapshot(&stack, &[]);
+    let function = with_snapshot(&stack, &[]);
     function.api.wait_for(RESTORE_NEXT);
     let lite = workspace::bundle("imagenet-lite");
     stack.server.publish(&lite, BUCKET, PREFIX);
     function.api.restore(Duration::ZERO);
-    assert_eq!(function.predict()["model"]["name"], "efficientnet-lite0-imagenet");
+    assert_eq!(predict(&function)["model"]["name"], "efficientnet-lite0-imagenet");
 }
 
 #[test]
 fn a_bundle_that_is_broken_by_then_is_reported_and_not_served() {
     let stack = Stack::new();
-    let mut function = Function::with_snapshot(&stack, &[]);
+    let mut function = with_snapshot(&stack, &[]);
     function.api.wait_for(RESTORE_NEXT);
     stack.server.put(BUCKET, &format!("{PREFIX}/bundle.json"), b"{}".to_vec());
     function.api.restore(Duration::ZERO);
@@ -185,33 +105,45 @@ fn a_bundle_that_is_broken_by_then_is_reported_and_not_served() {
 #[test]
 fn while_s3_is_out_of_reach_the_snapshots_model_serves() {
     let stack = Stack::new();
-    let function = Function::with_snapshot(&stack, &[]);
+    let function = with_snapshot(&stack, &[]);
     function.api.wait_for(RESTORE_NEXT);
     stack.server.faults().plan("", Fault::SlowDown, ALWAYS);
     function.api.restore(Duration::ZERO);
-    assert_eq!(without_timing(function.predict()), expected(&cat(), 5));
+    assert_eq!(without_timing(predict(&function)), expected(&cat(), 5));
     assert!(function.log().contains("cannot be compared"), "{}", function.log());
 }
 
 #[test]
 fn a_model_that_cannot_be_loaded_fails_the_snapshot() {
     let stack = Stack::unpublished();
-    let mut function = Function::with_snapshot(&stack, &[]);
+    let mut function = with_snapshot(&stack, &[]);
     let error = function.api.wait_for("POST init/error");
     assert!(error["errorMessage"].as_str().unwrap().contains("does not exist"), "{error}");
     function.fails();
     assert_eq!(function.api.calls(), ["POST init/error"]);
 }
 
+/// The policy for a new model is made just before the version is published.
+#[test]
+fn a_permission_that_comes_late_does_not_fail_the_snapshot() {
+    let stack = Stack::new();
+    stack.server.faults().plan("bundle.json", Fault::Forbidden, 3);
+    let function = with_snapshot(&stack, &[]);
+    function.api.wait_for(RESTORE_NEXT);
+    assert_eq!(function.api.calls(), [RESTORE_NEXT]);
+    function.api.restore(Duration::ZERO);
+    assert_eq!(without_timing(predict(&function)), expected(&cat(), 5));
+}
+
 #[test]
 fn without_snapstart_the_first_call_is_for_an_event() {
     let stack = Stack::unpublished();
     let bootstrap = workspace::this_profiles_bootstrap();
-    let function = Function::start(&stack, &bootstrap, false, &[]);
+    let function = Function::start(&bootstrap, Start::OnDemand, &stack.environment(&[]));
     let response = function.api.invoke(&event::predict(&cat()));
     problem(&response, 503, "model_unavailable");
     stack.publish();
-    assert_eq!(without_timing(function.predict()), expected(&cat(), 5));
+    assert_eq!(without_timing(predict(&function)), expected(&cat(), 5));
     assert_eq!(function.api.calls()[0], NEXT);
     assert!(!function.api.calls().iter().any(|call| call.contains("restore")));
 }
@@ -220,7 +152,7 @@ fn without_snapstart_the_first_call_is_for_an_event() {
 fn the_function_behind_s3_takes_part_too() {
     let stack = Stack::new();
     let results = [("GLIMPSE_RESULTS_BUCKET", "results")];
-    let function = Function::start(&stack, &workspace::s3_events(), true, &results);
+    let function = start(&stack, &workspace::s3_events(), &results);
     function.api.wait_for(RESTORE_NEXT);
     assert_eq!(function.connections(), [function.api.address()]);
     let before = model_requests(&stack);
@@ -236,12 +168,12 @@ fn the_function_behind_s3_takes_part_too() {
 fn an_hour_may_pass_before_the_restore() {
     let Some(library) = faketime() else { return };
     let stack = Stack::new();
-    let clock = stack.cache.path().join("clock");
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock");
     fs::write(&clock, "+0").unwrap();
     let api = RuntimeApi::start();
     let (name, uri) = api.credentials();
     let clock_text = clock.display().to_string();
-    let bootstrap = workspace::this_profiles_bootstrap();
     let more = [
         ("LD_PRELOAD", library.to_str().unwrap()),
         ("FAKETIME_TIMESTAMP_FILE", clock_text.as_str()),
@@ -252,7 +184,7 @@ fn an_hour_may_pass_before_the_restore() {
         ("AWS_SECRET_ACCESS_KEY", ""),
         (name.as_str(), uri.as_str()),
     ];
-    let function = Function::start(&stack, &bootstrap, true, &more);
+    let function = with_snapshot(&stack, &more);
     function.api.wait_for(RESTORE_NEXT);
     assert_eq!(api.calls(), ["GET credentials"]);
     let asked = stack.server.faults().requests("bundle.json").len();
@@ -261,7 +193,7 @@ fn an_hour_may_pass_before_the_restore() {
     api.restore(AN_HOUR);
     function.api.restore(AN_HOUR);
     let started = Instant::now();
-    assert_eq!(without_timing(function.predict()), expected(&cat(), 5));
+    assert_eq!(without_timing(predict(&function)), expected(&cat(), 5));
     assert!(started.elapsed() < Duration::from_secs(10));
     assert!(!function.log().contains("cannot be compared"), "{}", function.log());
     // The bundle was compared, with new credentials.
@@ -276,23 +208,26 @@ fn an_image_takes_part_in_snapshots_and_works_without() {
     let image = std::env::var("GLIMPSE_TEST_IMAGE").unwrap();
     let engine = std::env::var("ENGINE").unwrap_or_else(|_| "docker".to_owned());
     let stack = Stack::new();
-    for snapshot in [true, false] {
+    for start in [Start::Snapshot, Start::OnDemand] {
         let api = RuntimeApi::start();
-        let name = format!("glimpse-test-{}-{snapshot}", std::process::id());
+        let name = format!("glimpse-test-{}-{start:?}", std::process::id());
         let mut command = Command::new(&engine);
         command.args(["run", "--rm", "--network", "host", "--read-only", "--tmpfs", "/tmp"]);
         command.args(["--memory", "2g", "--user", "993", "--name", &name]);
-        for (variable, value) in environment(&stack, &api, snapshot) {
+        let uri = ("GLIMPSE_MODEL_URI".to_owned(), format!("s3://{BUCKET}/{PREFIX}"));
+        let set = stack.server.environment().into_iter().chain([uri]).chain(api.environment(start));
+        for (variable, value) in set {
             command.arg("--env").arg(format!("{variable}={value}"));
         }
         let mut container = command.arg(&image).spawn().unwrap();
-        if snapshot {
+        if start == Start::Snapshot {
             api.wait_for(RESTORE_NEXT);
             api.restore(Duration::ZERO);
         }
         let answer = ok(&api.invoke(&event::predict(&cat())));
         assert_eq!(without_timing(answer), expected(&cat(), 5));
-        assert_eq!(api.calls()[0], if snapshot { RESTORE_NEXT } else { NEXT });
+        let first = if start == Start::Snapshot { RESTORE_NEXT } else { NEXT };
+        assert_eq!(api.calls()[0], first);
         assert!(Command::new(&engine).args(["kill", &name]).status().unwrap().success());
         container.wait().unwrap();
     }

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod concurrent;
 mod event;
 mod flood;
 mod forms;
@@ -18,7 +19,6 @@ mod metrics;
 mod order;
 mod outcomes;
 mod queue;
-mod runtime;
 mod triggers;
 mod uploads;
 mod world;

@@ -1,12 +1,13 @@
 //! Every sample event through the function's binary: the same result object for all.
 
+use glimpse_tests::function::Function;
+use glimpse_tests::runtime_api::{Start, TRACE};
 use glimpse_tests::s3::Fault;
 use glimpse_tests::workspace;
 use serde_json::{Value, json};
 
 use crate::common::api::{coffee, expected};
 use crate::function::{Stack, sample, samples};
-use crate::runtime;
 
 #[test]
 fn every_trigger_leaves_the_engines_answer_in_the_results_bucket() {
@@ -95,20 +96,17 @@ fn events_without_work_are_answered_quietly_and_what_is_left_out_is_logged() {
 
 #[test]
 fn a_trace_goes_on_to_s3_and_into_the_log() {
-    const TRACE: &str =
-        "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
     let stack = Stack::new();
-    let event = sample("s3-notification.json").to_string();
-    let environment = stack.environment(&[]);
-    let invoked = runtime::invoke(&workspace::s3_events(), &environment, &event, TRACE);
-    assert_eq!(invoked.answer, "null");
+    let variables = stack.environment(&[]);
+    let function = Function::start(&workspace::s3_events(), Start::OnDemand, &variables);
+    assert_eq!(function.api.invoke(&sample("s3-notification.json")), Value::Null);
     assert!(stack.result().is_some());
     let root = TRACE.split(';').next().unwrap();
     let traces = stack.server.faults().traces();
     // The object was read and its result written.
     assert!(traces.iter().filter(|trace| trace.contains(root)).count() >= 2, "{traces:?}");
-    let mut lines = invoked.log.lines();
-    let line = lines.find(|line| line.contains(r#""message":"event""#)).unwrap();
+    let log = function.log_with(r#""message":"event""#, 1);
+    let line = log.lines().find(|line| line.contains(r#""message":"event""#)).unwrap();
     assert!(line.contains(root), "{line}");
 }
 

@@ -154,7 +154,10 @@ pub enum Problem {
     #[error("too many request bodies are in memory (GLIMPSE_MEMORY_BUDGET); try again")]
     BodiesFull,
     /// The answer was not there in time.
-    #[error("the answer was not ready within {limit:?} (GLIMPSE_REQUEST_TIMEOUT_MS); try again")]
+    #[error(
+        "the answer was not ready within {limit:?} \
+         (GLIMPSE_REQUEST_TIMEOUT_MS at the edge, the function's timeout on Lambda); try again"
+    )]
     TimedOut {
         /// The time allowed.
         limit: std::time::Duration,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use glimpse_api::{Problem, discard};
+use glimpse_api::{Problem, discard, within};
 use glimpse_budget::{Client, Pool};
 use http::{HeaderValue, Method, header};
 use metrics::gauge;
@@ -106,11 +106,6 @@ pub async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Nex
         answer = within(gate.timeout, next.run(request)) => answer,
         () = gate.gives_up(peer) => Problem::Overloaded.into_response(),
     }
-}
-
-async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
-    let answer = tokio::time::timeout(limit, answer).await;
-    answer.unwrap_or_else(|_| Problem::TimedOut { limit }.into_response())
 }
 
 /// Counts a request until it is dropped: answered, timed out, or its client gone.
