@@ -47,6 +47,8 @@ def test_a_published_bundle_lies_under_its_version(s3: dict[str, str], bundle: P
     digest = hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest()
     assert "GLIMPSE_MODEL_URI=s3://models/colours/1.0.0" in said
     assert f"GLIMPSE_MODEL_SHA256={digest}" in said
+    parameters = f"ModelPrefix=colours/1.0.0 ModelSha256={digest}"
+    assert f"sam deploy --parameter-overrides {parameters}" in said
     for name in ("bundle.json", "labels.txt", "model.cpu.onnx", "model.onnx"):
         stored = client(s3).get_object(Bucket="models", Key=f"colours/1.0.0/{name}")
         assert stored["Body"].read() == (bundle / name).read_bytes()
@@ -108,7 +110,10 @@ def test_rollback_goes_back_step_by_step_and_by_name(
         ok("publish", "--bundle", folder, "--to", PLACE, **s3)
     assert current(s3) == "2.0.0"
     assert "current is 1.1.0, was 2.0.0" in ok("rollback", "--of", PLACE, **s3)
-    assert "current is 1.0.0, was 1.1.0" in ok("rollback", "--of", PLACE, **s3)
+    said = ok("rollback", "--of", PLACE, **s3)
+    assert "current is 1.0.0, was 1.1.0" in said
+    digest = hashlib.sha256((versions["1.0.0"] / "bundle.json").read_bytes()).hexdigest()
+    assert f"ModelPrefix=colours/1.0.0 ModelSha256={digest}" in said
     assert "--to VERSION" in refused("rollback", "--of", PLACE, **s3)
     ok("rollback", "--of", PLACE, "--to", "2.0.0", **s3)
     assert current(s3) == "2.0.0"

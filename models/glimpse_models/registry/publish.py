@@ -47,8 +47,18 @@ def publish(options: PublishOptions) -> None:
     print(
         f"published {bundle.name} {bundle.version}{', now current' if options.make_current else ''}"
     )
-    print(f"GLIMPSE_MODEL_URI={repository.uri(bundle.version)}")
-    print(f"GLIMPSE_MODEL_SHA256={bundle.sha256}")
+    print(deployment(repository, bundle.version, bundle.sha256))
+
+
+def deployment(repository: Repository, version: str, sha256: str) -> str:
+    """How a server and a stack get a version: lines for people and scripts."""
+    prefix = f"ModelPrefix={repository.prefix}/{version}"
+    return (
+        f"GLIMPSE_MODEL_URI={repository.uri(version)}\n"
+        f"GLIMPSE_MODEL_SHA256={sha256}\n"
+        "a stack publishes new versions of its functions for it:\n"
+        f"sam deploy --parameter-overrides {prefix} ModelSha256={sha256}"
+    )
 
 
 def completed(bundle: VerifiedBundle) -> VerifiedBundle:

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 
 from glimpse_models.errors import UserError
-from glimpse_models.registry.publish import make_current
+from glimpse_models.registry.publish import deployment, make_current
 from glimpse_models.registry.s3 import Current, Repository
 
 
@@ -27,17 +27,17 @@ def rollback(options: RollbackOptions) -> None:
     repository = Repository.open(options.of, options.endpoint)
     before = repository.current()
     if options.to is None:
-        version = _one_back(repository, before)
+        version, sha256 = _one_back(repository, before)
     else:
-        version = options.to
-        make_current(repository, version, _published(repository, version))
+        version, sha256 = options.to, _published(repository, options.to)
+        make_current(repository, version, sha256)
     was = before.version if before else "none"
     print(f"current is {version}, was {was}")
-    print(f"GLIMPSE_MODEL_URI={repository.uri(version)}")
+    print(deployment(repository, version, sha256))
 
 
-def _one_back(repository: Repository, before: Current | None) -> str:
-    """Take the last step back: doing it again goes one step further."""
+def _one_back(repository: Repository, before: Current | None) -> tuple[str, str]:
+    """Take the last step back: doing it again goes one step further. Gives version and hash."""
     if before is None or not before.history:
         raise UserError(
             "no earlier version was current; name one with --to VERSION (list shows them)"
@@ -48,7 +48,7 @@ def _one_back(repository: Repository, before: Current | None) -> str:
             f"the bundle.json of {version} is not the one that was current; name another with --to VERSION"
         )
     repository.point(Current(version, sha256, tuple(older)), before)
-    return version
+    return version, sha256
 
 
 def _published(repository: Repository, version: str) -> str:
