@@ -155,6 +155,10 @@ edge: ## package glimpse for machines at the edge: .tar.gz and .deb in target/ed
 image: ## a function's container image for Lambda (FUNCTION=http-api or s3-events, BASE=debian: of Debian's packages instead of AWS's image)
 	FUNCTION="$(FUNCTION)" BASE="$(BASE)" TAG="$(TAG)" infra/image/build
 
+image-template: ## template.yaml for these images, with SnapStart, as target/image/template.yaml
+	@infra/tools/install
+	@target/venv-tools/bin/python infra/image_template.py $(if $(HTTP_IMAGE),--http-api "$(HTTP_IMAGE)") $(if $(EVENTS_IMAGE),--s3-events "$(EVENTS_IMAGE)")
+
 test-image: onnxruntime pictures ## the image on Debian against a runtime API that knows snapshots (needs a container engine)
 	TAG=glimpse-http-api:test BASE=debian PROFILE=dev infra/image/build
 	GLIMPSE_TEST_IMAGE=glimpse-http-api:test $(CARGO) test --workspace --locked --test lambda -- --ignored an_image
@@ -225,4 +229,4 @@ target/venv-peer-%/.stamp: tests/baseline/%.txt
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge image test-image test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-operators bench-lambda bench-peers performance-docs bench-edge
+.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge image image-template test-image test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-operators bench-lambda bench-peers performance-docs bench-edge

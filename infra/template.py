@@ -39,7 +39,12 @@ def parse(path: Path = TEMPLATE) -> dict[str, Node]:
 
 def load(path: Path = TEMPLATE) -> dict[str, Node]:
     """The template with `Globals` merged into each function, as SAM does it."""
-    template = copy.deepcopy(parse(path))
+    return with_globals(parse(path))
+
+
+def with_globals(written: dict[str, Node]) -> dict[str, Node]:
+    """A template with `Globals` merged into each function."""
+    template = copy.deepcopy(written)
     shared = template.pop("Globals", {}).get("Function", {})
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":

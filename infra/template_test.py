@@ -2,7 +2,7 @@
 
     target/venv-tools/bin/python infra/template_test.py
 
-What SAM's transform makes of it is looked at as well.
+What SAM's transform makes of it is looked at as well. The template for container images keeps to all of it, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import unittest
 from collections.abc import Iterator
 from typing import Any
 
-from template import TEMPLATE, Node, load, of_type, parse
+from image_template import with_images
+from template import TEMPLATE, Node, load, of_type, parse, with_globals
 
 # SAM's translator asks boto3 for it, and needs nothing of AWS.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -25,6 +26,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 FUNCTIONS = ("HttpFunction", "EventsFunction")
+REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+IMAGES = with_images({name: f"{REPOSITORY}/{name.lower()}:1" for name in FUNCTIONS})
 
 
 def references(node: Node) -> Iterator[str]:
@@ -44,9 +47,9 @@ def references(node: Node) -> Iterator[str]:
             yield from references(value)
 
 
-def translated(**parameters: str) -> dict[str, Any]:
+def translated(written: dict[str, Node], **parameters: str) -> dict[str, Any]:
     """The resources that CloudFormation is given, as SAM's transform writes them."""
-    template = copy.deepcopy(parse())
+    template = copy.deepcopy(written)
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
             if key in resource["Properties"]:
@@ -162,11 +165,11 @@ class Template(unittest.TestCase):
         longest = {"ModelSha256": 64, "PictureBucket": 63, "ModelPrefix": 80}
         self.assertEqual(self.parameters["ModelPrefix"]["MaxLength"], longest["ModelPrefix"])
         for name, parameter in self.parameters.items():
-            if "MaxValue" in parameter:
-                longest[name] = len(str(parameter["MaxValue"]))
+            values = parameter.get("AllowedValues", [parameter.get("MaxValue", "")])
+            longest.setdefault(name, max(len(str(value)) for value in values))
         for name in FUNCTIONS:
             text = self.resources[name]["Properties"]["VersionDescription"]["Fn::Sub"]
-            size = len(re.sub(r"\$\{([A-Za-z0-9]+)\}", lambda m: "x" * longest.get(m[1], 6), text))
+            size = len(re.sub(r"\$\{([A-Za-z0-9]+)\}", lambda m: "x" * longest[m[1]], text))
             self.assertLessEqual(size, 256)
 
     def test_a_new_model_keeps_the_old_ones_policy_until_the_end(self) -> None:
@@ -180,10 +183,73 @@ class Template(unittest.TestCase):
             self.assertIn("ModelPrefix", set(references(policy["Properties"]["PolicyName"])))
 
 
+class ImagesTemplate(Template):
+    """The same promises of the template for container images, and those that SnapStart asks for."""
+
+    template = with_globals(IMAGES)
+    resources = template["Resources"]
+    parameters = template["Parameters"]
+
+    def test_only_the_packages_differ_from_those_of_zips(self) -> None:
+        """Whatever else changes in template.yaml changes here, too."""
+        zips, images = load()["Resources"], self.resources
+        layers = {"OnnxRuntimeX86Layer", "OnnxRuntimeArmLayer"}
+        self.assertEqual(zips.keys() - images.keys(), layers)
+        self.assertLessEqual(images.keys(), zips.keys())
+        packaging = {"Handler", "Runtime", "Layers", "CodeUri", "PackageType", "ImageUri"}
+        packaging |= {"SnapStart", "VersionDescription"}
+        for name, resource in images.items():
+            with self.subTest(name):
+                if name not in FUNCTIONS:
+                    self.assertEqual(resource, zips[name])
+                    continue
+                properties, others = resource["Properties"], zips[name]["Properties"]
+                differing = {
+                    key
+                    for key in properties.keys() | others.keys()
+                    if properties.get(key) != others.get(key)
+                }
+                self.assertEqual(differing, packaging)
+
+    def test_snapstart_is_refused_with_what_lambda_refuses(self) -> None:
+        """Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html."""
+        rule = self.template["Rules"]["SnapStartHasLimits"]
+        self.assertTrue(holds(rule["RuleCondition"], {"SnapStart": "on"}))
+        self.assertFalse(holds(rule["RuleCondition"], {"SnapStart": "off"}))
+        asserted = [assertion["Assert"] for assertion in rule["Assertions"]]
+        for values, right in (
+            ({"EphemeralStorageSize": "512", "ModelSha256": "0" * 64}, True),
+            ({"EphemeralStorageSize": "513", "ModelSha256": "0" * 64}, False),
+            ({"EphemeralStorageSize": "512", "ModelSha256": ""}, False),
+        ):
+            with self.subTest(**values):
+                self.assertEqual(all(holds(condition, values) for condition in asserted), right)
+        for name in FUNCTIONS:
+            # A parameter for it would have to be refused by that rule as well.
+            self.assertNotIn("ProvisionedConcurrencyConfig", self.resources[name]["Properties"])
+            self.assertNotIn("FileSystemConfigs", self.resources[name]["Properties"])
+
+    def test_snapstart_is_off_until_there_is_a_model(self) -> None:
+        """The first deployment makes the bucket, and a version without its model fails."""
+        self.assertEqual(self.parameters["SnapStart"]["Default"], "off")
+
+
+def holds(condition: Node, values: dict[str, str]) -> bool:
+    """Whether a rule's condition holds for these values of parameters."""
+    ((function, arguments),) = condition.items()
+    if function == "Fn::Not":
+        return not holds(arguments[0], values)
+    if function != "Fn::Equals":
+        raise ValueError(function)
+    one, other = (values[a["Ref"]] if isinstance(a, dict) else a for a in arguments)
+    return bool(one == other)
+
+
 class Translated(unittest.TestCase):
     """What SAM's transform makes of it."""
 
-    resources = translated()
+    written = parse()
+    resources = translated(written)
 
     def of_type(self, kind: str) -> dict[str, Node]:
         """Properties of every resource of one type."""
@@ -216,8 +282,42 @@ class Translated(unittest.TestCase):
         group = self.of_type("AWS::CodeDeploy::DeploymentGroup")["HttpFunctionDeploymentGroup"]
         self.assertIn("Canary10Percent5Minutes", json.dumps(group["DeploymentConfigName"]))
         self.assertIn("DEPLOYMENT_STOP_ON_ALARM", group["AutoRollbackConfiguration"]["Events"])
-        at_once = translated(DeploymentType="AllAtOnce")["HttpFunctionDeploymentGroup"]
-        self.assertIn("AllAtOnce", json.dumps(at_once["Properties"]["DeploymentConfigName"]))
+        at_once = translated(self.written, DeploymentType="AllAtOnce")
+        config = at_once["HttpFunctionDeploymentGroup"]["Properties"]["DeploymentConfigName"]
+        self.assertIn("AllAtOnce", json.dumps(config))
+
+    def test_another_bundle_is_another_version(self) -> None:
+        """CloudFormation replaces a version whose description changes."""
+        for name, version in self.of_type("AWS::Lambda::Version").items():
+            with self.subTest(name):
+                self.assertLessEqual(
+                    {"ModelPrefix", "ModelSha256"}, set(references(version["Description"]))
+                )
+
+
+class ImagesTranslated(Translated):
+    """The same of the template for container images."""
+
+    written = IMAGES
+    resources = translated(written)
+
+    def test_a_published_version_has_a_snapshot_where_the_parameter_says_so(self) -> None:
+        for name in FUNCTIONS:
+            function = self.of_type("AWS::Lambda::Function")[name]
+            self.assertEqual(function["PackageType"], "Image")
+            self.assertEqual(function["Code"], {"ImageUri": f"{REPOSITORY}/{name.lower()}:1"})
+            applied = function["SnapStart"]["ApplyOn"]["Fn::If"]
+            self.assertEqual(applied, ["UsesSnapStart", "PublishedVersions", "None"])
+            for zips in ("Handler", "Runtime", "Layers"):
+                self.assertNotIn(zips, function)
+
+    def test_another_image_is_another_version(self) -> None:
+        """SAM names a version after its function's properties."""
+        images = {name: f"{REPOSITORY}/{name.lower()}:2" for name in FUNCTIONS}
+        others = translated(with_images(images))
+        kind = "AWS::Lambda::Version"
+        versions = {name for name, node in others.items() if node["Type"] == kind}
+        self.assertEqual(versions & set(self.of_type(kind)), set())
 
 
 if __name__ == "__main__":
