@@ -27,7 +27,7 @@ def main() -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     measure = verbs.add_parser("measure", help="measure, and print the tables")
     measure.add_argument("--rounds", type=int)
-    measure.add_argument("--quick", action="store_true", help="a first impression in 6 minutes")
+    measure.add_argument("--quick", action="store_true", help="a first impression in 7 minutes")
     measure.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     measure.add_argument("--peers", nargs="*", default=[], help="their keys; default: all")
     fill = verbs.add_parser("document", help="fill docs/performance.md and draw its plots")

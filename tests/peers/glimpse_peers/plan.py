@@ -23,12 +23,12 @@ class Plan:
 
     @classmethod
     def default(cls, rounds: int | None) -> Plan:
-        """Under 25 minutes with 9 rounds on two quiet cores."""
-        rounds = rounds or 9
+        """About 20 minutes with 8 rounds on two quiet cores."""
+        rounds = rounds or 8
         third = max(1, rounds // 3)
         return cls(rounds, {SMALL: 36, LARGE: 12, HEIC: 3}, third, 4.0, third, 9, third, 15)
 
     @classmethod
     def quick(cls, rounds: int | None) -> Plan:
-        """About 6 minutes with 3 rounds."""
+        """About 7 minutes with 3 rounds."""
         return cls(rounds or 3, {SMALL: 20, LARGE: 5, HEIC: 1}, 1, 2.0, 1, 4, 1, 8)
