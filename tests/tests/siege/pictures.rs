@@ -1,6 +1,8 @@
 //! Pictures of nearly 50 megapixels that are accepted, made without an encoder: blank ones.
 
 use std::io::Write as _;
+use std::sync::LazyLock;
+use std::thread;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -26,6 +28,23 @@ pub const FORMATS: [Format; 8] = [
     // Its coefficients are kept beside its pixels.
     ("progressive JPEG", "image/jpeg", 6700, progressive_jpeg),
 ];
+
+/// Sides of the pictures that memory sizes of functions are tried with, in hundredths of the longest: each
+/// has about half the pixels.
+const PARTS: [u32; 7] = [100, 71, 50, 35, 25, 18, 12];
+
+/// Pictures of each format in several sizes, the largest first: made once, which takes long.
+pub static SIZES: LazyLock<Vec<(&str, Vec<Vec<u8>>)>> = LazyLock::new(|| {
+    let sizes = |&(name, _, longest, make): &Format| {
+        let side = |part: u32| longest * part / 100;
+        (name, PARTS.map(|part| make((side(part), side(part)))).to_vec())
+    };
+    thread::scope(|scope| {
+        let formats: Vec<_> =
+            FORMATS.iter().map(|format| scope.spawn(move || sizes(format))).collect();
+        formats.into_iter().map(|format| format.join().unwrap()).collect()
+    })
+});
 
 /// The worst that is accepted of each format.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str, Vec<u8>)> {

@@ -49,20 +49,13 @@ fn is_accepted(file: &[u8], (limits, memory): &(Limits, u64)) -> bool {
 /// The worst of each format, the honest one in their middle, and large files.
 fn objects(megabytes: u64, modern: &[heif::Blank]) -> Vec<(String, Vec<u8>)> {
     let accepted = accepted(megabytes);
-    let largest = |name: &str, mut files: Box<dyn Iterator<Item = Vec<u8>> + '_>| {
-        let file = files.find(|file| is_accepted(file, &accepted));
-        (name.to_owned(), file.unwrap_or_else(|| panic!("{name}: nothing is accepted")))
+    let modern = modern.iter().map(|blank| (blank.name, &blank.files));
+    let files = pictures::SIZES.iter().map(|(name, files)| (*name, files)).chain(modern);
+    let largest = |(name, files): (&str, &Vec<Vec<u8>>)| {
+        let file = files.iter().find(|file| is_accepted(file, &accepted));
+        (name.to_owned(), file.unwrap_or_else(|| panic!("{name}: nothing is accepted")).clone())
     };
-    let mut objects: Vec<_> = pictures::FORMATS
-        .iter()
-        .map(|(name, _, longest, make)| {
-            let sides = lambda::PARTS.into_iter().map(move |part| longest * part / 100);
-            largest(name, Box::new(sides.map(move |side| make((side, side)))))
-        })
-        .chain(
-            modern.iter().map(|blank| largest(blank.name, Box::new(blank.files.iter().cloned()))),
-        )
-        .collect();
+    let mut objects: Vec<_> = files.map(largest).collect();
     objects.insert(objects.len() / 2, ("honest".to_owned(), honest()));
     // A larger function has far more room for files.
     let count = if megabytes == lambda::least() { LARGE } else { 0 };
