@@ -33,8 +33,11 @@ pub const FORMATS: [Format; 8] = [
 /// has about half the pixels.
 const PARTS: [u32; 7] = [100, 71, 50, 35, 25, 18, 12];
 
+/// A format's name, and files of it.
+type Files = (&'static str, Vec<Vec<u8>>);
+
 /// Pictures of each format in several sizes, the largest first: made once, which takes long.
-pub static SIZES: LazyLock<Vec<(&str, Vec<Vec<u8>>)>> = LazyLock::new(|| {
+pub static SIZES: LazyLock<Vec<Files>> = LazyLock::new(|| {
     let sizes = |&(name, _, longest, make): &Format| {
         let side = |part: u32| longest * part / 100;
         (name, PARTS.map(|part| make((side(part), side(part)))).to_vec())
