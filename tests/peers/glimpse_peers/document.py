@@ -7,6 +7,7 @@ from pathlib import Path
 from glimpse_scaling import document
 
 from glimpse_peers import plots, tables
+from glimpse_peers.cells import NOT_MEASURED
 from glimpse_peers.results import Results
 
 NAME = "performance.md"
@@ -30,5 +31,5 @@ def printed(results: Results) -> str:
     """The tables of what was measured, for a terminal."""
     made = {name: make(results) for name, make in tables.TABLES.items()}
     return "\n\n".join(
-        f"{name}\n{text}" for name, text in made.items() if not text.startswith(tables.NOT_MEASURED)
+        f"{name}\n{text}" for name, text in made.items() if not text.startswith(NOT_MEASURED)
     )

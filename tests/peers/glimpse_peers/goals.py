@@ -8,12 +8,13 @@ from itertools import chain
 
 from glimpse_peers.objects import MEGABYTES_PER_SECOND, ROUND_TRIP_MS
 from glimpse_peers.pictures import LARGE, SMALL
-from glimpse_peers.results import Results
+from glimpse_peers.results import OTHER, SHARED, Results
 from glimpse_peers.statistics import Spread, percentile, ratio, spread
 
 AMX = "AMX"
-SHARED, OTHER = "shared runs", "the other build"
-"""Servers of `make bench-edge`."""
+LITE = "the same with imagenet-lite"
+OPENVINO = "Glimpse's server with the OpenVINO provider / Python server with OpenVINO"
+BEFORE = "Glimpse's server / the build before"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _cold(starts: Results) -> list[Goal]:
             ratio(of("folder", "function"), floor("resnet50")),
         ),
         Goal(
-            "the same with imagenet-lite",
+            LITE,
             1.25,
             ratio(of("folder", "function-imagenet-lite"), floor("imagenet-lite")),
         ),
@@ -93,7 +94,7 @@ def _cold(starts: Results) -> list[Goal]:
             ratio(of("s3-slow", "function"), unavoidable_from_s3(starts, "resnet50")),
         ),
         Goal(
-            "the same with imagenet-lite",
+            LITE,
             1.10,
             ratio(
                 of("s3-slow", "function-imagenet-lite"),
@@ -128,7 +129,7 @@ def _warm(starts: Results, amx: bool) -> list[Goal]:
             ratio(peak("function"), peak("handler-draft")),
         ),
         Goal(
-            f"warm, {SMALL}: Glimpse's server with the OpenVINO provider / Python server with OpenVINO",
+            f"warm, {SMALL}: {OPENVINO}",
             0.85 if amx else 1.0,
             ratio(medians("serve-openvino", SMALL), medians("openvino", SMALL)),
         ),
@@ -145,7 +146,7 @@ def _throughput(measured: Results, amx: bool) -> list[Goal]:
     tail, middle = percentile(times, 99), percentile(times, 50)
     return [
         Goal(
-            "16 clients, answers a second: Glimpse's server with the OpenVINO provider / Python server with OpenVINO",
+            f"16 clients, answers a second: {OPENVINO}",
             1.2 if amx else 1.0,
             ratio(rates("serve-openvino"), rates("openvino")),
             at_least=True,
@@ -181,7 +182,7 @@ def _edge(edge: Results) -> list[Goal]:
     many = ours.get("16", [])
     rates = [
         Goal(
-            f"{clients} clients, answers a second: Glimpse's server / the build before",
+            f"{clients} clients, answers a second: {BEFORE}",
             limit,
             beside(clients, "rate"),
             at_least=True,
@@ -202,12 +203,12 @@ def _edge(edge: Results) -> list[Goal]:
             ratio(of(many, "p99"), of(many, "p50")),
         ),
         Goal(
-            "a lone client, p50: Glimpse's server / the build before",
+            f"a lone client, p50: {BEFORE}",
             1.0,
             beside("1", "p50"),
         ),
         Goal(
-            "a lone client who wants an explanation, p50: Glimpse's server / the build before",
+            f"a lone client who wants an explanation, p50: {BEFORE}",
             1.0,
             ratio(*explained),
         ),

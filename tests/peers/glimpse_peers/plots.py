@@ -12,10 +12,11 @@ from glimpse_scaling.plots import STYLE
 from matplotlib.figure import Figure
 
 from glimpse_peers import cost, peers
+from glimpse_peers.cells import NOT_MEASURED
 from glimpse_peers.pictures import KINDS
 from glimpse_peers.results import Results
 from glimpse_peers.statistics import Spread, spread
-from glimpse_peers.tables import NOT_MEASURED, PLACES
+from glimpse_peers.tables import PLACES
 
 
 def cold(results: Results, figure: Figure) -> bool:

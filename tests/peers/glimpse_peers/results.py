@@ -11,6 +11,10 @@ Results = dict[str, Any]
 
 BESIDE = ("edge", "operators", "outputs")
 """Parts that other commands measure, `make bench-edge` and so on: files beside the results."""
+SHARED, ALONE, OTHER = "shared runs", "each by itself", "the other build"
+"""Servers of `make bench-edge`."""
+SERVICE = "as the service"
+"""The settings of `make bench-operators` that the others are compared with."""
 
 
 def load(path: Path) -> Results:

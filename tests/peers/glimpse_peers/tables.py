@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import chain
 
 from glimpse_scaling import facts
 from glimpse_scaling.text import dollars, table
 
-from glimpse_peers import cost, goals, machine, peers
+from glimpse_peers import bench_tables, cost, goals, machine, peers
+from glimpse_peers.cells import (
+    ABSENT,
+    NOT_MEASURED,
+    Table,
+    ms_cell,
+    of,
+    ratio_cell,
+    ratio_cells,
+    spread_cell,
+)
 from glimpse_peers.pictures import HEIC, KINDS, LARGE, SMALL
 from glimpse_peers.results import BESIDE, Results
-from glimpse_peers.statistics import Spread, percentile, ratio, spread
+from glimpse_peers.statistics import percentile, spread
 
-NOT_MEASURED = "not measured"
-ABSENT = "–"
 PLACES = {"folder": "in a folder", "s3": "in S3", "s3-slow": "in S3, 20 ms and 70 MB/s away"}
-SERVERS = {
-    goals.SHARED: "Glimpse, server",
-    "each by itself": "the same, each picture by itself",
-    goals.OTHER: "the build before",
-}
 MB = 1e6
 
 
@@ -55,35 +58,29 @@ def met(results: Results) -> str:
     """Goals with what was measured."""
     rows = []
     for goal in goals.goals(results):
-        found = NOT_MEASURED if goal.found is None else f"{goal.found.median:.2f}"
-        quartiles = (
-            ABSENT if goal.found is None else f"{goal.found.low:.2f} to {goal.found.high:.2f}"
-        )
+        found, quartiles = ratio_cells(goal.found, 2)
+        found = NOT_MEASURED if goal.found is None else found
         rows.append([goal.name, f"{goal.sign} {goal.limit:.2f}", found, quartiles, goal.verdict])
     return table(["ratio", "goal", "median", "quartiles", ""], rows)
 
 
-def cold(results: Results) -> str:
+@of("starts", "cold")
+def cold(measured: Results) -> str:
     """Cold starts by peer and place of the model."""
-    measured = results.get("starts", {}).get("cold")
-    if not measured:
-        return NOT_MEASURED
     rows = []
     for key, name in _present(chain.from_iterable(measured.values())):
-        cells = [spread_ms(measured.get(place, {}).get(key, [])) for place in PLACES]
+        cells = [spread_cell(measured.get(place, {}).get(key, [])) for place in PLACES]
         for place in ("folder", "s3"):
             of_place = measured.get(place, {})
-            cells.append(ratio_of(of_place.get(key, []), of_place.get(peers.BASELINE, [])))
+            cells.append(ratio_cell(of_place.get(key, []), of_place.get(peers.BASELINE, [])))
         rows.append([name, *cells])
     head = ["ms, median (quartiles)", *PLACES.values()]
     return table([*head, "folder, Python handler = 1", "S3, the same"], rows)
 
 
-def floor(results: Results) -> str:
+@of("starts", "floor", "folder")
+def floor(measured: Results) -> str:
     """What no cold start avoids, by stage."""
-    measured = results.get("starts", {}).get("floor", {}).get("folder")
-    if not measured:
-        return NOT_MEASURED
     names = {
         "open": "open the library",
         "session": "create the session",
@@ -91,18 +88,15 @@ def floor(results: Results) -> str:
         "total": "in all",
     }
     rows = [
-        [name, *(spread_ms(of_model[stage]) for of_model in measured.values())]
+        [name, *(spread_cell(of_model[stage]) for of_model in measured.values())]
         for stage, name in names.items()
     ]
     bare = [list(chain.from_iterable(of_model["runs"])) for of_model in measured.values()]
-    rows.append(["a run after the first", *map(spread_ms, bare)])
+    rows.append(["a run after the first", *map(spread_cell, bare)])
     return table(["ms, median (quartiles)", *measured], rows)
 
 
-def _warm(results: Results, kind: str) -> str:
-    measured = results.get("starts", {}).get("warm")
-    if not measured:
-        return NOT_MEASURED
+def _warm(measured: Results, kind: str) -> str:
     base, against = (
         ("handler-draft", "handler with `draft`") if kind == LARGE else ("handler", "handler")
     )
@@ -113,9 +107,9 @@ def _warm(results: Results, kind: str) -> str:
         if not rounds:
             continue
         times = list(chain.from_iterable(rounds))
-        cells = [spread_ms(times), *(_ms(percentile(times, percent)) for percent in (95, 99))]
+        cells = [spread_cell(times), *(ms_cell(percentile(times, percent)) for percent in (95, 99))]
         rows.append(
-            [name, *cells, str(len(times)), ratio_of(_medians(measured, key, kind), base_rounds)]
+            [name, *cells, str(len(times)), ratio_cell(_medians(measured, key, kind), base_rounds)]
         )
     head = ["ms", "p50 (quartiles)", "p95", "p99", "requests", f"Python {against} = 1"]
     return table(head, rows)
@@ -143,11 +137,9 @@ def stages(results: Results) -> str:
     return table([*head, "the rest: HTTP, JSON, base64"], rows)
 
 
-def throughput(results: Results) -> str:
+@of("throughput")
+def throughput(measured: Results) -> str:
     """Answers a second by clients."""
-    measured = results.get("throughput")
-    if not measured:
-        return NOT_MEASURED
     counts = list(next(iter(measured.values())))
     rows = []
     for key, name in _present(measured):
@@ -162,9 +154,9 @@ def throughput(results: Results) -> str:
                 [
                     name,
                     clients,
-                    _spread(spread(rates)),
-                    ratio_of(rates, base),
-                    *(_ms(percentile(times, percent)) for percent in (50, 99)),
+                    spread_cell(rates),
+                    ratio_cell(rates, base),
+                    *(ms_cell(percentile(times, percent)) for percent in (50, 99)),
                     str(sum(seen["errors"] for seen in rounds)),
                     dollars(cost.on_machine(max(rates))) if rates and max(rates) > 0 else ABSENT,
                 ]
@@ -173,11 +165,9 @@ def throughput(results: Results) -> str:
     return table([*head, "p99, ms", "errors", "a million pictures"], rows)
 
 
-def memory(results: Results) -> str:
+@of("starts", "memory")
+def memory(measured: Results) -> str:
     """Memory after the first answer, and at most with large pictures."""
-    measured = results.get("starts", {}).get("memory")
-    if not measured:
-        return NOT_MEASURED
     moments = {
         "first": "after the first answer",
         "peak": f"at most, {LARGE}",
@@ -186,21 +176,19 @@ def memory(results: Results) -> str:
     rows = []
     for key, name in _present(measured):
         of_peer = measured[key]
-        cells = [_spread(spread([b / MB for b in of_peer.get(when, [])])) for when in moments]
+        cells = [spread_cell([b / MB for b in of_peer.get(when, [])]) for when in moments]
         base = measured.get("handler-draft", {})
         ratios = [
-            ratio_of(of_peer.get(when, []), base.get(when, [])) for when in ("peak", "peak-heic")
+            ratio_cell(of_peer.get(when, []), base.get(when, [])) for when in ("peak", "peak-heic")
         ]
         rows.append([name, *cells, *ratios])
     head = ["MB (PSS), median (quartiles)", *moments.values()]
     return table([*head, "JPEG, Python handler with `draft` = 1", "HEIC, the same"], rows)
 
 
-def sizes(results: Results) -> str:
+@of("sizes")
+def sizes(measured: Results) -> str:
     """What is deployed."""
-    measured = results.get("sizes")
-    if not measured:
-        return NOT_MEASURED
     rows = []
     for key, name in _present(measured):
         size = measured[key]
@@ -209,15 +197,17 @@ def sizes(results: Results) -> str:
     return table(["MB", "program and libraries", "as a zip", "model"], rows)
 
 
-def growth_picture(results: Results) -> str:
+@of("growth", "picture")
+def growth_picture(measured: Results) -> str:
     """A request by the megapixels of its JPEG."""
-    return _growth(results, "picture", "megapixels", lambda _, value: f"{value:.1f}")
+    return _growth(measured, "megapixels", lambda _, value: f"{value:.1f}")
 
 
-def growth_batch(results: Results) -> str:
+@of("growth", "batch")
+def growth_batch(measured: Results) -> str:
     """A picture's share of a request by the batch."""
     return _growth(
-        results, "batch", "pictures in a request", lambda size, value: f"{value / float(size):.1f}"
+        measured, "pictures in a request", lambda size, value: f"{value / float(size):.1f}"
     )
 
 
@@ -228,7 +218,11 @@ def growth_bundle(results: Results) -> str:
         return NOT_MEASURED
     sizes = results["growth"]["bundle_bytes"]
     rows = [
-        [name, f"{sizes[name] / MB:.1f}", *(spread_ms(measured[place][name]) for place in measured)]
+        [
+            name,
+            f"{sizes[name] / MB:.1f}",
+            *(spread_cell(measured[place][name]) for place in measured),
+        ]
         for name in sizes
         if all(name in measured[place] for place in measured)
     ]
@@ -236,11 +230,9 @@ def growth_bundle(results: Results) -> str:
     return table(head, rows)
 
 
-def quotas(results: Results) -> str:
+@of("quotas")
+def quotas(measured: Results) -> str:
     """Functions by Lambda's memory size."""
-    measured = results.get("quotas")
-    if not measured:
-        return NOT_MEASURED
     if "absent" in measured:
         return f"{NOT_MEASURED}: {measured['absent']}"
     rows = []
@@ -254,7 +246,7 @@ def quotas(results: Results) -> str:
                 for word, best in (("cheapest", cheapest), ("fastest", fastest))
                 if best is point
             ]
-            cells = [spread_ms(point.cold_ms), f"{point.small_ms:.1f}", f"{point.large_ms:.0f}"]
+            cells = [spread_cell(point.cold_ms), f"{point.small_ms:.1f}", f"{point.large_ms:.0f}"]
             rows.append(
                 [
                     name,
@@ -276,105 +268,6 @@ def quotas(results: Results) -> str:
     return table([*head, "a million small pictures", ""], rows)
 
 
-def edge(results: Results) -> str:
-    """`make bench-edge`: builds and ways of running, by clients."""
-    measured = results.get("edge")
-    if not measured:
-        return NOT_MEASURED
-    servers, bare = measured["servers"], measured["bare"]
-    order = sorted(bare, key=int)
-    rows = []
-    for name in (goals.SHARED, "each by itself", goals.OTHER):
-        for clients in order if name in servers else []:
-            turns = servers[name][clients]
-            base = servers.get(goals.OTHER, {}).get(clients, [])
-            rates = [turn["rate"] for turn in turns]
-            rows.append(
-                [
-                    SERVERS[name],
-                    clients,
-                    _spread(spread(rates)),
-                    *(_spread(spread([turn[what] for turn in turns])) for what in ("p50", "p99")),
-                    *(
-                        ratio_of([turn[what] for turn in turns], [turn[what] for turn in base])
-                        for what in ("rate", "p50", "p99")
-                    ),
-                    ratio_of(rates, bare[clients]),
-                ]
-            )
-    alone = spread([rate for clients in order for rate in bare[clients]])
-    rows.append(["the session alone, runs of 8", ABSENT, _spread(alone), *[ABSENT] * 5, "1.00"])
-    head = ["", "clients", "answers a second (quartiles)", "p50, ms", "p99, ms"]
-    head += [f"{what}, build before = 1" for what in ("rate", "p50", "p99")]
-    return table([*head, "rate, session alone = 1"], rows)
-
-
-def operators(results: Results) -> str:
-    """A run of the model by operator."""
-    measured = results.get("operators")
-    if not measured:
-        return NOT_MEASURED
-    spent = measured["operators"]
-    total = sum(spent.values())
-    rows = [
-        [name, f"{took / 1e3:.2f}", f"{took / total:.1%}"]
-        for name, took in sorted(spent.items(), key=lambda one: -one[1])
-    ]
-    return table(["operator", "ms of a run", "share"], rows)
-
-
-def forms(results: Results) -> str:
-    """A run of the model under other settings, in other forms, in another engine."""
-    measured = results.get("operators")
-    if not measured:
-        return NOT_MEASURED
-    service = measured["settings"]["as the service"]
-    kinds = (
-        ("setting", measured["settings"]),
-        ("form of the graph", measured["graphs"]),
-        ("engine", {"OpenVINO": measured["openvino"]} if measured["openvino"] else {}),
-    )
-    rows = []
-    for kind, times in kinds:
-        for name, seconds in times.items():
-            found = ratio(seconds, service)
-            quartiles = ABSENT if found is None else f"{found.low:.3f} to {found.high:.3f}"
-            rows.append(
-                [
-                    kind,
-                    name,
-                    spread_ms([1e3 * second for second in seconds]),
-                    ABSENT if found is None else f"{found.median:.3f}",
-                    quartiles,
-                    _difference(measured["differences"].get(name)),
-                ]
-            )
-    head = ["", "", "ms of a run", "as the service = 1", "quartiles"]
-    return table([*head, "logits differ, σ at most"], rows)
-
-
-def reached(results: Results) -> str:
-    """Multiplications a second, and what there is to reach."""
-    measured = results.get("operators")
-    if not measured:
-        return NOT_MEASURED
-    work = measured["multiplications"]
-    engines = (
-        ("the service's run", measured["settings"]["as the service"]),
-        ("OpenVINO's run", measured["openvino"]),
-    )
-    rates = {name: work / found.median for name, seconds in engines if (found := spread(seconds))}
-    rates["ONNX Runtime, products of 1024 × 1024 matrices"] = measured["library_rate"]
-    if measured["processor_rate"]:
-        rates[f"the processor, {measured['instruction']} without memory"] = measured[
-            "processor_rate"
-        ]
-    best = max(rates.values())
-    rows = [[name, f"{rate / 1e9:.0f}", f"{rate / best:.0%}"] for name, rate in rates.items()]
-    head = [f"{work / 1e9:.2f} G multiplications a run, {measured['threads']} threads"]
-    return table([*head, "G a second", "of the most"], rows)
-
-
 def prices(_: Results) -> str:
     """The prices that dollars are made of."""
     known = facts.price_facts()
@@ -390,14 +283,14 @@ def prices(_: Results) -> str:
     return table(["price", "dollars", "document", "read"], rows)
 
 
-TABLES: dict[str, Callable[[Results], str]] = {
+TABLES: dict[str, Table] = {
     "about": about,
     "goals": met,
     "cold": cold,
     "floor": floor,
-    "warm-small": lambda results: _warm(results, SMALL),
-    "warm-large": lambda results: _warm(results, LARGE),
-    "warm-heic": lambda results: _warm(results, HEIC),
+    "warm-small": of("starts", "warm")(lambda measured: _warm(measured, SMALL)),
+    "warm-large": of("starts", "warm")(lambda measured: _warm(measured, LARGE)),
+    "warm-heic": of("starts", "warm")(lambda measured: _warm(measured, HEIC)),
     "stages": stages,
     "throughput": throughput,
     "memory": memory,
@@ -406,29 +299,15 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "growth-batch": growth_batch,
     "growth-bundle": growth_bundle,
     "quotas": quotas,
-    "edge": edge,
-    "operators": operators,
-    "forms": forms,
-    "reached": reached,
+    "edge": bench_tables.edge,
+    "operators": bench_tables.operators,
+    "forms": bench_tables.forms,
+    "reached": bench_tables.reached,
     "prices": prices,
 }
 
 
-def spread_ms(samples: Sequence[float]) -> str:
-    """Milliseconds with their quartiles."""
-    return _spread(spread(samples))
-
-
-def ratio_of(ours: Sequence[float], others: Sequence[float]) -> str:
-    """A ratio of medians, round by round."""
-    found = ratio(ours, others)
-    return ABSENT if found is None else f"{found.median:.2f}"
-
-
-def _growth(results: Results, what: str, unit: str, cell: Callable[[str, float], str]) -> str:
-    measured = results.get("growth", {}).get(what)
-    if not measured:
-        return NOT_MEASURED
+def _growth(measured: Results, unit: str, cell: Callable[[str, float], str]) -> str:
     present = list(_present(measured))
     steps = list(measured[present[0][0]])
     rows = []
@@ -456,25 +335,8 @@ def _present(keys: Iterable[str]) -> Iterable[tuple[str, str]]:
     return [(key, name) for key, name in _names().items() if key in found]
 
 
-def _spread(found: Spread | None) -> str:
-    if found is None:
-        return ABSENT
-    digits = 0 if found.median >= 100 else 1
-    return f"{found.median:,.{digits}f} ({found.low:,.{digits}f} to {found.high:,.{digits}f})"
-
-
 def _when(measured: str | int) -> str:
     """A time as text; Rust counts seconds."""
     if isinstance(measured, str):
         return measured
     return datetime.fromtimestamp(measured, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _difference(value: float | None) -> str:
-    if value is None:
-        return ABSENT
-    return f"{value:.2g}" if value else "0"
-
-
-def _ms(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:,.{0 if value >= 100 else 1}f}"

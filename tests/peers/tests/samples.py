@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from glimpse_peers import goals
 from glimpse_peers.pictures import KINDS, LARGE, SMALL
-from glimpse_peers.results import Results
+from glimpse_peers.results import OTHER, SERVICE, SHARED, Results
 
 MACHINE = {
     "processor": "a processor",
@@ -71,10 +70,10 @@ def results() -> Results:
         "edge": {
             "measured": 1_767_225_600,
             "servers": {
-                goals.SHARED: {"1": [turn] * 3, "16": [turn] * 3},
-                goals.OTHER: {"1": [turn] * 3, "16": [before] * 3},
+                SHARED: {"1": [turn] * 3, "16": [turn] * 3},
+                OTHER: {"1": [turn] * 3, "16": [before] * 3},
             },
-            "explained": {goals.SHARED: [turn] * 3, goals.OTHER: [turn] * 3},
+            "explained": {SHARED: [turn] * 3, OTHER: [turn] * 3},
             "bare": {"1": [100.0] * 3, "16": [100.0] * 3},
         },
         "operators": {
@@ -82,7 +81,7 @@ def results() -> Results:
             "threads": 2,
             "multiplications": 4_000_000_000,
             "operators": {"QLinearConv": 11_000.0, "QLinearAdd": 1_000.0},
-            "settings": {"as the service": run, "threads pinned": run},
+            "settings": {SERVICE: run, "threads pinned": run},
             "graphs": {"space-to-depth stem": [0.0114] * 3},
             "differences": {"space-to-depth stem": 0.0},
             "openvino": [0.010] * 3,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glimpse_scaling import document as markers
 
-from glimpse_peers import document, places, plots, results, tables
+from glimpse_peers import bench_tables, cells, document, places, plots, results, tables
 from tests.samples import results as sample
 
 TEXT = (places.DOCS / document.NAME).read_text(encoding="utf-8")
@@ -21,7 +21,7 @@ def test_a_run_fills_every_table(tmp_path: Path) -> None:
     (tmp_path / document.NAME).write_text(TEXT, encoding="utf-8")
     document.write(sample(), tmp_path)
     filled = (tmp_path / document.NAME).read_text(encoding="utf-8")
-    assert f"\n{tables.NOT_MEASURED}\n" not in filled.replace("HEIC", "")
+    assert f"\n{cells.NOT_MEASURED}\n" not in filled.replace("HEIC", "")
     assert (
         "| Glimpse, function | 110 (105 to 115) | 150 (150 to 150) | 475 (475 to 475) | 0.25 | 0.25 |"
         in filled
@@ -64,13 +64,13 @@ def test_what_other_commands_measured_lies_beside_the_results(tmp_path: Path) ->
 
 
 def test_the_builds_are_shown_by_clients() -> None:
-    rows = tables.edge(sample()).splitlines()
+    rows = bench_tables.edge(sample()).splitlines()
     assert rows[3].startswith("| Glimpse, server | 16 | 90.0 (90.0 to 90.0) |")
     assert rows[3].endswith("| 1.20 | 0.80 | 0.48 | 0.90 |")
 
 
 def test_what_there_is_to_reach_is_the_most_that_was_found() -> None:
-    shown = tables.reached(sample())
+    shown = bench_tables.reached(sample())
     assert "| the service's run | 333 | 72% |" in shown
     assert "| the processor, AVX-512 VNNI without memory | 466 | 100% |" in shown
 
