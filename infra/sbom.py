@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -158,11 +159,17 @@ def version_of(project: str) -> dict[str, str]:
 
 def crate_source(crate: str) -> Path:
     """The folder of a crate's source."""
+    manifest = next(one["manifest_path"] for one in packages() if one["name"] == crate)
+    return Path(manifest).parent
+
+
+@functools.cache
+def packages() -> list[dict[str, Any]]:
+    """The workspace's crates and their dependencies, by cargo."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1"]
     run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    packages = json.loads(run.stdout)["packages"]
-    manifest = next(package["manifest_path"] for package in packages if package["name"] == crate)
-    return Path(manifest).parent
+    found: list[dict[str, Any]] = json.loads(run.stdout)["packages"]
+    return found
 
 
 def runtime(library: Path) -> Component:
