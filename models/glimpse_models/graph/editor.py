@@ -27,11 +27,6 @@ class Editor:
         copied.CopyFrom(model)
         return cls(copied)
 
-    @property
-    def side(self) -> int:
-        """Of the serving input, in pixels."""
-        return int(self.model.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
-
     def put(self, name: str, values: npt.NDArray[Any]) -> None:
         """A constant, in the place of one with this name."""
         self.constants[name] = values

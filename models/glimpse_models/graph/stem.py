@@ -10,6 +10,7 @@ from onnx import helper
 
 from glimpse_models.graph.editor import Editor, set_attributes
 from glimpse_models.graph.front import CONSTANT_ROWS, RESHAPES
+from glimpse_models.graph.io import input_side
 
 PLAIN = ([7, 7], [2, 2], [3, 3, 3, 3])
 DEEP = ([4, 4], [1, 1], [2, 2, 1, 1])
@@ -35,10 +36,10 @@ def space_to_depth(model: onnx.ModelProto) -> onnx.ModelProto | None:
     """
     graph = Editor.copy(model)
     stem = stem_of(graph)
+    side = input_side(model)
     # Blocks need an even side.
-    if stem is None or stem.is_deep or graph.side % 2 or "as_pixels" not in graph.constants:
+    if stem is None or stem.is_deep or side % 2 or "as_pixels" not in graph.constants:
         return None
-    side = graph.side
     weights = graph.constants[stem.weights]
     # One row and one column of zeros before them: eight are two by four.
     padded = np.pad(weights, ((0, 0), (0, 0), (1, 0), (1, 0)))
