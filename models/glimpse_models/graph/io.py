@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,20 @@ def refuse_external_data(model: onnx.ModelProto) -> None:
         )
 
 
-def open_session(model: Path | bytes, threads: int = 0) -> Any:
-    """An ONNX Runtime session on the CPU; refuses what the runtime cannot load."""
+def open_session(
+    model: Path | bytes, threads: int = 0, change: Callable[[Any], None] | None = None
+) -> Any:
+    """An ONNX Runtime session on the CPU; refuses what the runtime cannot load.
+
+    `change` gets the session's options before it is opened.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    if change is not None:
+        change(options)
     try:
         source = model if isinstance(model, bytes) else str(model)
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

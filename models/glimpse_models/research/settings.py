@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from glimpse_models.graph import io
+
 Change = Callable[[Any, int], None]
 """Changes the options of a session of so many threads."""
 
@@ -13,17 +15,15 @@ SERVICE = "as the service"
 
 
 def open_session(model: bytes, change: Change, threads: int, profile: Path | None = None) -> Any:
-    """A session on the CPU provider."""
-    import onnxruntime
+    """A session with these settings, which writes a profile if it gets a path for one."""
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    change(options, threads)
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(profile)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    def set_up(options: Any) -> None:
+        change(options, threads)
+        if profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile)
+
+    return io.open_session(model, threads, set_up)
 
 
 def as_the_service(options: Any, _threads: int) -> None:
