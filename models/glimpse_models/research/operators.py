@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from tqdm import tqdm
 
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx, random_pictures
-from glimpse_models.research import limits
+from glimpse_models.research import limits, record
 from glimpse_models.research.settings import (
     SERVICE,
     SETTINGS,
@@ -96,11 +95,6 @@ class Report:
         """Multiplications a second of the service's runs."""
         return self.multiplications / float(np.median(self.service))
 
-    def to_json(self) -> dict[str, Any]:
-        """As `make performance-docs` reads it."""
-        measured = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
-        return {**vars(self), "measured": measured}
-
 
 def operators(options: OperatorOptions) -> None:
     """Print the shares of the operators, what is reached, and what could be otherwise."""
@@ -125,8 +119,7 @@ def operators(options: OperatorOptions) -> None:
     _print_ratios(report, options.rounds)
     print(f"load average after: {_load()}")
     if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report.to_json(), indent=1, ensure_ascii=False))
+        record.write(options.json, vars(report))
 
 
 def profile(

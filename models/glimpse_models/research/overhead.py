@@ -7,11 +7,9 @@ memory changes its time by a hundredth too, so both sessions are opened anew sev
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from tqdm import tqdm
 
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx, open_session, random_pictures
+from glimpse_models.research import record
 
 LOGITS = "logits"
 
@@ -52,9 +51,7 @@ def overhead(options: OverheadOptions) -> None:
         f"({min(ratios):.4f} to {max(ratios):.4f} in {options.sessions} pairs of sessions, {options.runs} runs each, in turns)"
     )
     if options.json is not None:
-        measured = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"measured": measured, "ratios": ratios}))
+        record.write(options.json, {"ratios": ratios})
     if ratio > options.at_most:
         raise UserError(
             f"further outputs cost plain runs {100 * (ratio - 1):.1f} %, --at-most is {options.at_most}"
