@@ -25,7 +25,7 @@ TESTS := test-rust -- test-edge-package test-models fuzz-smoke test-jpeg test-st
 	lint-template test-scaling test-browser test-upgrading test-pictures test-sam-local
 
 # What compiles libjpeg-turbo.
-demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-peers bench-edge bench-operators image test-image test-pictures soak fuzz fuzz-smoke: build-tools
+demo check docs test-rust test-upgrading test-clients test-import test-architectures openapi test-browser test-edge-package test-stack bench-stages bench-lambda bench-peers bench-edge bench-operators bench-labels image test-image test-pictures soak fuzz fuzz-smoke: build-tools
 
 demo: onnxruntime emulator pictures ## classify a real picture through the Lambda runtime, each model in S3 (MODEL=default or imagenet-lite: this one; ONCE=1: then stop)
 	@echo "building the function; the first time takes minutes …"
@@ -172,7 +172,7 @@ default-model: $(VENV)/.stamp ## finished training runs as models/default and it
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
 	cd docs/scaling && ../../$(VENV)/bin/python -m glimpse_scaling
 
-bench: bench-stages bench-outputs bench-operators bench-peers bench-edge ## measure: the engine's stages, Glimpse beside its peers, the edge
+bench: bench-stages bench-outputs bench-operators $(if $(filter x86_64,$(shell uname -m)),bench-labels) bench-peers bench-edge ## measure: the engine's stages, Glimpse beside its peers, the edge
 
 bench-stages: onnxruntime pictures ## measure decode, preprocess, infer and rank
 	$(CARGO) bench --locked --package glimpse-classifier --bench stages
@@ -183,6 +183,11 @@ bench-outputs: $(VENV)/.stamp ## measure what explanation and embedding cost a r
 bench-operators: $(VENV)/.stamp target/venv-peer-openvino/.stamp target/bundle-224 ## measure where a run of the model spends its time, and what settings, other forms, OpenVINO and the processor would give
 	$(CARGO) build --workspace --locked --example peak
 	cd models && ../$(VENV)/bin/python -m glimpse_models operators --bundle ../target/bundle-224 --openvino ../target/venv-peer-openvino/bin/python --peak ../target/debug/examples/peak --json ../target/peers/operators.json
+
+bench-labels: onnxruntime openvino pictures $(VENV)/.stamp ## compare the labels of pictures by OpenVINO as a provider with those by the CPU provider (PICTURES=folder: your own)
+	$(BINARIES)
+	$(CARGO) build --workspace --locked --examples
+	GLIMPSE_BENCH_PROFILE=dev $(PEERS_PYTHON) labels $(if $(PICTURES),--pictures $(abspath $(PICTURES)))
 
 bench-lambda: bench-peers ## the same for the function and the Python handler alone: cold start, latency, memory
 bench-lambda: MEASURED := --parts starts --peers function handler handler-draft --results target/peers/lambda.json
@@ -229,4 +234,4 @@ target/venv-peer-%/.stamp: tests/baseline/%.txt
 	@infra/tools/venv $(@D) $<
 	@touch $@
 
-.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge image image-template test-image test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-operators bench-lambda bench-peers performance-docs bench-edge
+.PHONY: help demo test soak check docs deny circles fuzz fuzz-smoke test-rust test-arm test-jpeg test-pictures test-clients openapi test-models test-import test-architectures test-upgrading test-scaling lint-template test-browser test-edge-package edge image image-template test-image test-sam-local package reproducible imagenet-model default-model scaling build-tools onnxruntime openvino emulator pictures bench bench-stages bench-outputs bench-operators bench-labels bench-lambda bench-peers performance-docs bench-edge

@@ -1,4 +1,4 @@
-"""`python -m glimpse_peers measure` and `python -m glimpse_peers document`."""
+"""`python -m glimpse_peers measure`, `labels` and `document`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from glimpse_peers import document, machine, peers, places, results
+from glimpse_peers import document, labels, machine, peers, places, results, tables
 from glimpse_peers.parts import growth, quotas, sizes, starts, throughput
 from glimpse_peers.plan import Plan
 from glimpse_peers.stage import Stage
@@ -30,6 +30,8 @@ def main() -> None:
     measure.add_argument("--quick", action="store_true", help="a first impression in 7 minutes")
     measure.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     measure.add_argument("--peers", nargs="*", default=[], help="their keys; default: all")
+    compare = verbs.add_parser("labels", help="compare the labels of two execution providers")
+    compare.add_argument("--pictures", type=Path, help="a folder; default: crops of photographs")
     fill = verbs.add_parser("document", help="fill docs/performance.md and draw its plots")
     for verb in (measure, fill):
         verb.add_argument("--results", type=Path, default=places.RESULTS)
@@ -37,6 +39,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.verb == "measure":
         _measure(arguments)
+    elif arguments.verb == "labels":
+        found = labels.measure(arguments.pictures)
+        results.save(places.OUT / "labels.json", found)
+        print(tables.TABLES["labels"]({"labels": found}))
     else:
         for name in document.write(results.whole(arguments.results), arguments.docs):
             print(f"wrote {name}")

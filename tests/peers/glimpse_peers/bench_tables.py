@@ -1,10 +1,11 @@
-"""The tables of docs/performance.md that `make bench-edge` and `make bench-operators` measure."""
+"""The tables of docs/performance.md that `make bench-edge`, `bench-operators` and `bench-labels` measure."""
 
 from __future__ import annotations
 
 from glimpse_scaling.text import table
 
 from glimpse_peers.cells import ABSENT, of, ratio_cell, ratio_cells, spread_cell
+from glimpse_peers.labels import CPU, PROVIDER, Answer
 from glimpse_peers.results import ALONE, OTHER, SERVICE, SHARED, Results
 from glimpse_peers.statistics import ratio, spread
 
@@ -13,6 +14,10 @@ SERVERS = {
     ALONE: "the same, each picture by itself",
     OTHER: "the build before",
 }
+SURE = 0.5
+"""The score of the CPU provider's label from which on a picture is clear to a model."""
+SAME = 0.995
+"""The goal: the share of pictures with the same label."""
 
 
 @of("edge")
@@ -97,6 +102,36 @@ def reached(measured: Results) -> str:
     rows = [[name, f"{rate / 1e9:.0f}", f"{rate / best:.0%}"] for name, rate in rates.items()]
     head = [f"{work / 1e9:.2f} G multiplications a run, {measured['threads']} threads"]
     return table([*head, "G a second", "of the most"], rows)
+
+
+@of("labels")
+def labels(measured: Results) -> str:
+    """Labels by the OpenVINO provider beside those by the CPU provider."""
+    found = measured["machine"]
+    processor = f"{found['processor']}, {found['processor_class']}"
+    rows = []
+    for model, answers in measured["answers"].items():
+        pairs = list(zip(answers[CPU], answers[PROVIDER], strict=True))
+        sure = [pair for pair in pairs if pair[0][1] >= SURE]
+        for title, some in (("all", pairs), (f"score {SURE} or more", sure)):
+            rows.append([f"`{model}`", title, *_label_cells(some), processor])
+    head = ["model", measured["pictures"], "same label", "share", f"goal ≥ {SAME:.1%}"]
+    head += ["largest difference of a score", "highest score where labels differ", "processor"]
+    return table(head, rows)
+
+
+def _label_cells(pairs: list[tuple[Answer, Answer]]) -> list[str]:
+    if not pairs:
+        return ["0 of 0", *[ABSENT] * 4]
+    other = [ours[1] for ours, theirs in pairs if ours[0] != theirs[0]]
+    share = 1 - len(other) / len(pairs)
+    return [
+        f"{len(pairs) - len(other):,} of {len(pairs):,}",
+        f"{share:.1%}",
+        "met" if share >= SAME else "**missed**",
+        f"{max(abs(ours[1] - theirs[1]) for ours, theirs in pairs):.2f}",
+        f"{max(other):.2f}" if other else ABSENT,
+    ]
 
 
 def _difference(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 Results = dict[str, Any]
 
-BESIDE = ("edge", "operators", "outputs")
+BESIDE = ("edge", "operators", "outputs", "labels")
 """Parts that other commands measure, `make bench-edge` and so on: files beside the results."""
 SHARED, ALONE, OTHER = "shared runs", "each by itself", "the other build"
 """Servers of `make bench-edge`."""

@@ -303,6 +303,7 @@ TABLES: dict[str, Table] = {
     "operators": bench_tables.operators,
     "forms": bench_tables.forms,
     "reached": bench_tables.reached,
+    "labels": bench_tables.labels,
     "prices": prices,
 }
 

@@ -75,6 +75,15 @@ def test_what_there_is_to_reach_is_the_most_that_was_found() -> None:
     assert "| the processor, AVX-512 VNNI without memory | 466 | 100% |" in shown
 
 
+def test_labels_are_compared_over_all_pictures_and_over_the_clear_ones() -> None:
+    rows = bench_tables.labels(sample()).splitlines()
+    about = "a processor, AVX-512 VNNI |"
+    assert rows[2:] == [
+        f"| `default` | all | 3 of 4 | 75.0% | **missed** | 0.12 | 0.25 | {about}",
+        f"| `default` | score 0.5 or more | 2 of 2 | 100.0% | met | 0.12 | – | {about}",
+    ]
+
+
 def test_a_run_without_control_groups_says_why() -> None:
     shown = tables.quotas({"quotas": {"absent": "no control group can be made"}})
     assert shown == "not measured: no control group can be made"
