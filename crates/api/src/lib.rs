@@ -31,6 +31,7 @@ use axum::routing::post;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, StatusCode};
 
+pub use caller::Deadline;
 pub use config::{ApiConfig, UploadsConfig, settings};
 pub use deadline::within;
 pub use extract::body::discard;

@@ -44,7 +44,7 @@ pub(crate) async fn fetch(
     if bytes.is_empty() {
         return Err(Problem::MissingImage);
     }
-    Ok((bytes, Caller::new(caller.client, reserved)))
+    Ok((bytes, caller.holding(reserved)))
 }
 
 fn problem(error: &ObjectError, limit: usize) -> Problem {

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in stdin().lock().lines() {
         let line = line?;
         let (page, path) = line.split_once('\t').unwrap_or(("0", &line));
-        let request = Request { page: page.parse()? };
+        let request = Request { page: page.parse()?, ..Request::default() };
         let (said, pixels) = match decoded(&std::fs::read(path)?, request) {
             Ok(picture) => upright(picture),
             Err(error) => {

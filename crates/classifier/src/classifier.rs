@@ -5,18 +5,20 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::bundle::{Graph, Manifest};
-use crate::decode::{Cost, Header, Limits, PictureCounts, Request, Source};
+use crate::decode::{Cost, Header, Limits, Request, Scale, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
-use crate::explain::{self, Explanations};
+use crate::explain;
+use crate::full_scale;
 use crate::head::{HeadSource, LazyHead};
 use crate::labels::Labels;
 use crate::options::Options;
 use crate::outputs::Row;
 use crate::overlay::OverlayBase;
+use crate::prediction::{Prediction, Timing};
 use crate::preprocess;
 use crate::provided;
-use crate::rank::{self, Ranked};
+use crate::rank;
 use crate::runtime::Runtime;
 use crate::session::{Session, Wanted};
 
@@ -44,54 +46,11 @@ pub struct Classifier {
     head: Option<LazyHead>,
 }
 
-/// The answer for one picture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prediction {
-    /// The argmax, whatever the options.
-    pub top: Ranked,
-    /// Whether `top` is under `abstain_below`: then it should not be taken for the label.
-    pub abstained: bool,
-    /// The `top_k` best, best first, less those under `min_score`.
-    pub predictions: Vec<Ranked>,
-    /// Of a multi-label model, every label whose score reaches its threshold, best first, possibly
-    /// none, whatever the options; `None` where a picture has one label.
-    pub labels: Option<Vec<Ranked>>,
-    /// Where [`Options::explain`] asked for them.
-    pub explanations: Option<Explanations>,
-    /// The pooled features, of length 1 (L2), where asked for.
-    pub embedding: Option<Vec<f32>>,
-    /// [`crate::energy`] of the logits, or [`crate::joint_energy`] of a multi-label model, where
-    /// asked for.
-    pub energy: Option<f32>,
-    /// What the file's header says, with its frames and pages; `None` for pixels without a file.
-    pub header: Option<Header>,
-    /// Where the time went.
-    pub timing: Timing,
-}
-
-impl Prediction {
-    /// How many pictures the file holds, where it holds several.
-    #[must_use]
-    pub fn counts(&self) -> PictureCounts {
-        self.header.as_ref().map(Header::counts).unwrap_or_default()
-    }
-}
-
-/// Wall-clock time of the stages. In a batch, `infer` is the picture's share of its run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Timing {
-    /// Bytes to RGB.
-    pub decode: Duration,
-    /// RGB to the graph's input.
-    pub preprocess: Duration,
-    /// Running the session.
-    pub infer: Duration,
-}
-
 /// A picture at the input size, and what it took to get there: [`Classifier::prepare`] makes it.
 pub struct Prepared {
     pixels: Vec<u8>,
     header: Option<Header>,
+    is_reduced: bool,
     timing: Timing,
 }
 
@@ -100,6 +59,12 @@ impl Prepared {
     #[must_use]
     pub fn header(&self) -> Option<Header> {
         self.header
+    }
+
+    /// Whether it was decoded at reduced scale, so that it may have to be decoded again.
+    #[must_use]
+    pub fn is_reduced(&self) -> bool {
+        self.is_reduced
     }
 
     /// The memory that it takes.
@@ -229,7 +194,13 @@ impl Classifier {
     /// explained is not among the best, or inference fails.
     pub fn classify(&self, encoded: &[u8], options: &Options) -> Result<Prediction, ClassifyError> {
         self.check(options)?;
-        self.classify_one(&self.prepare_page(encoded, Request::of(options))?, options)
+        let request = Request::of(options);
+        let once = |request| self.classify_one(&self.prepare_page(encoded, request)?, options);
+        let first = once(request)?;
+        if !first.is_close {
+            return Ok(first);
+        }
+        Ok(first.replaced_by(once(request.at_full_scale()).ok()))
     }
 
     /// Classify many encoded pictures: one result each, in order; a bad picture does not affect the others.
@@ -244,7 +215,11 @@ impl Classifier {
             let prepare = |bytes: &B| self.prepare_page(bytes.as_ref(), request);
             let fit = |bytes| self.check(options).and_then(|()| prepare(bytes));
             let fitted = chunk.par_iter().map(fit).collect();
-            results.extend(self.classify_each(fitted, options));
+            let mut found = self.classify_each(fitted, options);
+            let again =
+                |place: usize| self.prepare_page(chunk[place].as_ref(), request.at_full_scale());
+            self.classify_again(&mut found, options, again);
+            results.extend(found);
         }
         results
     }
@@ -285,7 +260,8 @@ impl Classifier {
     ) -> Result<Vec<Prepared>, ClassifyError> {
         self.check_alone(options)?;
         self.session.check_pixels(&pixels, n)?;
-        let alone = |pixels| Prepared { pixels, header: None, timing: Timing::default() };
+        let (header, timing) = (None, Timing::default());
+        let alone = |pixels| Prepared { pixels, header, is_reduced: false, timing };
         if n == 1 {
             return Ok(vec![alone(pixels)]);
         }
@@ -305,13 +281,21 @@ impl Classifier {
     ) -> Result<(Header, Cost), ClassifyError> {
         let source = Source::open(encoded, request, &self.limits)?;
         let (header, input) = (source.header(), &self.manifest.input);
-        let cost = source.cost(preprocess::needed(&header, input));
+        let cost = source.cost(self.scale(&header, request));
         self.limits.check(header.format, &cost)?;
         // Between the passes of resizing, one side is the picture's and one the input's.
         let (longest, side) = (header.width.max(header.height), input.width.max(input.height));
         let between = header.pixels().min(u64::from(longest) * u64::from(side)) * 3;
         let peak_bytes = cost.peak_bytes + between + FIT_INPUTS * input.bytes() as u64;
         Ok((header, Cost { peak_bytes, time: self.limits.time_here(&cost) }))
+    }
+
+    /// How large a picture is to be decoded.
+    fn scale(&self, header: &Header, request: Request) -> Scale {
+        if request.full_scale {
+            return Scale::Full;
+        }
+        preprocess::needed(header, &self.manifest.input)
     }
 
     /// Decode one encoded picture and fit it to the model's input: the part of
@@ -335,13 +319,14 @@ impl Classifier {
         let input = &self.manifest.input;
         let (picture, decode) = timed(|| {
             let source = Source::open(encoded, request, &self.limits)?;
-            let needed = preprocess::needed(&source.header(), input);
-            source.decode(needed)
+            let scale = self.scale(&source.header(), request);
+            source.decode(scale)
         });
         let picture = picture?;
         let (pixels, preprocess) = timed(|| preprocess::fit(&picture, input));
         let timing = Timing { decode, preprocess, ..Timing::default() };
-        Ok(Prepared { pixels, header: Some(picture.header), timing })
+        let is_reduced = picture.is_reduced();
+        Ok(Prepared { pixels, header: Some(picture.header), is_reduced, timing })
     }
 
     /// The rest of [`Classifier::classify`] for a picture that is prepared already.
@@ -398,7 +383,10 @@ impl Classifier {
         let each = each.map(|(row, (one, options))| {
             let timing = Timing { infer, ..one.timing };
             let prediction = self.to_prediction(&row, &one.pixels, options, timing)?;
-            Ok(Prediction { header: one.header, ..prediction })
+            let (top, below) = (prediction.top.score, options.abstain_below);
+            let is_close =
+                one.is_reduced && full_scale::is_close(row.logits, top, &self.manifest, below);
+            Ok(Prediction { header: one.header, is_close, ..prediction })
         });
         Ok(each.collect())
     }
@@ -418,6 +406,29 @@ impl Classifier {
             Err(error) => Some(Err(error)),
         };
         prepared.into_iter().filter_map(own).collect()
+    }
+
+    /// Classify again, at full scale, those of `results` that are too close ([`Prediction::is_close`]).
+    /// `prepare` gives the picture of a place in `results`; where it fails, the result stands.
+    pub fn classify_again<E: From<ClassifyError> + Send>(
+        &self,
+        results: &mut [Result<Prediction, E>],
+        options: &Options,
+        prepare: impl Fn(usize) -> Result<Prepared, E> + Sync,
+    ) {
+        let is_close =
+            |result: &Result<Prediction, E>| result.as_ref().is_ok_and(|one| one.is_close);
+        let places = results.iter().enumerate().filter(|(_, result)| is_close(result));
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        if places.is_empty() {
+            return;
+        }
+        let prepared = places.par_iter().map(|place| prepare(*place)).collect();
+        for (place, full) in places.into_iter().zip(self.classify_each(prepared, options)) {
+            if let Ok(result) = &mut results[place] {
+                *result = result.clone().replaced_by(full.ok());
+            }
+        }
     }
 
     /// The prediction from one picture's outputs; `pixels` are at the input size.
@@ -454,6 +465,8 @@ impl Classifier {
                 .map(|features| embedding::normalised(&features)),
             energy: options.energy.then(|| rank::energy_of(row.logits, self.manifest.task)),
             header: None,
+            is_close: false,
+            decoded_again: false,
             timing,
         })
     }

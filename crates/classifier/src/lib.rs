@@ -47,11 +47,13 @@ mod embedding;
 mod ending;
 mod error;
 mod explain;
+mod full_scale;
 mod head;
 mod labels;
 mod options;
 mod outputs;
 mod overlay;
+mod prediction;
 mod preprocess;
 mod provided;
 mod provider;
@@ -66,16 +68,18 @@ pub use bundle::{
     Calibration, Cells, CpuGraph, Crop, Figures, FileEntry, Filter, Graph, InputSpec, Manifest,
     Metrics, Resize, ResizeMode, SCHEMA_VERSION, Size, Task,
 };
-pub use classifier::{Classifier, HEAD_FILE, Prediction, Prepared, RUN_SIZE, Timing};
+pub use classifier::{Classifier, HEAD_FILE, Prepared, RUN_SIZE};
 pub use decode::{
     Cost, Format, FormatSet, Header, Limits, Picture, PictureCounts, Request, Scale, Source,
     UnknownFormat, decode,
 };
 pub use error::{BundleError, ClassifyError, HeadError, LoadError, OpenError, ProviderError};
 pub use explain::{Explanation, Explanations};
+pub use full_scale::CLOSE;
 pub use head::HeadSource;
 pub use labels::Labels;
 pub use options::{Class, Explain, Options};
+pub use prediction::{Prediction, Timing};
 pub use preprocess::{fit, needed};
 pub use provider::{CPU_PROVIDER, DeviceKind, InvalidProvider, ProviderConfig};
 pub use rank::{Ranked, energy, joint_energy, softmax};

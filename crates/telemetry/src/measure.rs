@@ -25,6 +25,8 @@ pub const INFER_MS: &str = "InferMs";
 pub const REQUEST_MS: &str = "RequestMs";
 /// Pictures that got a label.
 pub const PREDICTIONS: &str = "Predictions";
+/// Pictures that were decoded at reduced scale and again at full scale, because their label was close.
+pub const DECODED_AGAIN: &str = "DecodedAgain";
 /// Requests and pictures that got an error instead, by [`CODE`].
 pub const ERRORS: &str = "Errors";
 /// The label of [`ERRORS`]: the error's stable code.
@@ -48,6 +50,7 @@ pub fn describe() {
     describe_histogram!(INFER_MS, Unit::Milliseconds, "Running the session");
     describe_histogram!(REQUEST_MS, Unit::Milliseconds, "A whole request");
     describe_counter!(PREDICTIONS, Unit::Count, "Pictures that got a label");
+    describe_counter!(DECODED_AGAIN, Unit::Count, "Pictures that were decoded at both scales");
     describe_counter!(ERRORS, Unit::Count, "Requests and pictures that got an error, by code");
 }
 
@@ -75,6 +78,11 @@ pub fn prediction(decode: Duration, preprocess: Duration, infer: Duration) {
     if let Some(recorded) = AFTER_PREDICTION.get() {
         recorded();
     }
+}
+
+/// A picture that got a label was decoded at both scales.
+pub fn decoded_again() {
+    counter!(DECODED_AGAIN).increment(1);
 }
 
 /// A request or a picture got an error.

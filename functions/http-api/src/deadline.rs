@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use glimpse_api::within;
+use glimpse_api::{Deadline, within};
 use glimpse_start::time_left;
 use lambda_http::Context;
 
@@ -21,9 +21,10 @@ impl TimeLeft {
 }
 
 /// A layer that answers in time.
-pub async fn answer_in_time(request: Request, next: Next) -> Response {
-    match request.extensions().get() {
-        Some(TimeLeft(limit)) => within(*limit, next.run(request)).await,
-        None => next.run(request).await,
-    }
+pub async fn answer_in_time(mut request: Request, next: Next) -> Response {
+    let Some(TimeLeft(limit)) = request.extensions().get().copied() else {
+        return next.run(request).await;
+    };
+    request.extensions_mut().insert(Deadline::within(limit));
+    within(limit, next.run(request)).await
 }

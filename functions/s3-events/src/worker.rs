@@ -152,23 +152,32 @@ impl Worker {
             Found::Whole(found, bytes) if bytes.is_empty() => {
                 (found, Content::refused("missing_image", &"the object is empty"))
             }
-            Found::Whole(found, bytes) => {
-                (found, self.classify_bytes(classifier.clone(), bytes).await?)
-            }
+            Found::Whole(found, bytes) => (found, self.classify_bytes(classifier, bytes).await?),
         };
         Ok(Some(Classified { found, content }))
     }
 
-    /// Classify the bytes on a thread that may block.
+    /// Classify the bytes; where the label is close at reduced scale, again at full scale.
     async fn classify_bytes(
         &self,
-        classifier: Arc<Classifier>,
+        classifier: &Arc<Classifier>,
         bytes: Vec<u8>,
     ) -> Result<Content, Failure> {
-        match self.admitted(classifier, bytes).await? {
+        let (bytes, request) = (Arc::new(bytes), Request::default());
+        let mut result = self.admitted(classifier, &bytes, request).await?;
+        if let Ok(first) = &result
+            && first.is_close
+        {
+            let full = self.admitted(classifier, &bytes, request.at_full_scale()).await?;
+            result = result.map(|first| first.replaced_by(full.ok()));
+        }
+        match result {
             Ok(prediction) => {
                 let timing = prediction.timing;
                 measure::prediction(timing.decode, timing.preprocess, timing.infer);
+                if prediction.decoded_again {
+                    measure::decoded_again();
+                }
                 Ok(prediction.into())
             }
             Err(error) if error.is_bad_picture() => Ok(Content::refused(error.code(), &error)),
@@ -176,14 +185,15 @@ impl Worker {
         }
     }
 
-    /// Memory and processor are taken until the thread is done, also when the invocation has given up
-    /// the object meanwhile.
+    /// One decoding and one run, on a thread that may block. Memory and processor are taken until the
+    /// thread is done, also when the invocation has given up the object meanwhile.
     async fn admitted(
         &self,
-        classifier: Arc<Classifier>,
-        bytes: Vec<u8>,
+        classifier: &Arc<Classifier>,
+        bytes: &Arc<Vec<u8>>,
+        request: Request,
     ) -> Result<Result<Prediction, ClassifyError>, Failure> {
-        let (_, cost) = match classifier.announced(&bytes, Request::default()) {
+        let (_, cost) = match classifier.announced(bytes, request) {
             Ok(announced) => announced,
             Err(error) => return Ok(Err(error)),
         };
@@ -194,9 +204,12 @@ impl Worker {
             Ok(permit) => permit,
             Err(over) => return Ok(Err(ClassifyError::TooMuchMemory { limit: over.budget })),
         };
+        let (classifier, bytes) = (classifier.clone(), bytes.clone());
         let classified = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            classifier.classify(&bytes, &Options::default())
+            let prepared = classifier.prepare_page(&bytes, request)?;
+            drop(bytes);
+            classifier.classify_one(&prepared, &Options::default())
         });
         Ok(classified.await?)
     }

@@ -4,5 +4,6 @@
 
 pub mod answer;
 pub mod api;
+pub mod close;
 pub mod encode;
 pub mod toy;

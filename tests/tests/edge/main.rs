@@ -9,6 +9,7 @@ mod common;
 mod batching;
 mod budget;
 mod classify;
+mod close;
 mod connections;
 mod cors;
 mod formats;

@@ -10,6 +10,7 @@ mod common;
 
 mod batch;
 mod bodies;
+mod close;
 mod cold_start;
 mod errors;
 mod explain;

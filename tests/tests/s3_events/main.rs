@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod close;
 mod concurrent;
 mod event;
 mod flood;

@@ -40,6 +40,7 @@ impl FromRequest<ApiState> for Payload {
             return Err(Problem::PayloadTooLarge { limit });
         }
         let client = request.extensions().get().copied().unwrap_or_default();
+        let deadline = request.extensions().get().copied();
         let unpacked = if encoding == Encoding::Identity { 0 } else { limit };
         let copies = copies(request.headers());
         let lengths = (announced, unpacked);
@@ -55,7 +56,7 @@ impl FromRequest<ApiState> for Payload {
         let bytes = tokio::time::timeout(within, body).await;
         let bytes = bytes.unwrap_or(Err(Problem::SlowBody { limit: within }))?;
         let bytes = encoding.unpack(bytes, limit)?;
-        Ok(Self(bytes, Caller::new(client, arriving.reserved)))
+        Ok(Self(bytes, Caller::new(client, deadline, arriving.reserved)))
     }
 }
 

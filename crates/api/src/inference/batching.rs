@@ -3,19 +3,38 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use glimpse_budget::Processor;
-use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction, Prepared};
+use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction, Prepared, Request};
 use tokio::sync::oneshot;
 
-use super::admitted::{Decoded, not_ended};
+use super::admitted::{Decoded, announced_one, decoded, not_ended};
 use super::runs::{Answer, Job, lead, lead_once};
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
-/// Have a picture run from the thread that decoded it.
-pub(super) fn run_one(
+/// Decode a picture once there is memory and a processor for it, and have it run from the thread that
+/// decoded it.
+pub(super) async fn run_alone(
+    state: &ApiState,
+    model: &Arc<Classifier>,
+    (picture, request, options): (Bytes, Request, Options),
+    caller: &Caller,
+) -> Result<Result<Prediction, ClassifyError>, Problem> {
+    let (shared, of_model) = (state.clone(), model.clone());
+    let then = move |decoded, answer| run_one(&shared, (of_model, options), decoded, answer);
+    let announced = announced_one(state, model, &picture, request).await?;
+    let announced = announced.and_then(|(header, cost)| {
+        let (format, limit) = (header.format.name(), state.config.max_request_time);
+        let fits = cost.time <= limit;
+        fits.then_some((header, cost)).ok_or(ClassifyError::TooMuchTime { format, limit })
+    });
+    decoded(state, model, (picture, request, announced), caller, then).await
+}
+
+fn run_one(
     state: &ApiState,
     (model, options): (Arc<Classifier>, Options),
     Decoded { picture, mut permit }: Decoded,

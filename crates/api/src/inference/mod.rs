@@ -2,6 +2,7 @@
 
 mod admitted;
 mod batching;
+mod full_scale;
 mod runs;
 mod statistics;
 
@@ -17,8 +18,8 @@ use crate::caller::Caller;
 use crate::problem::{Mangled, Problem};
 use crate::state::ApiState;
 
-use admitted::{Decoded, announced, announced_one, decoded};
-use batching::{run_many, run_one};
+use admitted::{Decoded, announced, decoded};
+use batching::{run_alone, run_many};
 pub(crate) use runs::{Job, RunSize};
 pub(crate) use statistics::Statistics;
 
@@ -41,17 +42,10 @@ pub(crate) async fn one(
 ) -> Result<Prediction, Problem> {
     model.check(&options)?;
     let mangled = Mangled::of(&picture);
-    let request = Request::of(&options);
-    let (shared, of_model) = (state.clone(), model.clone());
-    let then = move |decoded, answer| run_one(&shared, (of_model, options), decoded, answer);
     let picture = Bytes::from(picture);
-    let announced = announced_one(state, model, &picture, request).await?;
-    let announced = announced.and_then(|(header, cost)| {
-        let (format, limit) = (header.format.name(), state.config.max_request_time);
-        let fits = cost.time <= limit;
-        fits.then_some((header, cost)).ok_or(ClassifyError::TooMuchTime { format, limit })
-    });
-    let result = decoded(state, model, (picture, request, announced), caller, then).await?;
+    let asked = (picture.clone(), Request::of(&options), options.clone());
+    let result = run_alone(state, model, asked, caller).await?;
+    let result = full_scale::checked(state, model, (picture, options), caller, result).await;
     recorded(state, model, result).map_err(|problem| problem.or_mangled(mangled))
 }
 
@@ -85,8 +79,8 @@ pub(crate) async fn many(
     // What is prepared waits for the rest of the request, so it takes nothing that others wait for.
     let bytes = (pictures.len() * model.manifest().input.bytes()) as u64;
     let reserved = state.bodies.reserve(caller.client, bytes).ok_or(Problem::BodiesFull)?;
-    let holder = Caller::new(caller.client, reserved);
-    let each = pictures.into_iter().zip(announced).map(|(picture, announced)| {
+    let holder = caller.holding(reserved);
+    let each = pictures.iter().cloned().zip(announced).map(|(picture, announced)| {
         let picture = (picture, request, announced);
         decoded(state, model, picture, caller, |Decoded { picture, permit }, answer| {
             drop(permit);
@@ -98,6 +92,10 @@ pub(crate) async fn many(
     let bad: Vec<_> = prepared.into_iter().map(|one| one.map(|one| good.push(one)).err()).collect();
     let mut results = run_many(state, model, good, &options, &holder).await?.into_iter();
     let results = bad.into_iter().filter_map(|error| error.map(Err).or_else(|| results.next()));
+    let checked = results.zip(pictures).map(|(result, picture)| {
+        full_scale::checked(state, model, (picture, options.clone()), caller, result)
+    });
+    let results = join_all(checked).await.into_iter();
     let recorded = |(result, found)| {
         recorded(state, model, result).map_err(|problem| problem.or_mangled(found))
     };
@@ -127,6 +125,9 @@ fn recorded(
     let prediction = result.inspect_err(log_failure)?;
     let timing = &prediction.timing;
     measure::prediction(timing.decode, timing.preprocess, timing.infer);
+    if prediction.decoded_again {
+        measure::decoded_again();
+    }
     Ok(prediction)
 }
 

@@ -180,7 +180,7 @@ impl Manifest {
     }
 
     /// The score from which a class of a multi-label model holds; nothing for a single label.
-    fn threshold(&self, class: usize) -> Option<f32> {
+    pub(crate) fn threshold(&self, class: usize) -> Option<f32> {
         let of_class = |all: &Vec<f32>| all.get(class).copied();
         match self.task {
             Task::SingleLabel => None,

@@ -65,13 +65,21 @@ pub struct PictureCounts {
 pub struct Request {
     /// The page of a TIFF, from 0. Files of other formats have page 0 alone.
     pub page: u32,
+    /// Whether a large JPEG must not be decoded at reduced scale.
+    pub full_scale: bool,
 }
 
 impl Request {
     /// What `options` choose.
     #[must_use]
     pub fn of(options: &Options) -> Self {
-        Self { page: options.page }
+        Self { page: options.page, full_scale: false }
+    }
+
+    /// The same picture with every pixel of the file.
+    #[must_use]
+    pub fn at_full_scale(self) -> Self {
+        Self { full_scale: true, ..self }
     }
 }
 
@@ -101,4 +109,12 @@ pub struct Picture {
     pub pixels: RgbImage,
     /// What the file's header says.
     pub header: Header,
+}
+
+impl Picture {
+    /// Whether a decoder gave fewer pixels than the file has.
+    #[must_use]
+    pub fn is_reduced(&self) -> bool {
+        self.pixels.dimensions() != (self.header.width, self.header.height)
+    }
 }

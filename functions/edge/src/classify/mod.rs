@@ -3,6 +3,7 @@
 mod output;
 mod overlay;
 mod pipeline;
+mod reduced;
 mod report;
 
 use std::ffi::OsString;

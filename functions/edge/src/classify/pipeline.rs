@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use glimpse_budget::Admission;
 use glimpse_classifier::{Classifier, Options, Prediction, Prepared, RUN_SIZE, Request};
-use glimpse_objects::Location;
+use glimpse_objects::{Location, Object};
 
+use super::reduced::Reduced;
 use crate::admitted::{self, Files};
 use crate::name::Name;
 use crate::signals::Stop;
 use crate::source::{Bucket, Failure, Item, Source, read, read_file};
+use crate::stamp::Stamp;
 
 /// Pictures on their way: the session never finds the queue empty while decoding keeps up.
 const PLACES: usize = 4 * RUN_SIZE;
@@ -28,7 +30,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// A picture's name and its result.
 pub type Done = (Name, Result<Prediction, Failure>);
 
-type Ready = Result<Prepared, Failure>;
+/// A picture that can be run, and where it is read again if it was decoded at reduced scale.
+type Ready = Result<(Prepared, Option<Reduced>), Failure>;
 
 /// Everything but the pictures.
 pub struct Pipeline<'a> {
@@ -128,44 +131,75 @@ impl Pipeline<'_> {
         match source {
             Source::File(path) => pool.spawn_fifo(move || {
                 let seen = read_file(&path, limit, |bytes| Ok(files.enter_blocking(bytes)?));
-                let (bytes, _held) = match seen {
-                    Ok((seen, permit)) => (Ok(seen.bytes), Some(permit)),
-                    Err(failure) => (Err(failure), None),
-                };
-                send(&ready, decode(&model, request, bytes));
+                let prepared = seen.and_then(|(seen, _held)| {
+                    let prepared = decode(&model, request, &seen.bytes)?;
+                    let state = Stamp::from(&seen.after);
+                    Ok(or_again(prepared, || Reduced::File(path, state)))
+                });
+                send(&ready, prepared);
             }),
             // Its writer may be slow, so it has a thread that is not joined at the end.
             Source::Stdin => {
                 let limit = limit.min(files.bytes());
-                let read =
-                    move || send(&ready, decode(&model, request, read(stdin().lock(), limit)));
-                thread::spawn(read);
+                thread::spawn(move || {
+                    let prepared = read(stdin().lock(), limit).and_then(|bytes| {
+                        let prepared = decode(&model, request, &bytes)?;
+                        Ok(or_again(prepared, || Reduced::Stdin(bytes)))
+                    });
+                    send(&ready, prepared);
+                });
             }
             Source::Object { bucket, key } => {
                 let location = Location::new(bucket, key);
-                self.bucket.fetch(location, (limit, files), move |bytes| {
-                    send(&ready, decode(&model, request, bytes));
+                let same = location.clone();
+                self.bucket.fetch(location, (limit, files), move |object| {
+                    let prepared = object.and_then(|Object { version, bytes }| {
+                        let prepared = decode(&model, request, &bytes)?;
+                        Ok(or_again(prepared, || Reduced::Object(same, version)))
+                    });
+                    send(&ready, prepared);
                 });
             }
         }
     }
 
     fn infer(&self, batch: Vec<(Name, Ready)>) -> Vec<Done> {
-        let (names, prepared): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        names.into_iter().zip(self.model.classify_each(prepared, &self.options)).collect()
+        let (names, ready): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let apart = |ready: Ready| match ready {
+            Ok((picture, reduced)) => (Ok(picture), reduced),
+            Err(failure) => (Err(failure), None),
+        };
+        let (prepared, reduced): (Vec<_>, Vec<_>) = ready.into_iter().map(apart).unzip();
+        let mut results = self.model.classify_each(prepared, &self.options);
+        let again = |place: usize| self.prepare_again(reduced[place].as_ref());
+        self.model.classify_again(&mut results, &self.options, again);
+        names.into_iter().zip(results).collect()
+    }
+
+    /// A picture at full scale.
+    fn prepare_again(&self, reduced: Option<&Reduced>) -> Result<Prepared, Failure> {
+        let reduced = reduced.ok_or(Failure::NotFound)?;
+        let request = Request::of(&self.options).at_full_scale();
+        reduced.read(&self.bucket, (self.limit, &self.files), |bytes| {
+            Ok(admitted::prepare(&self.model, &self.admission, (bytes, request))?)
+        })
     }
 }
 
 fn decode(
     (model, admission): &(Arc<Classifier>, Admission),
     request: Request,
-    bytes: Result<Vec<u8>, Failure>,
-) -> Ready {
-    let bytes = bytes?;
+    bytes: &[u8],
+) -> Result<Prepared, Failure> {
     if bytes.is_empty() {
         return Err(Failure::Empty);
     }
-    Ok(admitted::prepare(model, admission, (&bytes, request))?)
+    Ok(admitted::prepare(model, admission, (bytes, request))?)
+}
+
+fn or_again(prepared: Prepared, reduced: impl FnOnce() -> Reduced) -> (Prepared, Option<Reduced>) {
+    let again = prepared.is_reduced().then(reduced);
+    (prepared, again)
 }
 
 fn send(ready: &SyncSender<Ready>, prepared: Ready) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use glimpse_api::{Problem, discard, within};
+use glimpse_api::{Deadline, Problem, discard, within};
 use glimpse_budget::{Client, Pool};
 use http::{HeaderValue, Method, header};
 use metrics::gauge;
@@ -101,6 +101,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Nex
     };
     let peer = request.extensions_mut().remove::<Peer>();
     request.extensions_mut().insert(client);
+    request.extensions_mut().insert(Deadline::within(gate.timeout));
     let _counted = InFlight::count();
     tokio::select! {
         answer = within(gate.timeout, next.run(request)) => answer,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use glimpse_budget::Permit;
-use glimpse_objects::{Location, ObjectError, Objects, Version};
+use glimpse_objects::{Location, Object, ObjectError, Objects, Version};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -75,32 +75,45 @@ impl Bucket {
         &self,
         location: Location,
         (limit, files): (u64, Files),
-        done: impl FnOnce(Result<Vec<u8>, Failure>) + Send + 'static,
+        done: impl FnOnce(Result<Object, Failure>) + Send + 'static,
     ) {
         let own = self.clone();
         self.runtime.spawn(async move {
             let Ok(_place) = own.places.acquire().await else { return };
-            let fetched = own.fetch_within(&location, limit, &files).await;
+            let version = Version::default();
+            let fetched = own.fetch_within((&location, &version), limit, &files).await;
             // Keeps its place and its memory until it is decoded.
-            let (content, _held) = match fetched {
-                Ok((content, permit)) => (Ok(content), Some(permit)),
+            let (object, _held) = match fetched {
+                Ok((object, permit)) => (Ok(object), Some(permit)),
                 Err(failure) => (Err(failure), None),
             };
-            let _ = tokio::task::spawn_blocking(move || done(content)).await;
+            let _ = tokio::task::spawn_blocking(move || done(object)).await;
         });
+    }
+
+    /// Fetch this version of an object in the same way. Blocks; not for async threads.
+    ///
+    /// # Errors
+    /// When there is no such version any more, it is too large, or S3 does not give it.
+    pub fn fetch_again(
+        &self,
+        object: (&Location, &Version),
+        (limit, files): (u64, &Files),
+    ) -> Result<(Object, Permit), Failure> {
+        self.runtime.block_on(self.fetch_within(object, limit, files))
     }
 
     async fn fetch_within(
         &self,
-        location: &Location,
+        (location, version): (&Location, &Version),
         limit: u64,
         files: &Files,
-    ) -> Result<(Vec<u8>, Permit), Failure> {
+    ) -> Result<(Object, Permit), Failure> {
         let most = limit.min(files.bytes());
         for limit_now in [most.min(USUAL), most] {
             let permit = files.enter(limit_now).await?;
-            match self.objects.get(location, &Version::default(), limit_now).await {
-                Ok(object) => return Ok((object.bytes, permit)),
+            match self.objects.get(location, version, limit_now).await {
+                Ok(object) => return Ok((object, permit)),
                 Err(ObjectError::TooLarge { .. }) if limit_now < most => {}
                 Err(ObjectError::TooLarge { .. }) if most < limit => break,
                 Err(error) => return Err(error.into()),

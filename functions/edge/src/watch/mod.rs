@@ -258,9 +258,12 @@ impl Watch {
 
     /// Classify pictures, append their lines, then move them.
     fn classify(&mut self, model: &Classifier, pictures: &[Read]) -> Result<(), Error> {
-        let prepared: Vec<_> =
-            pictures.par_iter().map(|picture| picture.prepare(model, &self.admission)).collect();
-        let results = model.classify_each(prepared, &self.options);
+        let prepare = |picture: &Read, request| picture.prepare(model, &self.admission, request);
+        let request = Request::of(&self.options);
+        let prepared = pictures.par_iter().map(|picture| prepare(picture, request)).collect();
+        let mut results = model.classify_each(prepared, &self.options);
+        let again = |place: usize| prepare(&pictures[place], request.at_full_scale());
+        model.classify_again(&mut results, &self.options, again);
         let entry = |(picture, result): (&Read, &Result<Prediction, Failure>)| {
             let record = Record {
                 name: &picture.key.name,
@@ -347,9 +350,14 @@ impl Read {
         self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)
     }
 
-    fn prepare(&self, model: &Classifier, admission: &Admission) -> Result<Prepared, Failure> {
+    fn prepare(
+        &self,
+        model: &Classifier,
+        admission: &Admission,
+        request: Request,
+    ) -> Result<Prepared, Failure> {
         match &self.bytes {
-            Ok(bytes) => Ok(admitted::prepare(model, admission, (bytes, Request::default()))?),
+            Ok(bytes) => Ok(admitted::prepare(model, admission, (bytes, request))?),
             Err(over) => Err((*over).into()),
         }
     }

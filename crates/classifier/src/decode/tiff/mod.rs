@@ -329,7 +329,7 @@ mod tests {
     }
 
     fn decoded(file: &[u8], page: u32) -> Result<RgbImage, ClassifyError> {
-        let source = open(file, Request { page }, &Limits::default())?;
+        let source = open(file, Request { page, ..Request::default() }, &Limits::default())?;
         Box::new(source).decode(Scale::Full)
     }
 
