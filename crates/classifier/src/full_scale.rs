@@ -4,7 +4,11 @@ use crate::bundle::Manifest;
 
 /// A picture that was decoded at reduced scale is decoded again at full scale where another label is
 /// this close: where the calibrated log-odds of two labels, or of a label and its threshold, differ by
-/// less.
+/// less. A label whose score is 1.65 times that of any other is not close.
+///
+/// Of 1,268 labels of the committed bundles for large photographs, 67 are others at full scale; with
+/// the exception of one, all those were closer than 0.45 at reduced scale. `reduced.rs` of the tests in
+/// `tests/tests/pictures` finds that out (docs/formats.md).
 pub const CLOSE: f32 = 0.5;
 
 /// Whether the answer to `logits`, `[C]`, whose best label has the score `top`, depends on less than
@@ -86,7 +90,7 @@ mod tests {
         assert!(!is_close([9.0, line + 1.1 * CLOSE, -9.0]));
         assert!(is_close([9.0, line + 0.9 * CLOSE, -9.0]));
         assert!(is_close([9.0, line - 0.9 * CLOSE, -9.0]));
-        assert!(is_close([0.0, 9.0, -9.0]) && is_close([9.0, 9.5, -9.0]));
+        assert!(is_close([0.0, 9.0, -9.0]) && is_close([9.0, 9.4, -9.0]));
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn labels_at_reduced_scale_are_those_of_full_scale() {
         return skip("labels at reduced scale", "there is no target/venv-models");
     };
     let files = files(&prepared::large_jpegs(&python));
-    for model in [model(), model_at("imagenet-lite")] {
+    for (model, least) in [(model(), 400), (model_at("imagenet-lite"), 100)] {
         let mut found = Found::default();
         for file in &files {
             found.add(&model, &std::fs::read(file).unwrap());
@@ -109,7 +109,7 @@ fn labels_at_reduced_scale_are_those_of_full_scale() {
         found.report(&model);
         let (mean, worst) = (found.mean(), found.worst);
         assert!(mean <= DIFFERENCE.0 && worst <= DIFFERENCE.1, "mean {mean:.3}, worst {worst:.3}");
-        assert!(found.pictures >= 400 || found.pictures * 10 >= files.len() * 9);
+        assert!(found.pictures >= least, "{} pictures", found.pictures);
         assert!(found.worst_odds < CLOSE);
     }
 }
