@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from glimpse_peers.objects import MEGABYTES_PER_SECOND, ROUND_TRIP_MS
-from glimpse_peers.pictures import LARGE, SMALL
+from glimpse_peers.pictures import CLOSE, LARGE, SMALL
 from glimpse_peers.results import OTHER, SHARED, Results
 from glimpse_peers.statistics import Spread, percentile, ratio, spread
 
@@ -122,6 +122,11 @@ def _warm(starts: Results, amx: bool) -> list[Goal]:
             f"warm, {LARGE}: Glimpse's function / Python handler with `draft`",
             1.0,
             ratio(medians("function", LARGE), medians("handler-draft", LARGE)),
+        ),
+        Goal(
+            f"warm, {CLOSE}: Glimpse's function / Python handler, which has the same labels",
+            1.0,
+            ratio(medians("function", CLOSE), medians("handler", CLOSE)),
         ),
         Goal(
             "peak memory: Glimpse's function / Python handler with `draft`",

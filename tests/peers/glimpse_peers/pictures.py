@@ -16,8 +16,10 @@ from glimpse_peers import places
 
 SMALL = "500 × 375 JPEG"
 LARGE = "12-megapixel JPEG"
+CLOSE = "12-megapixel JPEG, close labels"
+"""What it shows is none of the model's classes, so Glimpse decodes it a second time, at full scale."""
 HEIC = "12-megapixel HEIC"
-KINDS = (SMALL, LARGE, HEIC)
+KINDS = (SMALL, LARGE, CLOSE, HEIC)
 
 GRAIN = 5.0
 QUALITY = 85
@@ -57,10 +59,11 @@ def heic(width: int, height: int, source: str = "astronaut.png") -> bytes:
 
 
 def kinds() -> dict[str, bytes]:
-    """The three pictures that peers are compared with."""
+    """The pictures that peers are compared with."""
     return {
         SMALL: jpeg(500, 375),
-        LARGE: jpeg(4000, 3000, "astronaut.png"),
+        LARGE: jpeg(4000, 3000, "coffee.png"),
+        CLOSE: jpeg(4000, 3000, "astronaut.png"),
         HEIC: heic(4000, 3000),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glimpse_peers.pictures import HEIC, LARGE, SMALL
+from glimpse_peers.pictures import CLOSE, HEIC, LARGE, SMALL
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class Plan:
         """About 20 minutes with 8 rounds on two quiet cores."""
         rounds = rounds or 8
         third = max(1, rounds // 3)
-        return cls(rounds, {SMALL: 36, LARGE: 12, HEIC: 3}, third, 4.0, third, 9, third, 15)
+        requests = {SMALL: 36, LARGE: 12, CLOSE: 8, HEIC: 3}
+        return cls(rounds, requests, third, 4.0, third, 9, third, 15)
 
     @classmethod
     def quick(cls, rounds: int | None) -> Plan:
         """About 7 minutes with 3 rounds."""
-        return cls(rounds or 3, {SMALL: 20, LARGE: 5, HEIC: 1}, 1, 2.0, 1, 4, 1, 8)
+        return cls(rounds or 3, {SMALL: 20, LARGE: 5, CLOSE: 3, HEIC: 1}, 1, 2.0, 1, 4, 1, 8)

@@ -20,7 +20,7 @@ from glimpse_peers.cells import (
     ratio_cells,
     spread_cell,
 )
-from glimpse_peers.pictures import HEIC, KINDS, LARGE, SMALL
+from glimpse_peers.pictures import CLOSE, HEIC, KINDS, LARGE, SMALL
 from glimpse_peers.results import BESIDE, Results
 from glimpse_peers.statistics import percentile, spread
 
@@ -171,6 +171,7 @@ def memory(measured: Results) -> str:
     moments = {
         "first": "after the first answer",
         "peak": f"at most, {LARGE}",
+        "peak-close": f"at most, {CLOSE}",
         "peak-heic": f"at most, {HEIC}",
     }
     rows = []
@@ -179,11 +180,13 @@ def memory(measured: Results) -> str:
         cells = [spread_cell([b / MB for b in of_peer.get(when, [])]) for when in moments]
         base = measured.get("handler-draft", {})
         ratios = [
-            ratio_cell(of_peer.get(when, []), base.get(when, [])) for when in ("peak", "peak-heic")
+            ratio_cell(of_peer.get(when, []), base.get(when, []))
+            for when in ("peak", "peak-close", "peak-heic")
         ]
         rows.append([name, *cells, *ratios])
     head = ["MB (PSS), median (quartiles)", *moments.values()]
-    return table([*head, "JPEG, Python handler with `draft` = 1", "HEIC, the same"], rows)
+    of_draft = "Python handler with `draft` = 1"
+    return table([*head, f"JPEG, {of_draft}", "close labels, the same", "HEIC, the same"], rows)
 
 
 @of("sizes")
@@ -290,6 +293,7 @@ TABLES: dict[str, Table] = {
     "floor": floor,
     "warm-small": of("starts", "warm")(lambda measured: _warm(measured, SMALL)),
     "warm-large": of("starts", "warm")(lambda measured: _warm(measured, LARGE)),
+    "warm-close": of("starts", "warm")(lambda measured: _warm(measured, CLOSE)),
     "warm-heic": of("starts", "warm")(lambda measured: _warm(measured, HEIC)),
     "stages": stages,
     "throughput": throughput,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glimpse_peers.pictures import KINDS, LARGE, SMALL
+from glimpse_peers.pictures import CLOSE, KINDS, LARGE, SMALL
 from glimpse_peers.results import OTHER, SERVICE, SHARED, Results
 
 MACHINE = {
@@ -17,7 +17,7 @@ MACHINE = {
 
 def results() -> Results:
     """Three rounds of the function, two servers and the handlers."""
-    warm = {SMALL: [[10.0] * 50] * 3, LARGE: [[100.0] * 10] * 3}
+    warm = {SMALL: [[10.0] * 50] * 3, LARGE: [[100.0] * 10] * 3, CLOSE: [[200.0] * 10] * 3}
     twice = {
         kind: [[2 * time for time in block] for block in blocks] for kind, blocks in warm.items()
     }
@@ -47,12 +47,18 @@ def results() -> Results:
                 "s3-slow": {"function": [475.0] * 3},
             },
             "warm": {"function": warm, "handler": twice, "handler-draft": twice, "openvino": warm},
-            "stages": {"function": dict.fromkeys(KINDS[:2], stage)},
+            "stages": {"function": dict.fromkeys(KINDS[:3], stage)},
             "memory": {
-                "function": {"first": [100e6] * 3, "peak": [150e6] * 3, "peak-heic": [160e6] * 3},
+                "function": {
+                    "first": [100e6] * 3,
+                    "peak": [150e6] * 3,
+                    "peak-close": [180e6] * 3,
+                    "peak-heic": [160e6] * 3,
+                },
                 "handler-draft": {
                     "first": [120e6] * 3,
                     "peak": [200e6] * 3,
+                    "peak-close": [200e6] * 3,
                     "peak-heic": [200e6] * 3,
                 },
             },

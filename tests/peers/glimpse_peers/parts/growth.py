@@ -42,7 +42,7 @@ def measure(stage: Stage) -> Results:
 def _pictures(stage: Stage, results: Results) -> None:
     # Before a server starts: while large pictures are made, it would close the connection.
     bodies = {
-        f"{width * height / 1e6:.2g}": events.body(pictures.jpeg(width, height, "astronaut.png"))
+        f"{width * height / 1e6:.2g}": events.body(pictures.jpeg(width, height, "coffee.png"))
         for width, height in SIDES
     }
     for peer in filter(None, map(stage.peer, PICTURE_PEERS)):

@@ -8,7 +8,7 @@ from typing import Any
 from glimpse_peers import floor, peers, places
 from glimpse_peers.objects import Objects
 from glimpse_peers.peers import Peer
-from glimpse_peers.pictures import HEIC, LARGE, SMALL
+from glimpse_peers.pictures import CLOSE, HEIC, LARGE, SMALL
 from glimpse_peers.results import Results
 from glimpse_peers.running import Running
 from glimpse_peers.stage import LITE, RESNET50, Stage, progress
@@ -16,7 +16,7 @@ from glimpse_peers.statistics import orders
 
 BARE_RUNS = 20
 # After requests of every kind, so that what they leave behind counts.
-PEAKS = (("peak", LARGE, 3), ("peak-heic", HEIC, 1))
+PEAKS = (("peak", LARGE, 3), ("peak-close", CLOSE, 3), ("peak-heic", HEIC, 1))
 STAGES = ("decode", "preprocess", "infer")
 Task = Callable[[], None]
 
