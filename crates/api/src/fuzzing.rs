@@ -76,7 +76,7 @@ pub fn open_inference(header_length: Option<&[u8]>, body: &[u8]) -> Result<Read,
             bytes.chunks_exact(input.bytes()).map(<[u8]>::to_vec).collect()
         }
     };
-    let options = Options { top_k: read.top_k, page: read.page, ..Options::default() };
+    let options = Options { top_k: read.top_k.unwrap_or(1), page: read.page, ..Options::default() };
     Ok(Read { pictures, options })
 }
 

@@ -136,6 +136,25 @@ fn open_inference_says_of_each_ranked_label_whether_the_picture_has_it() {
 }
 
 #[test]
+fn open_inference_leaves_no_label_out_that_holds_unless_told_how_many() {
+    let answer = |more: &Value| {
+        let answer = TOY.post_json(INFER, &infer(more)).ok();
+        (answer["outputs"][0]["shape"][1].clone(), answer["outputs"][3]["data"].clone())
+    };
+    // Of the first picture the second and the third label hold, of the other one none.
+    let all = json!([false, true, true, false, false, false]);
+    assert_eq!(answer(&json!({ "parameters": {} })), (json!(3), all));
+    let one = json!([false, false]);
+    assert_eq!(answer(&json!({ "parameters": { "top_k": 1 } })), (json!(1), one));
+    let none = json!({
+        "inputs": [{ "name": "image", "shape": [1], "datatype": "BYTES",
+                     "data": [base64(&picture(NONE))] }],
+        "parameters": {}
+    });
+    assert_eq!(answer(&none), (json!(1), json!([false])));
+}
+
+#[test]
 fn one_label_per_picture_has_no_such_output_and_no_list() {
     let name = model().manifest().name.clone();
     let asked = infer(&json!({ "outputs": [{ "name": "above_threshold" }] }));

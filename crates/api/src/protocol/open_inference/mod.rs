@@ -3,9 +3,10 @@
 //! <https://github.com/open-inference/open-inference-protocol> and, for the extension,
 //! <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
 //! Input `image`: BYTES `[N]` of encoded pictures (base64 in JSON) or UINT8 `[N, H, W, 3]` at the
-//! input size. Outputs, `[N, k]` with k from the parameter `top_k` (default 1), best first: `label`
-//! BYTES, `index` INT64, `score` FP32, of a multi-label model `above_threshold` BOOL; and, where they
-//! are asked for by name, `pages` and `frames` INT64 `[N, 1]`.
+//! input size. Outputs, `[N, k]`, best first: `label` BYTES, `index` INT64, `score` FP32, of a
+//! multi-label model `above_threshold` BOOL; and, where they are asked for by name, `pages` and
+//! `frames` INT64 `[N, 1]`. The parameter `top_k` sets k. Without it k is 1, or of a multi-label model
+//! so large that no label that reaches its threshold is missing.
 
 mod answer;
 mod binary;
@@ -18,7 +19,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
-use glimpse_classifier::Options;
+use glimpse_classifier::{Manifest, Options, Prediction, Ranked, Task};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::Serialize;
 
@@ -188,7 +189,7 @@ async fn version_ready(
     responses(
         (
             status = 200,
-            description = "The outputs label, index and score, of a multi-label model above_threshold too, each [N, top_k]; pages and frames, each [N, 1], where they are asked for",
+            description = "The outputs label, index and score, of a multi-label model above_threshold too, each [N, k]; pages and frames, each [N, 1], where they are asked for",
             content(
                 (Inferred<'static> = "application/json"),
                 (inline(BinaryAnswer) = "application/octet-stream")
@@ -226,7 +227,7 @@ async fn infer(
     responses(
         (
             status = 200,
-            description = "The outputs label, index and score, of a multi-label model above_threshold too, each [N, top_k]; pages and frames, each [N, 1], where they are asked for",
+            description = "The outputs label, index and score, of a multi-label model above_threshold too, each [N, k]; pages and frames, each [N, 1], where they are asked for",
             content(
                 (Inferred<'static> = "application/json"),
                 (inline(BinaryAnswer) = "application/octet-stream")
@@ -265,6 +266,18 @@ fn readiness(ready: bool, answer: impl Serialize) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, later, Json(answer)).into_response()
 }
 
+/// Leave the same number of best labels to each picture: so many that none of those that reach their
+/// thresholds is missing, and one at least.
+fn cut_to_those_that_hold(manifest: &Manifest, predictions: &mut [Prediction]) -> usize {
+    let holds = |ranked: &Ranked| manifest.holds(ranked.index, ranked.score) == Some(true);
+    let needed = predictions.iter().filter_map(|one| one.predictions.iter().rposition(holds)).max();
+    let k = needed.map_or(1, |last| last + 1);
+    for one in predictions {
+        one.predictions.truncate(k);
+    }
+    k
+}
+
 /// One row of outputs per picture, in order; one bad picture fails the request.
 async fn classify(
     state: &ApiState,
@@ -281,8 +294,12 @@ async fn classify(
     };
     let header_length = headers.get(&HEADER_LENGTH).map(http::HeaderValue::as_bytes);
     let Inference { id, top_k, page, pictures, outputs } = parse(body, header_length, &expected)?;
-    let options = Options { top_k, page, ..Options::default() };
-    let predictions = match pictures {
+    let most = match model.manifest().task {
+        Task::SingleLabel => 1,
+        Task::MultiLabel => expected.classes,
+    };
+    let options = Options { top_k: top_k.unwrap_or(most), page, ..Options::default() };
+    let mut predictions = match pictures {
         Pictures::Encoded(pictures) => {
             let results = inference::many(state, &model, pictures, options, caller).await?;
             results.into_iter().collect::<Result<_, _>>()?
@@ -291,5 +308,6 @@ async fn classify(
             inference::pixels(state, &model, (bytes, n), options, caller).await?
         }
     };
-    Ok(answer::render(model.manifest(), id, &outputs, &predictions, top_k))
+    let k = top_k.unwrap_or_else(|| cut_to_those_that_hold(model.manifest(), &mut predictions));
+    Ok(answer::render(model.manifest(), id, &outputs, &predictions, k))
 }

@@ -32,7 +32,7 @@ pub(crate) struct Expected {
 /// A request that can be run.
 pub(crate) struct Inference {
     pub(super) id: Option<String>,
-    pub(crate) top_k: usize,
+    pub(crate) top_k: Option<usize>,
     pub(crate) page: u32,
     pub(crate) pictures: Pictures,
     pub(super) outputs: Vec<Wanted>,
@@ -70,7 +70,8 @@ pub(super) struct Body<'a> {
 #[serde(expecting = "an object")]
 #[schema(as = InferenceParameters)]
 struct RequestParameters {
-    /// Predictions per picture, at most as many as there are classes; 1 unless given.
+    /// Predictions per picture, at most as many as there are classes; unless given 1, or of a
+    /// multi-label model as many as it takes to have each label that reaches its threshold.
     #[schema(value_type = Option<u64>, minimum = 1)]
     top_k: Option<UInt>,
     /// The page of a TIFF, from 0; the first one unless given.
@@ -140,7 +141,8 @@ pub(crate) fn parse(
     }
     let request: Body<'_> = body::json(json)?;
     let parameters = request.parameters.map(|StrictObject(given)| given).unwrap_or_default();
-    let top_k = top_k(parameters.top_k.map(|number| number.0), expected.classes)?;
+    let asked = parameters.top_k.map(|number| number.0);
+    let top_k = asked.map(|asked| top_k(asked, expected.classes)).transpose()?;
     let page = page(parameters.page.map(|number| number.0))?;
     let binary = parameters.binary_data_output.unwrap_or(false);
     let outputs = wanted(request.outputs, binary, expected.task)?;
@@ -167,11 +169,10 @@ fn raw(picture: &[u8], task: Task) -> Result<Inference, Problem> {
         return Err(Problem::MissingImage);
     }
     let pictures = Pictures::Encoded(vec![picture.to_vec()]);
-    Ok(Inference { id: None, top_k: 1, page: 0, pictures, outputs: wanted(None, false, task)? })
+    Ok(Inference { id: None, top_k: None, page: 0, pictures, outputs: wanted(None, false, task)? })
 }
 
-fn top_k(asked: Option<u64>, classes: usize) -> Result<usize, Problem> {
-    let asked = asked.unwrap_or(1);
+fn top_k(asked: u64, classes: usize) -> Result<usize, Problem> {
     let fits = usize::try_from(asked).ok().filter(|k| (1..=classes).contains(k));
     fits.ok_or_else(|| invalid(&format!("parameters.top_k is {asked}; expected 1 to {classes}")))
 }
