@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use glimpse_settings::{Number, SettingError, Strings, Whole};
 
-use crate::lambda;
+use crate::lambda::{self, Memory};
 use crate::share::{Share, settings};
 
 /// What the engine takes with a model of the default one's size. A larger model makes the budgets
@@ -29,8 +29,7 @@ struct Function {
 impl Function {
     /// Nothing elsewhere than on Lambda.
     fn read(environment: &impl Strings) -> Result<Option<Self>, SettingError> {
-        let megabytes = lambda::megabytes(environment)?;
-        let Some((megabytes, limit)) = megabytes.zip(lambda::limit(environment)?) else {
+        let Some(Memory { megabytes, limit }) = lambda::memory(environment)? else {
             return Ok(None);
         };
         let budget = settings::MEMORY_BUDGET.read_if_set(environment)?;

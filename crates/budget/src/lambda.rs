@@ -11,12 +11,26 @@ const MAX_CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 /// Lambda's quota of an event.
 const EVENT: u64 = 6 << 20;
 
-/// The memory size in megabytes; nothing elsewhere than on Lambda.
+/// The memory of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// The memory size, as it is configured.
+    pub(crate) megabytes: u64,
+    /// The bytes that the function may take beside events. There is room for one event in what is
+    /// spare; more of them arrive before a budget counts them.
+    pub(crate) limit: u64,
+}
+
+/// Nothing elsewhere than on Lambda.
 ///
 /// # Errors
-/// When the variable is not text.
-pub(crate) fn megabytes(environment: &impl Strings) -> Result<Option<u64>, SettingError> {
-    Ok(environment.text(MEMORY_SIZE)?.and_then(|text| text.parse().ok()))
+/// When a variable is not text.
+pub(crate) fn memory(environment: &impl Strings) -> Result<Option<Memory>, SettingError> {
+    let events = u64::from(max_concurrency(environment)? - 1) * EVENT;
+    let megabytes = environment.text(MEMORY_SIZE)?.and_then(|text| text.parse().ok());
+    let memory =
+        |megabytes: u64| Memory { megabytes, limit: (megabytes << 20).saturating_sub(events) };
+    Ok(megabytes.map(memory))
 }
 
 /// The most events at the same time, as the runtime library reads it: one where there is no number.
@@ -26,17 +40,6 @@ pub(crate) fn megabytes(environment: &impl Strings) -> Result<Option<u64>, Setti
 pub fn max_concurrency(environment: &impl Strings) -> Result<u32, SettingError> {
     let number = environment.text(MAX_CONCURRENCY)?.and_then(|text| text.parse().ok());
     Ok(number.unwrap_or(1).max(1))
-}
-
-/// The bytes that a function may take beside events. There is room for one event in what is spare; more of
-/// them arrive before a budget counts them.
-///
-/// # Errors
-/// When a variable is not text.
-pub(crate) fn limit(environment: &impl Strings) -> Result<Option<u64>, SettingError> {
-    let events = u64::from(max_concurrency(environment)? - 1) * EVENT;
-    let megabytes = megabytes(environment)?;
-    Ok(megabytes.map(|megabytes| (megabytes << 20).saturating_sub(events)))
 }
 
 #[cfg(test)]
@@ -53,7 +56,8 @@ mod tests {
     #[test]
     fn events_that_come_together_take_memory_together() {
         let limit = |concurrency| {
-            limit(&[(MEMORY_SIZE, "2048"), (MAX_CONCURRENCY, concurrency)]).unwrap().unwrap()
+            let variables = [(MEMORY_SIZE, "2048"), (MAX_CONCURRENCY, concurrency)];
+            memory(&variables).unwrap().unwrap().limit
         };
         assert_eq!(limit(""), 2 << 30);
         assert_eq!(limit("33"), (2 << 30) - 32 * EVENT);

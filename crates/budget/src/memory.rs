@@ -23,7 +23,7 @@ pub fn limit() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limits = [
         group_limit(Path::new(CGROUPS), &groups),
-        lambda::limit(&Environment).ok().flatten(),
+        lambda::memory(&Environment).ok().flatten().map(|memory| memory.limit),
         machine(&fs::read_to_string("/proc/meminfo").unwrap_or_default()),
     ];
     limits.into_iter().flatten().min().unwrap_or(UNKNOWN)
