@@ -52,7 +52,7 @@ pub struct ApiConfig {
     /// Most pixels of the pictures of one request together.
     pub max_request_pixels: u64,
     /// Longest that decoding the pictures of one request together may be estimated to take on one
-    /// core. In a Lambda function it follows from the memory size; elsewhere there is none.
+    /// core. In a Lambda function it follows from the memory size; elsewhere no limit applies.
     pub max_request_time: Duration,
     /// Bytes for bodies and pictures; by default what the model leaves of the memory.
     pub memory_budget: Option<u64>,
