@@ -94,7 +94,6 @@ impl Places {
         let mut state = self.0.state();
         let own = |open: &Open| client.is_some() && open.client == client;
         if state.open.values().filter(|open| own(open)).count() >= part(self.0.most)
-            && client.is_some()
             && !state.let_one_go(now, own)
         {
             return Some(Err(TooMany));
