@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// Sides of the image that is decoded: it takes milliseconds.
 const SIDE: u32 = 700;
 /// Its best time of so many counts.
-const RUNS: u32 = 5;
+const RUNS: u32 = 3;
 /// Longer steps than errors of the measurement: up to twice its estimate, the image takes what is estimated.
 const STEPS: [u32; 3] = [8, 4, 2];
 
