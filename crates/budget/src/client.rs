@@ -12,6 +12,8 @@ pub enum Client {
     Token(u32),
     /// An address: of version 4, or the first 64 bits of one of version 6, which is what a site gets.
     Address(IpAddr),
+    /// One of the objects of an event, by a number: the event does not say who put it there.
+    Object(u64),
 }
 
 impl From<IpAddr> for Client {

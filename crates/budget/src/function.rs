@@ -6,18 +6,15 @@ use std::time::Duration;
 use glimpse_settings::{Number, SettingError, Strings, Whole};
 
 use crate::lambda::{self, Memory};
+use crate::pace::{ERROR, PROCESSOR};
 use crate::share::{Share, settings};
 
 /// What the engine takes with a model of the default one's size. A larger model makes the budgets
 /// smaller once it is loaded.
 const ENGINE: u64 = 128 << 20;
 
-/// Megabytes that give one processor.
-const PROCESSOR: u32 = 1769;
 /// For decoding, of the least time limit that the template takes: the rest is for the model's load and runs.
 const DECODING: Duration = Duration::from_secs(20);
-/// A picture may take so many times its estimate.
-const ERROR: u32 = 2;
 
 /// What a memory size leaves for images and bodies.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The function's settings, read from environment variables.
 
-use glimpse_budget::{Share, read_budget, read_within};
+use glimpse_budget::{Pace, Share, read_budget, read_within};
 use glimpse_model_store::ModelSource;
 use glimpse_settings::{Number, SettingError, Strings};
 
@@ -21,6 +21,8 @@ pub struct EventsConfig {
     /// Objects of one event that are worked on at the same time, as far as there is memory for the
     /// objects of all events.
     pub max_in_flight: usize,
+    /// How long images take here.
+    pub pace: Pace,
 }
 
 impl EventsConfig {
@@ -32,6 +34,7 @@ impl EventsConfig {
             max_object_bytes: MAX_OBJECT_BYTES.default,
             memory_budget: None,
             max_in_flight: MAX_IN_FLIGHT.default,
+            pace: Pace::default(),
         }
     }
 
@@ -60,6 +63,7 @@ impl EventsConfig {
             max_object_bytes: read_within(&MAX_OBJECT_BYTES, environment, in_memory)?,
             memory_budget: read_budget(environment)?,
             max_in_flight: MAX_IN_FLIGHT.read(environment)?,
+            pace: Pace::read(environment)?,
             results_bucket: bucket,
         })
     }

@@ -158,7 +158,8 @@ impl Handler {
         Ok(job.answer(results)?)
     }
 
-    /// Process `objects`, a bounded number at a time; each result comes with its object's `K`.
+    /// Process `objects`, a bounded number at a time, in any order: those that take long keep none of the
+    /// others waiting. Each result comes with its object's `K`.
     async fn process_all<'a, K>(
         &'a self,
         objects: impl IntoIterator<Item = (K, &'a Object)>,
@@ -167,11 +168,12 @@ impl Handler {
         let deadline = invocation.deadline.into();
         let mut pending = Vec::new();
         for (whose, object) in objects {
-            let processed = tokio::time::timeout_at(deadline, self.worker.process(object).boxed());
+            let processed = self.worker.process(object, invocation.deadline).boxed();
+            let processed = tokio::time::timeout_at(deadline, processed);
             let result = processed.map(|done| done.unwrap_or(Err(Failure::Deadline)));
             pending.push(result.map(|result| (whose, result)));
         }
-        stream::iter(pending).buffered(self.worker.max_in_flight()).collect().await
+        stream::iter(pending).buffer_unordered(self.worker.max_in_flight()).collect().await
     }
 }
 

@@ -5,15 +5,16 @@
 //! its race is made again.
 
 use std::cmp::Ordering;
+use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glimpse_budget::{Admission, Client, Share, Work};
 use glimpse_classifier::{Classifier, ClassifyError, Options, Prediction, Request};
 use glimpse_model_store::ModelStore;
 use glimpse_objects::{Location, Objects};
 use glimpse_telemetry::measure;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EventsConfig;
 use crate::document::{Content, Model, ResultDocument, SourceObject};
@@ -25,6 +26,8 @@ use crate::source::{self, Found};
 /// Races are rare; one that is lost this often is not one.
 const ATTEMPTS: u32 = 6;
 const BACKOFF: Duration = Duration::from_millis(20);
+/// Bytes of a permit of the room for objects.
+const PIECE: usize = 1 << 10;
 
 /// How an object was processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,22 @@ pub struct Worker {
     /// One picture a core is decoded or inferred at a time, as far as memory goes.
     admission: Admission,
     /// For the objects of all events that are in memory; made when the model was.
-    room: Arc<OnceLock<Semaphore>>,
+    room: Arc<OnceLock<Arc<Semaphore>>>,
+    /// Of objects so far.
+    count: Arc<AtomicU64>,
+}
+
+/// An object that is worked on.
+#[derive(Clone, Copy)]
+struct Turn {
+    client: Client,
+    deadline: Instant,
+}
+
+/// The bytes of an object and their room, until nobody works on them any more.
+struct InMemory {
+    bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// The object as it was found, with its labels or why it has none.
@@ -64,7 +82,14 @@ impl Worker {
     #[must_use]
     pub fn new(store: ModelStore, objects: Objects, config: EventsConfig) -> Self {
         let admission = Admission::new(Share::now(config.memory_budget).pictures);
-        Self { store, objects, config: Arc::new(config), admission, room: Arc::default() }
+        Self {
+            store,
+            objects,
+            config: Arc::new(config),
+            admission,
+            room: Arc::default(),
+            count: Arc::default(),
+        }
     }
 
     /// Where the model comes from.
@@ -77,30 +102,31 @@ impl Worker {
         self.config.max_in_flight
     }
 
-    /// As many objects of the largest size as the model leaves room for, and at least one.
-    fn room(&self) -> &Semaphore {
-        self.room.get_or_init(|| {
+    /// What the model leaves for objects, and at least as much as one of the largest size needs.
+    fn room(&self) -> Arc<Semaphore> {
+        let made = self.room.get_or_init(|| {
             let share = Share::now(self.config.memory_budget);
             self.admission.set_bytes(share.pictures);
-            let objects = share.bodies / self.config.max_object_bytes.max(1) as u64;
-            let objects = usize::try_from(objects).unwrap_or(usize::MAX);
-            Semaphore::new(objects.clamp(1, Semaphore::MAX_PERMITS))
-        })
+            let bytes = usize::try_from(share.bodies).unwrap_or(usize::MAX);
+            let pieces = (bytes / PIECE).max(pieces(self.config.max_object_bytes) as usize);
+            Arc::new(Semaphore::new(pieces.min(Semaphore::MAX_PERMITS)))
+        });
+        made.clone()
     }
 
-    /// See to it that there is a result for `object`.
+    /// See to it that there is a result for `object` before `deadline`.
     ///
     /// # Errors
-    /// When something else than the object is at fault.
-    pub async fn process(&self, object: &Object) -> Result<Processed, Failure> {
+    /// When something else than the object is at fault, or what is left of the time may not be enough.
+    pub async fn process(&self, object: &Object, deadline: Instant) -> Result<Processed, Failure> {
         let bucket = &self.config.results_bucket;
         if object.bucket == *bucket {
             return Ok(Processed::Skipped);
         }
         let result = Location::new(bucket, results::key_of(object)?);
         let classifier = self.store.get().await?;
-        // Nobody closes it, so there is a permit.
-        let _in_memory = self.room().acquire().await.ok();
+        let number = self.count.fetch_add(1, atomic::Ordering::Relaxed);
+        let turn = Turn { client: Client::Object(number), deadline };
         let model = Model::from(classifier.manifest());
         // An upload has no result yet, so the first attempt looks for none. Without a sequencer,
         // the result is read before the object, so the object is at least as new.
@@ -116,7 +142,7 @@ impl Worker {
             }
             let classified = match known.take().filter(|_| object.sequencer.is_some()) {
                 Some(known) => known,
-                None => match self.classify(&classifier, object).await? {
+                None => match self.classify(&classifier, object, turn).await? {
                     Some(classified) => classified,
                     None => return Ok(Processed::Superseded),
                 },
@@ -137,8 +163,12 @@ impl Worker {
         &self,
         classifier: &Arc<Classifier>,
         object: &Object,
+        turn: Turn,
     ) -> Result<Option<Classified>, Failure> {
         let limit = self.config.max_object_bytes;
+        let most = pieces(limit);
+        let room = self.room().acquire_many_owned(most).await;
+        let mut room = room.map_err(|_| Failure::ShuttingDown)?;
         let (found, content) = match source::read(&self.objects, object, limit as u64).await? {
             Found::Replaced => return Ok(None),
             Found::Deleted => {
@@ -152,7 +182,12 @@ impl Worker {
             Found::Whole(found, bytes) if bytes.is_empty() => {
                 (found, Content::refused("missing_image", &"the object is empty"))
             }
-            Found::Whole(found, bytes) => (found, self.classify_bytes(classifier, bytes).await?),
+            Found::Whole(found, bytes) => {
+                // Small objects that wait, for a processor or for others, keep no large one out.
+                drop(room.split(most.saturating_sub(pieces(bytes.len())) as usize));
+                let object = Arc::new(InMemory { bytes, _room: room });
+                (found, self.classify_bytes(classifier, &object, turn).await?)
+            }
         };
         Ok(Some(Classified { found, content }))
     }
@@ -161,14 +196,15 @@ impl Worker {
     async fn classify_bytes(
         &self,
         classifier: &Arc<Classifier>,
-        bytes: Vec<u8>,
+        object: &Arc<InMemory>,
+        turn: Turn,
     ) -> Result<Content, Failure> {
-        let (bytes, request) = (Arc::new(bytes), Request::default());
-        let mut result = self.admitted(classifier, &bytes, request).await?;
+        let request = Request::default();
+        let mut result = self.admitted(classifier, object, request, turn).await?;
         if let Ok(first) = &result
             && first.is_close
         {
-            let full = self.admitted(classifier, &bytes, request.at_full_scale()).await?;
+            let full = self.admitted(classifier, object, request.at_full_scale(), turn).await?;
             result = result.map(|first| first.replaced_by(full.ok()));
         }
         match result {
@@ -190,29 +226,45 @@ impl Worker {
     async fn admitted(
         &self,
         classifier: &Arc<Classifier>,
-        bytes: &Arc<Vec<u8>>,
+        object: &Arc<InMemory>,
         request: Request,
+        turn: Turn,
     ) -> Result<Result<Prediction, ClassifyError>, Failure> {
-        let (_, cost) = match classifier.announced(bytes, request) {
+        let (_, cost) = match classifier.announced(&object.bytes, request) {
             Ok(announced) => announced,
             Err(error) => return Ok(Err(error)),
         };
-        let sent_bytes = bytes.len() as u64;
-        let (bytes_of, time) = (cost.peak_bytes, cost.time);
-        let work = Work { client: Client::Own, bytes: bytes_of, time, sent_bytes };
+        // What would be given up takes time from what can be done.
+        let longest = self.config.pace.longest(cost.time);
+        let in_time = || (turn.left() >= longest).then_some(()).ok_or(Failure::Deadline);
+        in_time()?;
+        let (bytes, sent_bytes) = (cost.peak_bytes, object.bytes.len() as u64);
+        let work = Work { client: turn.client, bytes, time: cost.time, sent_bytes };
         let permit = match self.admission.enter(work).await {
             Ok(permit) => permit,
             Err(over) => return Ok(Err(ClassifyError::TooMuchMemory { limit: over.budget })),
         };
-        let (classifier, bytes) = (classifier.clone(), bytes.clone());
+        in_time()?;
+        let (classifier, object) = (classifier.clone(), object.clone());
         let classified = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let prepared = classifier.prepare_page(&bytes, request)?;
-            drop(bytes);
+            let prepared = classifier.prepare_page(&object.bytes, request)?;
+            drop(object);
             classifier.classify_one(&prepared, &Options::default())
         });
         Ok(classified.await?)
     }
+}
+
+impl Turn {
+    fn left(self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Of the room that so many bytes need; settings keep objects under a gibibyte.
+fn pieces(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(PIECE)).unwrap_or(u32::MAX)
 }
 
 /// Whether the existing result is that of `object`, or of a later version of it.

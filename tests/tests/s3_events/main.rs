@@ -20,6 +20,7 @@ mod metrics;
 mod order;
 mod outcomes;
 mod queue;
+mod time;
 mod triggers;
 mod uploads;
 mod world;

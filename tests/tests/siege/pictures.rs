@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use glimpse_tests::jpeg;
 
+pub use crate::common::encode::blank_webp as webp;
 use crate::common::encode::crc32;
 
 /// Sides of 49 megapixels.
@@ -52,14 +53,6 @@ pub static SIZES: LazyLock<Vec<Files>> = LazyLock::new(|| {
 /// The worst that is accepted of each format.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str, Vec<u8>)> {
     FORMATS.into_iter().map(|(name, kind, side, make)| (name, kind, make((side, side))))
-}
-
-/// Lossless, with alpha: five codes of one symbol, which take no bits.
-pub fn webp((width, height): (u32, u32)) -> Vec<u8> {
-    let size = ((width - 1) | (height - 1) << 14 | 1 << 28).to_le_bytes();
-    let chunk = [b"VP8L\x0a\0\0\0\x2f".as_slice(), &size, b"\x88\x88\x08\0\0"].concat();
-    let length = u32::try_from(chunk.len() + 4).unwrap().to_le_bytes();
-    [b"RIFF".as_slice(), &length, b"WEBP", &chunk].concat()
 }
 
 /// Runs of up to 255 pixels of the first colour, and an end of each row.
