@@ -50,6 +50,12 @@ pub static SIZES: LazyLock<Vec<Files>> = LazyLock::new(|| {
     })
 });
 
+/// The largest that is accepted of the format whose pixels take longest.
+pub fn dearest(is_accepted: impl Fn(&[u8]) -> bool) -> &'static [u8] {
+    let (_, files) = SIZES.iter().find(|(name, _)| *name == "interlaced PNG").unwrap();
+    files.iter().find(|file| is_accepted(file)).unwrap()
+}
+
 /// The worst that is accepted of each format.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str, Vec<u8>)> {
     FORMATS.into_iter().map(|(name, kind, side, make)| (name, kind, make((side, side))))

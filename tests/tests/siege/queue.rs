@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use glimpse_budget::{Share, read_within};
 use glimpse_classifier::{Limits, Request, Scale, Source};
@@ -24,6 +25,14 @@ const RESULTS: &str = "results";
 /// least function has for files. The default of 20 MiB would take minutes to write.
 const LARGE: usize = 8;
 const MAX_OBJECT_BYTES: usize = 4 << 20;
+/// Seconds: a batch may take minutes on a machine that does other things.
+const PATIENT: u64 = 600;
+/// Seconds: a third of what the template takes at least, so that a batch need not be larger.
+const TIMEOUT: u64 = 20;
+/// More than the function decodes in that time.
+const DEAR: usize = 40;
+/// The template's default.
+const MAX_RECEIVE_COUNT: usize = 5;
 
 /// What a function of this size accepts of one image: its limits, and the memory for images.
 fn accepted(megabytes: u64) -> (Limits, u64) {
@@ -66,13 +75,12 @@ fn objects(megabytes: u64, modern: &[heif::Blank]) -> Vec<(String, Vec<u8>)> {
     objects
 }
 
-fn start(group: &MemoryGroup, server: &S3Server, megabytes: u64) -> Emulator {
+fn start(group: &MemoryGroup, server: &S3Server, (megabytes, seconds): (u64, u64)) -> Emulator {
     let variable = |name: &str, value: String| (name.to_owned(), value);
     let mut environment = server.environment();
     environment.extend([
         variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", megabytes.to_string()),
-        // A batch may take minutes on a machine that does other things.
-        variable("AWS_LAMBDA_FUNCTION_TIMEOUT", "600".to_owned()),
+        variable("AWS_LAMBDA_FUNCTION_TIMEOUT", seconds.to_string()),
         variable("GLIMPSE_MODEL_URI", workspace::default_bundle().display().to_string()),
         variable("GLIMPSE_ORT_LIBRARY", workspace::ort_library().display().to_string()),
         variable("GLIMPSE_RESULTS_BUCKET", RESULTS.to_owned()),
@@ -93,6 +101,24 @@ fn result(server: &S3Server, key: &str) -> Value {
     serde_json::from_slice(&content).unwrap()
 }
 
+/// A key and the notification of its object.
+type Body = (String, String);
+
+fn put(server: &S3Server, objects: &[(String, Vec<u8>)]) -> Vec<Body> {
+    let body = |(sequencer, (key, content)): (u64, &(String, Vec<u8>))| {
+        let etag = server.put(PICTURES, key, content.clone());
+        let created = Created { bucket: PICTURES.into(), key: key.clone(), etag, sequencer };
+        (key.clone(), created.notification().to_string())
+    };
+    (1..).zip(objects).map(body).collect()
+}
+
+/// The messages of some keys.
+fn event(bodies: &[Body], is_due: impl Fn(&str) -> bool) -> Value {
+    let due = bodies.iter().filter(|(key, _)| is_due(key));
+    messages(due.map(|(key, body)| (key.as_str(), body.clone())))
+}
+
 #[test]
 fn a_batch_of_the_worst_objects_is_classified_at_every_memory_size() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,17 +130,9 @@ fn a_batch_of_the_worst_objects_is_classified_at_every_memory_size() {
         };
         let server = S3Server::start(&[PICTURES, RESULTS]);
         let objects = objects(megabytes, &modern);
-        let bodies: Vec<_> = (1..)
-            .zip(&objects)
-            .map(|(sequencer, (key, content))| {
-                let etag = server.put(PICTURES, key, content.clone());
-                let created =
-                    Created { bucket: PICTURES.into(), key: key.clone(), etag, sequencer };
-                (key.as_str(), created.notification().to_string())
-            })
-            .collect();
-        let emulator = start(&group, &server, megabytes);
-        let answer = emulator.invoke(&messages(bodies));
+        let bodies = put(&server, &objects);
+        let emulator = start(&group, &server, (megabytes, PATIENT));
+        let answer = emulator.invoke(&event(&bodies, |_| true));
         assert_eq!(answer, json!({ "batchItemFailures": [] }), "{:?}", emulator.log());
         for (key, _) in &objects {
             let result = result(&server, key);
@@ -122,5 +140,44 @@ fn a_batch_of_the_worst_objects_is_classified_at_every_memory_size() {
         }
         let peak = group.peak().map(|bytes| bytes >> 20);
         println!("{megabytes} MB: {} objects, peak {peak:?} MB", objects.len());
+    }
+}
+
+/// What Lambda gives a function of the least size: a seventh of a processor.
+#[test]
+fn a_batch_that_takes_too_long_is_reported_in_time_and_ends_in_another_invocation() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let megabytes = lambda::least();
+    let group = match lambda::part_of_a_processor("events", megabytes) {
+        Ok(group) => group,
+        Err(reason) => return skip("the events function with a part of a processor", &reason),
+    };
+    let server = S3Server::start(&[PICTURES, RESULTS]);
+    let accepted = accepted(megabytes);
+    let dearest = pictures::dearest(|file| is_accepted(file, &accepted));
+    let mut objects: Vec<_> =
+        (0..DEAR).map(|number| (format!("dear {number}"), dearest.to_vec())).collect();
+    objects.push(("honest".to_owned(), honest()));
+    let bodies = put(&server, &objects);
+    let emulator = start(&group, &server, (megabytes, TIMEOUT));
+    let mut due: Vec<String> = objects.iter().map(|(key, _)| key.clone()).collect();
+    for receive in 1..=MAX_RECEIVE_COUNT {
+        let begun = Instant::now();
+        let answer = emulator.invoke(&event(&bodies, |key| due.iter().any(|one| one == key)));
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(TIMEOUT), "{took:?}: {:?}", emulator.log());
+        let failures = answer["batchItemFailures"].as_array();
+        let failures = failures.unwrap_or_else(|| panic!("{answer}: {:?}", emulator.log()));
+        let id = |failure: &Value| failure["itemIdentifier"].as_str().unwrap().to_owned();
+        due = failures.iter().map(id).collect();
+        println!("receive {receive}: {} left after {took:?}", due.len());
+        assert!(!due.iter().any(|key| key == "honest"), "{due:?}");
+        if due.is_empty() {
+            break;
+        }
+    }
+    assert!(due.is_empty(), "{due:?}");
+    for (key, _) in &objects {
+        assert!(result(&server, key)["label"].is_string(), "{key}");
     }
 }
