@@ -47,6 +47,17 @@ pub enum BundleError {
         /// The newest that this crate reads.
         newest: u32,
     },
+    /// `name` or `version` cannot be part of an address or of a metric.
+    #[error(
+        "bundle.json has a {field} that cannot be used; expected 1 to {longest} characters, without \
+         slashes and control characters"
+    )]
+    Name {
+        /// Which of the two.
+        field: &'static str,
+        /// Most characters.
+        longest: usize,
+    },
     /// One of the bundle's files is not listed.
     #[error("bundle.json lists no file {0}; a bundle has model.onnx and labels.txt")]
     MissingFile(&'static str),

@@ -22,6 +22,9 @@ pub const SCHEMA_VERSION: u32 = 2;
 /// A class of a multi-label model holds from this score on where the bundle names no thresholds.
 const DEFAULT_THRESHOLD: f32 = 0.5;
 
+/// Most characters of a name or a version.
+const LONGEST_NAME: usize = 128;
+
 /// Beyond these every score is 0 or 1, or all are the same.
 const TEMPERATURES: RangeInclusive<f64> = 0.01..=100.0;
 
@@ -213,6 +216,8 @@ impl Manifest {
     }
 
     fn validate(&self) -> Result<(), BundleError> {
+        check_name("name", &self.name)?;
+        check_name("version", &self.version)?;
         for file in ["model.onnx", "labels.txt"] {
             if !self.files.contains_key(file) {
                 return Err(BundleError::MissingFile(file));
@@ -259,6 +264,16 @@ impl Manifest {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuse what would break the addresses of protocols, metrics or log lines.
+fn check_name(field: &'static str, value: &str) -> Result<(), BundleError> {
+    let length = value.chars().count();
+    if (1..=LONGEST_NAME).contains(&length) && !value.contains(|c: char| c == '/' || c.is_control())
+    {
+        return Ok(());
+    }
+    Err(BundleError::Name { field, longest: LONGEST_NAME })
 }
 
 #[cfg(test)]

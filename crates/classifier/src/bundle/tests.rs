@@ -67,6 +67,25 @@ fn version_1_becomes_version_2() {
 }
 
 #[test]
+fn a_name_that_would_break_addresses_or_metrics_is_refused() {
+    let longest = "é".repeat(LONGEST_NAME);
+    for good in ["m", "resnet:v2", "1.2.0+a", "a b", longest.as_str()] {
+        assert!(
+            parse(|v| (v["name"], v["version"]) = (good.into(), good.into())).is_ok(),
+            "{good}"
+        );
+    }
+    let long = "m".repeat(5000);
+    for bad in ["", "a/b", "/", "a\r\nb", "a\0", "\u{1b}[31m", "a\u{85}", long.as_str()] {
+        for of in ["name", "version"] {
+            let error = parse(|v| v[of] = bad.into()).unwrap_err();
+            assert!(matches!(error, BundleError::Name { field, .. } if field == of), "{bad:?}");
+            assert!(error.to_string().len() < 200, "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_newer_schema_is_named_even_when_its_form_is_unknown() {
     let error = Manifest::parse(br#"{"schema_version": 3, "files": []}"#).unwrap_err();
     assert!(matches!(error, BundleError::SchemaVersion { found: 3, newest: 2 }));
