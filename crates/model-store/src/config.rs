@@ -93,6 +93,9 @@ pub struct StoreConfig {
     pub max_model_bytes: u64,
     /// Whether sessions keep an arena of their own; the program says so, which knows its allocator.
     pub arena: bool,
+    /// Called on a thread of its own with the size of a graph, as soon as that is known and the library
+    /// is open: while its bytes are read, memory for its session can be made ready.
+    pub on_described: fn(u64),
     /// Called when a model is in memory: loading one takes other memory than serving it does.
     pub on_loaded: fn(),
     /// Whether the first model is tried on a plain picture before it serves, as later ones always are.
@@ -136,6 +139,7 @@ impl StoreConfig {
             load_deadline: Duration::from_millis(settings::LOAD_TIMEOUT_MS.default),
             max_model_bytes: settings::MAX_MODEL_BYTES.default,
             arena: true,
+            on_described: |_| {},
             on_loaded: || {},
             try_first: false,
             keep: true,

@@ -128,7 +128,7 @@ impl Loader {
     async fn prepare(&self, asked: Asked) -> Result<Ready, LoadError> {
         let started = Instant::now();
         let library = self.open_library();
-        let graphs = Graphs::new(library.clone(), self.config.provider.is_some());
+        let graphs = Graphs::new(library.clone(), &self.config);
         let ((runtime, open_library), (bundle, loaded_from, fetch)) =
             tokio::try_join!(library, async {
                 let (bundle, loaded_from) = match asked {

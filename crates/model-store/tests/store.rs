@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -457,6 +459,30 @@ async fn another_onnx_runtime_takes_the_portable_graph_from_everywhere() {
     let folder = ModelSource::Folder(bundle.path().to_owned());
     let folder = ModelStore::new(config(folder), Objects::from_env());
     assert_eq!(folder.get().await.unwrap().graph(), Graph::Portable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_size_of_the_graph_is_told_once_in_a_load_from_everywhere() {
+    static TOLD: LazyLock<(Sender<u64>, Mutex<Receiver<u64>>)> = LazyLock::new(|| {
+        let (sender, receiver) = channel();
+        (sender, Mutex::new(receiver))
+    });
+    let scene = Scene::unpublished();
+    scene.server.publish(&with_two_graphs(), BUCKET, PREFIX);
+    let size = with_two_graphs().join("model.cpu.onnx").metadata().unwrap().len();
+    let load = async |config: StoreConfig, from| {
+        let config = StoreConfig { on_described: |bytes| TOLD.0.send(bytes).unwrap(), ..config };
+        let store = ModelStore::new(config, scene.objects());
+        store.get().await.unwrap();
+        assert_eq!(store.last_load().unwrap().loaded_from, from);
+        let told = TOLD.1.lock().unwrap();
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(size));
+        assert!(told.try_recv().is_err());
+    };
+    load(scene.config(), LoadedFrom::S3).await;
+    scene.fill_cache().await;
+    load(scene.config(), LoadedFrom::Cache).await;
+    load(config(ModelSource::Folder(with_two_graphs())), LoadedFrom::Folder).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

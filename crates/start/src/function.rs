@@ -13,7 +13,7 @@ use glimpse_telemetry::logs;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::lambda::{self, NotOnLambda};
-use crate::process;
+use crate::{heap, process};
 
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,7 @@ fn start<C>(
     let mut store = StoreConfig::read(&Environment)?;
     store.arena = !one_heap;
     if one_heap {
+        store.on_described = heap::make_ready;
         store.on_loaded = process::return_large_blocks;
     }
     // A snapshot holds a model that has run, and no second copy of it.

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "function")]
 mod function;
+#[cfg(feature = "function")]
+mod heap;
 pub mod keep_warm;
 #[cfg(feature = "function")]
 mod lambda;
