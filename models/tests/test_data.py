@@ -148,6 +148,15 @@ def test_broken_pictures_are_listed_before_the_first_step_and_left_out_of_every_
         *("bundle", "--model", run / "int8.onnx", "--float-model", run / "float.onnx"),
         *("--data", broken, "--run", run, "--name", "n", "--version", "1", "--out", run / "b"),
     )
+    measured = ("--data", broken, "--run", run)
+    ok("evaluate", *measured, "--out", tmp_path / "report", run / "b")
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report[0]["images"] == data["validation"]
+    said = ok("compare", *measured, "--max-slowdown", "100", run / "b", run / "b")
+    assert f"{data['validation']} pictures" in said
+    assert "too few to fit" in refused(
+        *("calibrate", "--bundle", run / "b", *measured, "--version", "2", "--out", run / "c")
+    )
     with mock.patch.object(inspection, "look_at", side_effect=AssertionError("looked again")):
         again = glimpse("train", "--data", broken, "--out", run, *SMALL)
     assert "going on at step" in again.out, again.err

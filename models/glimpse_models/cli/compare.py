@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glimpse_models.cli.options import add_data, add_split, read_options
+from glimpse_models.cli.options import add_data, add_run, read_options, run_options
 from glimpse_models.measure.compare import CompareOptions, compare
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The bundles, the pictures and the limits."""
     add_data(parser)
-    add_split(parser)
+    add_run(parser)
     parser.add_argument("--limit", type=int, help="only so many pictures, drawn at random")
     parser.add_argument("--threads", type=int, help="of ONNX Runtime (default: all)")
     parser.add_argument(
@@ -38,4 +38,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, _words: list[str]) -> None:
     """Compare."""
-    compare(read_options(CompareOptions, arguments))
+    compare(read_options(CompareOptions, arguments, run=run_options(arguments)))

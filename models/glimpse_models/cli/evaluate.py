@@ -11,9 +11,10 @@ from pathlib import Path
 from glimpse_models.cli.options import (
     add_data,
     add_geometry,
-    add_split,
+    add_run,
     geometry_of,
     read_options,
+    run_options,
 )
 from glimpse_models.measure.evaluate import EvaluateOptions, evaluate
 
@@ -21,7 +22,7 @@ from glimpse_models.measure.evaluate import EvaluateOptions, evaluate
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The classifiers and the pictures."""
     add_data(parser)
-    add_split(parser)
+    add_run(parser)
     parser.add_argument("--limit", type=int, help="only so many pictures, drawn at random")
     parser.add_argument(
         "--resize", type=int, help="shorter side before the crop, for files that do not say it"
@@ -42,4 +43,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, _words: list[str]) -> None:
     """Evaluate."""
-    evaluate(read_options(EvaluateOptions, arguments, geometry=geometry_of(arguments)))
+    geometry, run = geometry_of(arguments), run_options(arguments)
+    evaluate(read_options(EvaluateOptions, arguments, geometry=geometry, run=run))

@@ -30,7 +30,7 @@ def open_picture(path: Path) -> Image.Image:
     except Exception as error:  # decoders raise whatever the broken part of a file raises
         why = str(error) or type(error).__name__
         raise UserError(
-            f"{path} cannot be read as a picture ({why}); repair or remove it"
+            f"{path} cannot be read as a picture ({why}); repair or remove it, or name the run that left it out (--run)"
         ) from error
 
 

@@ -96,8 +96,8 @@ def report(findings: Findings, total: int, broken: str) -> None:
     if findings.twins:
         pairs = "\n".join(_first([f"  {ours} ~ {theirs}" for ours, theirs in findings.twins]))
         print(
-            f"{len(findings.twins)} validation pictures have a near duplicate among the training pictures, which makes "
-            f"accuracy look better than it is:\n{pairs}",
+            "near duplicates of training pictures among the validation pictures, which make accuracy look better than it "
+            f"is: {len(findings.twins)}\n{pairs}",
             file=sys.stderr,
         )
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from glimpse_models.data.dataset import HELD_OUT, open_data
+from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.data.labels import read_labels
 from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.errors import UserError
@@ -34,8 +34,7 @@ class CompareOptions:
     data: Path
     old: Path
     new: Path
-    held_out: float = HELD_OUT
-    seed: int = 1
+    run: RunOptions = field(default_factory=RunOptions)
     limit: int | None = None
     threads: int = 0
     max_drop: float = 0.005
@@ -67,14 +66,13 @@ def compare(options: CompareOptions) -> None:
     labels = [read_labels(folder / "labels.txt") for folder in (options.old, options.new)]
     if labels[0] != labels[1]:
         raise UserError("the bundles have different labels; compare bundles of the same classes")
-    data = open_data(options.data, options.seed, options.held_out)
+    run = options.run.read()
+    data = run.open(options.data)
     if len(data.labels) != len(labels[0]):
         raise UserError(
             f"the bundles know {len(labels[0])} classes, the data set {len(data.labels)}; give their data set"
         )
-    split = (
-        data.validation.sample(options.limit, options.seed) if options.limit else data.validation
-    )
+    split = data.validation.sample(options.limit, run.seed) if options.limit else data.validation
     folders = (options.old, options.new)
     classifiers = [open_classifier(folder, threads=options.threads) for folder in folders]
     logits = [answers(classifier, split, data.labels)[0] for classifier in classifiers]

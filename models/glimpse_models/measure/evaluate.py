@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from glimpse_models.data.dataset import HELD_OUT, open_data
+from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.data.labels import refuse_other_order
 from glimpse_models.data.preprocess import Geometry
 from glimpse_models.data.splits import MULTI, Split
@@ -45,8 +45,7 @@ class EvaluateOptions:
 
     data: Path
     models: tuple[Path, ...]
-    held_out: float = HELD_OUT
-    seed: int = 1
+    run: RunOptions = field(default_factory=RunOptions)
     limit: int | None = None
     resize: int | None = None
     geometry: Geometry = field(default_factory=Geometry)
@@ -56,10 +55,11 @@ class EvaluateOptions:
 
 def evaluate(options: EvaluateOptions) -> None:
     """Print the table; with `out` write the rest."""
-    data = open_data(options.data, options.seed, options.held_out)
+    run = options.run.read()
+    data = run.open(options.data)
     split = data.validation
     if options.limit:
-        split = split.sample(options.limit, options.seed)
+        split = split.sample(options.limit, run.seed)
     classifiers = [
         open_classifier(path, options.resize, side=options.side, geometry=options.geometry)
         for path in options.models

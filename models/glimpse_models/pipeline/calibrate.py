@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from glimpse_models.bundle.manifest import write_bundle
+from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.bundle.verify import verify_source
-from glimpse_models.data.dataset import HELD_OUT, open_data
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import open_classifier
 from glimpse_models.measure.evaluate import answers
@@ -23,14 +23,13 @@ class CalibrateOptions:
     data: Path
     version: str
     out: Path
-    held_out: float = HELD_OUT
-    seed: int = 1
+    run: RunOptions = field(default_factory=RunOptions)
 
 
 def calibrate(options: CalibrateOptions) -> None:
     """The same model and labels under a new version, with a temperature and perhaps thresholds."""
     old = verify_source(options.bundle, options.version, options.out)
-    data = open_data(options.data, options.seed, options.held_out)
+    data = options.run.read().open(options.data)
     classifier = open_classifier(options.bundle)
     logits, _ = answers(classifier, data.validation, data.labels)
     found = calibration_of(logits, data.validation)
