@@ -2,8 +2,9 @@
 //!
 //! A line is written in one piece and is on the disk (`fdatasync`) before anything else happens to
 //! its picture. What a crash left of a last line is cut off at the next start, and its picture is
-//! classified then; a torn line in the middle is skipped with a warning. Nothing that looks like
-//! another program's file is touched. A long output is rotated: lines of pictures that are gone from
+//! classified then; a torn line in the middle is skipped with a warning. So are zeros, which a power
+//! failure leaves in the place of what was not written. Nothing that looks like another program's file
+//! is touched. A long output is rotated: lines of pictures that are gone from
 //! the folder stay in the old file alone.
 
 use std::collections::HashMap;
@@ -94,14 +95,14 @@ impl Journal {
             let read = read.map_err(Error::path("read the output", &self.path))?;
             let foreign = || Error::Foreign { path: self.path.clone(), line };
             if text.last() != Some(&b'\n') {
-                if !text.starts_with(BEGINNING) && !BEGINNING.starts_with(&text) {
+                if !BEGINNING.starts_with(&text) && !is_begun(&text, line) {
                     return Err(foreign());
                 }
                 break;
             }
             let whole = match serde_json::from_slice(&text) {
                 Ok(whole) => Some(whole),
-                Err(error) if line > 1 && is_torn(&text, &error) => {
+                Err(error) if line > 1 && is_begun(&text, line) && !error.is_data() => {
                     tracing::warn!(line, "a torn line is skipped; its picture is classified again");
                     whole_end(&text)
                 }
@@ -182,9 +183,9 @@ impl Journal {
     }
 }
 
-/// Whether the line is the beginning of one of ours that was not written to its end.
-fn is_torn(line: &[u8], error: &serde_json::Error) -> bool {
-    line.starts_with(BEGINNING) && !error.is_data()
+/// Whether the text is the beginning of a line of ours, or zeros in its place behind one of ours.
+fn is_begun(text: &[u8], line: usize) -> bool {
+    text.starts_with(BEGINNING) || (line > 1 && text.starts_with(b"\0"))
 }
 
 /// The whole line that was appended to a torn one, if there is one.
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_torn_line_is_cut_off_and_the_whole_ones_are_remembered() {
-        for torn in ["", "{", "{\"file\":\"b.jpg\",\"bytes\":7"] {
+        for torn in ["", "{", "{\"file\":\"b.jpg\",\"bytes\":7", "\0\0\0", "{\"file\":\"b\0\0"] {
             let (_folder, path) = output(&format!("{WHOLE}{torn}"));
             let mut journal = Journal::open(&path).unwrap();
             let cat = Destination::Label("cat".to_owned());
@@ -246,11 +247,12 @@ mod tests {
     #[test]
     fn a_torn_line_in_the_middle_costs_its_own_picture_only() {
         let whole = WHOLE.replace("a.jpg", "c.jpg");
-        for gap in ["\n", ""] {
-            let torn = "{\"file\":\"b.jpg\",\"bytes\":7,\"mod";
-            let (_folder, path) = output(&format!("{WHOLE}{torn}{gap}{whole}{WHOLE}"));
+        let begun = "{\"file\":\"b.jpg\",\"bytes\":7,\"mod";
+        let torn = ["", "\n", "\0\0\0", "\0\0\0\n"].map(|gap| format!("{begun}{gap}"));
+        for torn in torn.iter().map(String::as_str).chain(["\0\0\0", "\0\0\0\n"]) {
+            let (_folder, path) = output(&format!("{WHOLE}{torn}{whole}{WHOLE}"));
             let journal = Journal::open(&path).unwrap();
-            assert!(journal.has(&key("a.jpg", 7)) && journal.has(&key("c.jpg", 7)), "{gap:?}");
+            assert!(journal.has(&key("a.jpg", 7)) && journal.has(&key("c.jpg", 7)), "{torn:?}");
             assert!(!journal.has(&key("b.jpg", 7)));
         }
     }
