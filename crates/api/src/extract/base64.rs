@@ -23,6 +23,9 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
+/// What editors and the `base64` command put in between.
+const LINE_BREAKS: [char; 3] = ['\r', '\n', '\t'];
+
 /// The picture that `text` holds: base64 or a `data:` URL; an empty text is not a picture.
 pub(crate) fn picture(text: &str) -> Result<Vec<u8>, Problem> {
     match decode(text)? {
@@ -31,23 +34,24 @@ pub(crate) fn picture(text: &str) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// Decode base64 or a `data:` URL that holds it.
+/// Decode base64 or a `data:` URL.
 ///
-/// Both alphabets, with or without padding. Line breaks and tabs, as the `base64` command and editors
-/// put them in, are left out, but only once the plain way has failed: it is the fast one. A space is
-/// never left out: a form makes one of `+`, and without it the picture is another one.
+/// Both alphabets, with or without padding. Line breaks and tabs are left out, but only once the plain
+/// way has failed: it is the fast one. A space is never left out: a form makes one of `+`, and without it the picture is another one.
 fn decode(text: &str) -> Result<Vec<u8>, Problem> {
-    if let Some(data) = data_url(text) {
-        return decode_text(&data?);
+    match data_url(text) {
+        Some(Data::Base64(data)) => decode_text(&data),
+        Some(Data::Bytes(bytes)) => Ok(bytes),
+        Some(Data::Broken(reason)) => Err(Problem::InvalidBase64(reason.to_owned())),
+        None => decode_text(text),
     }
-    decode_text(text)
 }
 
 fn decode_text(text: &str) -> Result<Vec<u8>, Problem> {
     if let Ok(bytes) = STANDARD.decode(text) {
         return Ok(bytes);
     }
-    let compact: String = text.chars().filter(|c| !matches!(c, '\r' | '\n' | '\t')).collect();
+    let compact: String = text.replace(LINE_BREAKS, "");
     let engine = if compact.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
     engine.decode(&compact).map_err(|error| Problem::InvalidBase64(why(&compact, &error)))
 }
@@ -68,28 +72,41 @@ fn why(text: &str, error: &DecodeError) -> String {
     }
 }
 
-/// The base64 of `data:[<media type>][;base64],<data>`, if `text` is a `data:` URL.
+/// What a `data:` URL holds.
+enum Data<'a> {
+    Base64(Cow<'a, str>),
+    Bytes(Vec<u8>),
+    /// Why it cannot be read.
+    Broken(&'static str),
+}
+
+/// The data of `data:[<media type>][;base64],<data>`, if `text` is a `data:` URL.
 ///
 /// As the URL and Fetch standards of WHATWG read one: control characters and spaces around it are
-/// left out, spaces may stand before `base64`, and the data may be percent-encoded.
-fn data_url(text: &str) -> Option<Result<Cow<'_, str>, Problem>> {
+/// left out, spaces may stand before `base64`, the data may be percent-encoded, whether it is base64 or
+/// not, and a fragment is no part of it.
+fn data_url(text: &str) -> Option<Data<'_>> {
+    const NOT_BASE64: Data<'_> = Data::Broken("the data: URL is not base64");
     let url = text.trim_start_matches(|c: char| c <= ' ');
     let rest = url.get(5..).filter(|_| url.as_bytes()[..5].eq_ignore_ascii_case(b"data:"))?;
-    let refused = |reason: &str| Err(Problem::InvalidBase64(reason.to_owned()));
+    let rest = rest.split_once('#').map_or(rest, |(rest, _fragment)| rest);
     let Some((about, data)) = rest.split_once(',') else {
-        return Some(refused("the data: URL has no comma"));
+        return Some(Data::Broken("the data: URL has no comma"));
     };
     let is_base64 = about
         .rsplit_once(';')
         .is_some_and(|(_, last)| last.trim_matches(' ').eq_ignore_ascii_case("base64"));
-    if !is_base64 {
-        return Some(refused("the data: URL is not base64"));
-    }
-    if !data.contains('%') {
-        return Some(Ok(Cow::Borrowed(data)));
-    }
-    let decoded = percent_decode_str(data).decode_utf8();
-    Some(decoded.or_else(|_| refused("the data: URL is not base64")))
+    let is_encoded = data.contains('%');
+    Some(match (is_base64, is_encoded) {
+        (true, false) => Data::Base64(Cow::Borrowed(data)),
+        (true, true) => percent_decode_str(data).decode_utf8().map_or(NOT_BASE64, Data::Base64),
+        (false, true) => {
+            let data: String = data.trim_end_matches(|c: char| c <= ' ').replace(LINE_BREAKS, "");
+            Data::Bytes(percent_decode_str(&data).collect())
+        }
+        // No picture is text: `;base64` was forgotten.
+        (false, false) => NOT_BASE64,
+    })
 }
 
 #[cfg(test)]
@@ -111,6 +128,9 @@ mod tests {
             "data:image/png; base64,+/+/AQ==",
             "data:image/png;base64 ,+/+/\n\tAQ==\n",
             "data:;base64,%2B%2F%2b/AQ%3D%3D",
+            "data:image/png;base64,+/+/AQ==#top",
+            "data:image/png,%fb%FF%bf%01",
+            "\tdata:,%fb%FF\r\n%bf%01 \n",
         ] {
             assert_eq!(decode(text).unwrap(), bytes, "{text}");
         }
