@@ -111,6 +111,35 @@ def pngs() -> Iterator[Named]:
     broken = bytearray(whole)
     broken[data + 4 + length] ^= 0xFF
     yield "data-checksum.png", bytes(broken)
+    yield from keyed_pngs()
+
+
+def keyed_pngs() -> Iterator[Named]:
+    """PNG files whose transparency is at its place and whole, or is not."""
+    for bits in (1, 2, 4, 8, 16):
+        file = raw_png(bits, 0, bytes(range(0, 250, 3)))
+        for key in (0, 1, 3, 6, 99, 0x1234):
+            if key >= 1 << bits:
+                break
+            yield f"key-{bits}-{key}.png", with_chunk(file, chunk(b"tRNS", struct.pack(">H", key)))
+        key = chunk(b"tRNS", b"\0\1")
+        yield f"key-{bits}-behind.png", with_chunk(file, key, at_the_end=True)
+        for length in (0, 1, 3, 6):
+            yield f"key-{bits}-length-{length}.png", with_chunk(file, chunk(b"tRNS", bytes(length)))
+        yield f"key-{bits}-checksum.png", with_chunk(file, key[:-1] + b"?")
+    palette = chunk(b"PLTE", bytes(range(100, 112)))
+    for length in (0, 1, 4, 5, 16, 256, 300):
+        file = with_chunk(raw_png(2, 3, b"\x1b" * 40), chunk(b"tRNS", bytes([0, 128, 255, 9] * 75)[:length]))
+        yield f"key-palette-{length}.png", with_chunk(file, palette)
+
+
+def raw_png(bits: int, kind: int, samples: bytes, width: int = 9) -> bytes:
+    """A PNG of rows without filters."""
+    stride = (width * bits + 7) // 8
+    rows = [samples[at : at + stride] for at in range(0, len(samples) - stride + 1, stride)]
+    header = struct.pack(">IIBBBBB", width, len(rows), bits, kind, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def gifs() -> Iterator[Named]:
@@ -126,6 +155,11 @@ def gifs() -> Iterator[Named]:
     large[6:10] = struct.pack("<HH", WIDTH + 9, HEIGHT + 5)
     yield "screen-larger.gif", bytes(large)
     yield "interlaced.gif", saved(image("P"), "GIF", interlace=1)
+    behind = 13 + (3 << (plain[10] & 7) + 1)
+    control = b"!\xf9\x04\x01\0\0\x05\0"
+    for name, junk in (("zero", b"\0"), ("block", b"\x70\x04\xf1\x5d")):
+        yield f"junk-{name}.gif", plain[:behind] + junk + control + junk + plain[behind:]
+    yield "two-controls.gif", plain[:behind] + control + control.replace(b"\1", b"\0") + plain[behind:]
     frames = [image("P"), image("P").rotate(180)]
     yield "animated.gif", saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
 
@@ -160,6 +194,16 @@ def webps() -> Iterator[Named]:
     for mode in ("RGB", "RGBA"):
         yield f"lossless-{mode}.webp", saved(image(mode), "WEBP", lossless=True, exact=True)
         yield f"lossy-{mode}.webp", saved(image(mode), "WEBP", quality=80)
+    sides = struct.pack("<I", WIDTH - 1)[:3] + struct.pack("<I", HEIGHT - 1)[:3]
+    lossless = saved(image("RGBA"), "WEBP", lossless=True, exact=True)
+    picture = lossless[lossless.index(b"VP8L") + 8 :]
+    for flags in (0, 0x10):
+        extended = (b"VP8X", bytes([flags, 0, 0, 0]) + sides)
+        yield f"extended-{flags}.webp", riff(extended, (b"VP8L", picture))
+        opaque = saved(image(), "WEBP", lossless=True)
+        yield f"extended-opaque-{flags}.webp", riff(extended, (b"VP8L", opaque[20:]))
+        for place, metadata in enumerate(((b"EXIF", exif(6)), (b"XMP ", xmp(6)))):
+            yield f"unannounced-{flags}-{place}.webp", riff(extended, (b"VP8L", opaque[20:]), metadata)
     frames = [image(), image().rotate(180)]
     yield (
         "animated.webp",
@@ -260,7 +304,7 @@ def tiffs() -> Iterator[Named]:
             yield f"pillow-{mode}-lzw.tif", saved(image(mode), "TIFF", compression="tiff_lzw")
     for name in ("group3", "group4", "tiff_ccitt", "packbits", "tiff_lzw"):
         yield f"bilevel-{name}.tif", saved(image("1"), "TIFF", compression=name)
-    for options, name in ((1, "2d"), (4, "aligned"), (5, "2d-aligned")):
+    for options, name in ((1, "2d"), (2, "uncompressed"), (4, "aligned"), (5, "2d-aligned")):
         file = saved(image("1"), "TIFF", compression="group3", tiffinfo={292: options})
         yield f"group3-{name}.tif", file
     for mode in ("L", "RGB", "YCbCr"):
@@ -374,6 +418,15 @@ def turned() -> Iterator[Named]:
                 f"{turn}-packed-profile-{place}.png",
                 with_chunk(png, chunk(b"zTXt", packed), at_the_end=at_the_end),
             )
+            keyword = b"XML:com.adobe.xmp\0"
+            for name, text in (
+                (b"tEXt", keyword + xmp(turn)),
+                (b"zTXt", keyword + b"\0" + zlib.compress(xmp(turn))),
+            ):
+                yield (
+                    f"{turn}-xmp-{name.decode()}-{place}.png",
+                    with_chunk(png, chunk(name, text), at_the_end=at_the_end),
+                )
             itxt = b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(turn)
             yield (
                 f"{turn}-xmp-{place}.png",
@@ -390,6 +443,10 @@ def turned() -> Iterator[Named]:
         yield f"{turn}-xmp.webp", riff(extended, (b"VP8L", webp[20:]), (b"XMP ", xmp(turn)))
         tag = (274, "H", 1, turn, True)
         yield f"{turn}.tif", tiff(scene(), extratags=[tag])
+        several = (274, "H", 2, (turn, 1), True)
+        yield f"{turn}-first.tif", tiff(scene(), extratags=[several])
+        both = b"Exif\0\0" + raw[:14] + b"\2\0\0\0" + raw[18:20] + b"\1\0" + raw[22:]
+        yield f"{turn}-first.jpg", saved(image(), "JPEG", quality=95, exif=both)
 
 
 def damaged(name: str, file: bytes) -> Iterator[Named]:
@@ -399,6 +456,10 @@ def damaged(name: str, file: bytes) -> Iterator[Named]:
     yield f"cut-tenth-{name}", file[: len(file) * 9 // 10]
     yield f"cut-end-{name}", file[: len(file) - max(len(file) // 50, 4)]
     yield f"tail-{name}", file + b"bytes behind the picture" * 3
+    for part in (3, 5, 7, 9):
+        changed = bytearray(file)
+        changed[len(file) * part // 10] ^= 0x24
+        yield f"changed-{part}-{name}", bytes(changed)
 
 
 GROUPS: dict[str, Callable[[], Iterator[Named]]] = {

@@ -10,6 +10,7 @@ import io
 import re
 import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,8 @@ def _read(data: bytes, page: int) -> Reference:
         if (rare := _rare_jpeg(data)) is not None:
             return Reference(rare, "JPEG")
         data = _whole_jpeg(data)
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        data = _png_as_libpng_takes_it(data)
     try:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height <= MAX_PIXELS:
@@ -121,6 +124,53 @@ def _bare_png(data: bytes) -> bytes:
     return b"".join(kept)
 
 
+def _png_as_libpng_takes_it(data: bytes) -> bytes:
+    """A PNG without what libpng, and so every browser, passes over.
+
+    Exceptions: a chunk that is not critical and has a wrong checksum is not there, for which Pillow refuses
+    the file; nor is a `tRNS` of another length than the colours have, or behind the pixels, which Pillow
+    refuses or applies. A transparent grey of 2 or 4 bits is scaled as the pixels are, which Pillow forgets.
+    """
+    kept, place, colours, seen = [data[:8]], 8, 0, False
+    bits, kind = data[24], data[25] if len(data) > 25 else 0
+    while place + 12 <= len(data):
+        length, name = struct.unpack(">I4s", data[place : place + 8])
+        whole = data[place : place + length + 12]
+        content, place = whole[8:-4], place + length + 12
+        critical = name[:1].isupper()
+        if len(whole) < length + 12:
+            return b"".join([*kept, whole if critical else b""])
+        if not critical and zlib.crc32(name + content) != struct.unpack(">I", whole[-4:])[0]:
+            continue
+        colours, seen = length // 3 if name == b"PLTE" else colours, seen or name == b"IDAT"
+        if name == b"tRNS":
+            fits = 0 < length <= colours if kind == 3 else length == {0: 2, 2: 6}.get(kind)
+            if seen or not fits:
+                continue
+            if kind == 0 and bits in (2, 4):
+                key = min(struct.unpack(">H", content)[0] * 255 // ((1 << bits) - 1), 0xFFFF)
+                whole = _chunk(name, struct.pack(">H", key))
+        kept.append(whole)
+    # What of a chunk's header stands behind the pixels is none.
+    return b"".join([*kept, b"" if seen else data[place:]])
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    checksum = struct.pack(">I", zlib.crc32(name + content))
+    return struct.pack(">I", len(content)) + name + content + checksum
+
+
+def _with_right_checksums(data: bytes) -> bytes:
+    """A PNG for a decoder that checks what Pillow does not: checksums, and the end."""
+    kept, place = [data[:8]], 8
+    while place + 8 <= len(data):
+        length, name = struct.unpack(">I4s", data[place : place + 8])
+        if name != b"IEND":
+            kept.append(_chunk(name, data[place + 8 : place + 8 + length]))
+        place += length + 12
+    return b"".join([*kept, _chunk(b"IEND", b"")])
+
+
 def _masked_bmp(data: bytes) -> Pixels:
     """A BMP whose masks Pillow's table lacks: each channel is scaled by its mask."""
     header, width, height = struct.unpack("<Iii", data[14:26])
@@ -148,13 +198,19 @@ def _masked_bmp(data: bytes) -> Pixels:
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
     frame_format = image.format
+    # Exception: EXIF that cannot be read turns nothing, and XMP decides. Pillow raises an error or turns
+    # nothing; viewers show the picture.
     try:
-        turned = ImageOps.exif_transpose(image)
-    # Exception: EXIF that cannot be read turns nothing. Pillow raises an error, viewers show the picture.
+        Image.Exif().load(image.info.get("exif") or b"")
     except Exception:
-        return image
-    turned.format = frame_format
-    return turned
+        image = image.copy()
+        del image.info["exif"]
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:
+        pass
+    image.format = frame_format
+    return image
 
 
 def over_white(samples: NDArray[Any]) -> Pixels:
@@ -193,7 +249,7 @@ def scaled(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
 def _wide_png(data: bytes, image: Image.Image) -> Pixels:
     image.load()
     exif = _orientation(image)
-    samples = np.asarray(imagecodecs.png_decode(data))
+    samples = np.asarray(imagecodecs.png_decode(_with_right_checksums(data)))
     transparent = image.info.get("transparency")
     grey = scaled(samples, 16)
     if grey.ndim == 2:

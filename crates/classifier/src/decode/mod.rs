@@ -13,6 +13,7 @@ mod ifd;
 mod isobmff;
 mod jpeg;
 mod limits;
+mod lzw;
 mod orientation;
 mod picture;
 mod png;

@@ -19,10 +19,9 @@ pub(super) fn of(directory: &Directory<'_>) -> Option<Orientation> {
     if !directory.contains(ORIENTATION) {
         return None;
     }
-    let value = directory.numbers(ORIENTATION).and_then(|numbers| match numbers[..] {
-        [one] if directory.has_words(ORIENTATION) => u8::try_from(one).ok(),
-        _ => None,
-    });
+    // Of several values the first one counts.
+    let value = directory.number(ORIENTATION).filter(|_| directory.has_words(ORIENTATION));
+    let value = value.and_then(|value| u8::try_from(value).ok());
     // A value without a meaning is a statement too: XMP is not asked then.
     Some(value.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms))
 }

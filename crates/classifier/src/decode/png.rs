@@ -1,8 +1,9 @@
 //! PNG (W3C, third edition) through crate `png`, which gets only the chunks that make pixels.
 //!
-//! Profiles, text and later frames are never unpacked, checksums are not checked, and the end chunk
-//! may be missing: what Pillow shows is shown. Missing pixel data is refused. Orientation is read from
-//! `eXIf`, ImageMagick's raw EXIF profile or XMP, before and after the pixels.
+//! Profiles, text and later frames are never unpacked, the checksums of chunks with pixels are not checked,
+//! and the end chunk may be missing: what Pillow shows is shown. Pixel data that is missing, or whose own
+//! checksum is wrong, is refused. Orientation is read from `eXIf`, ImageMagick's raw EXIF profile or XMP,
+//! before and after the pixels.
 
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
@@ -38,7 +39,8 @@ pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<Png<'a>, Cl
     let refused = |_| corrupt(Format::Png);
     let chunks = Chunks::read(encoded);
     let mut options = DecodeOptions::default();
-    options.set_ignore_checksums(true);
+    options.set_ignore_crc(true);
+    options.set_ignore_adler32(false);
     let mut reader = png::Decoder::new_with_options(Pieces::new(chunks.pixels), options);
     reader.set_limits(png::Limits {
         bytes: usize::try_from(limits.max_decoded_bytes).unwrap_or(usize::MAX),
@@ -144,7 +146,8 @@ impl<'a> Chunks<'a> {
         let (signature, mut rest) = encoded.split_at(SIGNATURE_BYTES.min(encoded.len()));
         let mut pixels = vec![signature];
         let mut metadata = Metadata::default();
-        let (mut colour, mut frames, mut first_frame_seen) = (0, 0, false);
+        let (mut colour, mut colours) = (0, 0);
+        let (mut frames, mut first_frame_seen) = (0, false);
         // `IDAT` chunks follow each other directly; what comes behind another chunk is not read.
         let (mut data_begun, mut data_ended) = (false, false);
         while let Some((whole, name, content)) = next_chunk(&mut rest) {
@@ -152,12 +155,26 @@ impl<'a> Chunks<'a> {
             data_ended |= data_begun && !is_data;
             match name {
                 b"IHDR" | b"PLTE" if !has_right_checksum(whole) => break,
+                // The small letter says that the picture can be shown without the chunk.
+                [b'a'..=b'z', ..] if !has_right_checksum(whole) => {}
                 b"IHDR" if pixels.len() == 1 => {
                     colour = content.get(9).copied().unwrap_or(0);
                     pixels.push(whole);
                 }
-                b"PLTE" if !data_begun => pixels.push(whole),
-                b"tRNS" if !data_begun && matches!(colour, 0 | 2 | 3) => pixels.push(whole),
+                b"PLTE" if !data_begun => {
+                    colours = content.len() / 3;
+                    pixels.push(whole);
+                }
+                // As in libpng, one of another length than the colours have says nothing.
+                b"tRNS" if !data_begun => {
+                    let fits = match colour {
+                        0 => content.len() == 2,
+                        2 => content.len() == 6,
+                        3 => (1..=colours).contains(&content.len()),
+                        _ => false,
+                    };
+                    pixels.extend(fits.then_some(whole));
+                }
                 b"IDAT" if !data_ended => {
                     data_begun = true;
                     pixels.push(whole);
@@ -198,20 +215,25 @@ fn has_right_checksum(chunk: &[u8]) -> bool {
 
 impl<'a> Metadata<'a> {
     fn read(&mut self, name: &[u8; 4], content: &'a [u8]) {
+        const XMP: &[u8] = b"XML:com.adobe.xmp";
         let keyword = |keyword: &[u8]| content.strip_prefix(keyword)?.strip_prefix(b"\0");
         match name {
             b"eXIf" => self.exif = Some(content),
             b"tEXt" | b"zTXt" => {
-                let Some(text) = keyword(b"Raw profile type exif") else { return };
                 let compressed = name == b"zTXt";
-                // The byte before compressed text names its method, of which there is one.
-                let content = if compressed { text.get(1..).unwrap_or_default() } else { text };
-                self.raw_profile = Some(Text { content, compressed });
+                let text = |content: &'a [u8]| {
+                    // The byte before compressed text names its method, of which there is one.
+                    let content = content.get(usize::from(compressed)..).unwrap_or_default();
+                    Text { content, compressed }
+                };
+                if let Some(profile) = keyword(b"Raw profile type exif") {
+                    self.raw_profile = Some(text(profile));
+                } else if let Some(xmp) = keyword(XMP) {
+                    self.xmp = Some(text(xmp));
+                }
             }
             b"iTXt" => {
-                let Some([compressed, _method, rest @ ..]) = keyword(b"XML:com.adobe.xmp") else {
-                    return;
-                };
+                let Some([compressed, _method, rest @ ..]) = keyword(XMP) else { return };
                 // Behind the language and the translated keyword, each with a null byte.
                 let content = rest.splitn(3, |byte| *byte == 0).nth(2).unwrap_or_default();
                 self.xmp = Some(Text { content, compressed: *compressed != 0 });

@@ -4,6 +4,7 @@
 //! metadata as a chunk's length says, and decodes a lossy frame of any size before it compares that
 //! with the canvas. So the chunks are checked first, and a frame costs what it says of itself.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image::RgbImage;
@@ -22,14 +23,22 @@ const FRAME_HEADER: usize = 16;
 const KNOWN: [&[u8; 4]; 9] =
     [b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP "];
 
+/// Where the flags of the extended header stand.
+const FLAGS: usize = 20;
+const ALPHA: u8 = 0x10;
+const ANIMATION: u8 = 0x02;
+const EXIF: u8 = 0x08;
+const XMP: u8 = 0x04;
+
 /// A WebP file whose header was read.
 pub(super) struct WebP<'a> {
-    decoder: WebPDecoder<Cursor<&'a [u8]>>,
+    decoder: WebPDecoder<Cursor<Cow<'a, [u8]>>>,
     header: Header,
     /// Pixels of the picture or, where that is larger, of the largest frame.
     frame_pixels: u64,
     is_lossy: bool,
     encoded_bytes: u64,
+    copied_bytes: u64,
 }
 
 /// Read the header of a WebP file.
@@ -37,10 +46,15 @@ pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<WebP<'a>, C
     let refused = |_| corrupt(Format::WebP);
     let pixels = largest_frame(encoded).ok_or(corrupt(Format::WebP))?;
     limits.check_pixels(pixels)?;
-    let mut decoder = WebPDecoder::new(Cursor::new(encoded)).map_err(refused)?;
+    let marked = marked(encoded);
+    let copied_bytes = if matches!(marked, Cow::Owned(_)) { encoded.len() as u64 } else { 0 };
+    let mut decoder = WebPDecoder::new(Cursor::new(marked)).map_err(refused)?;
     decoder.set_memory_limit(usize::try_from(limits.max_decoded_bytes).unwrap_or(usize::MAX));
-    let exif = decoder.exif_metadata().map_err(refused)?;
-    let xmp = decoder.xmp_metadata().map_err(refused)?;
+    // What the extended header does not announce is not there.
+    let flags = extended_flags(encoded);
+    let announced = |flag| flags.is_some_and(|flags| flags & flag != 0);
+    let exif = decoder.exif_metadata().map_err(refused)?.filter(|_| announced(EXIF));
+    let xmp = decoder.xmp_metadata().map_err(refused)?.filter(|_| announced(XMP));
     let frames = if decoder.is_animated() {
         // Parts of the canvas that the first frame leaves free are transparent.
         decoder.set_background_color([0; 4]).map_err(refused)?;
@@ -52,7 +66,14 @@ pub(super) fn open<'a>(encoded: &'a [u8], limits: &Limits) -> Result<WebP<'a>, C
     let header = Header { orientation, frames, ..Header::new(Format::WebP, decoder.dimensions()) };
     let is_lossy = decoder.is_lossy();
     let frame_pixels = pixels.max(header.pixels());
-    Ok(WebP { decoder, header, frame_pixels, is_lossy, encoded_bytes: encoded.len() as u64 })
+    Ok(WebP {
+        decoder,
+        header,
+        frame_pixels,
+        is_lossy,
+        encoded_bytes: encoded.len() as u64,
+        copied_bytes,
+    })
 }
 
 impl Decoder for WebP<'_> {
@@ -69,7 +90,10 @@ impl Decoder for WebP<'_> {
         // for each channel of a pixel at most.
         let (pixel, byte, most) = if self.is_lossy { (18, 55, 3) } else { (5, 33, 1) };
         let data = self.encoded_bytes.min(most * self.frame_pixels);
-        let peak_bytes = self.header.pixels() * output + self.frame_pixels * working + (1 << 20);
+        let peak_bytes = self.header.pixels() * output
+            + self.frame_pixels * working
+            + self.copied_bytes
+            + (1 << 20);
         Cost::new(peak_bytes, self.frame_pixels, pixel).and(data, byte)
     }
 
@@ -83,19 +107,59 @@ impl Decoder for WebP<'_> {
     }
 }
 
-/// The pixels of the largest frame; `None` when a chunk is longer than the file.
+/// The flags of the extended header, where there is one.
+fn extended_flags(encoded: &[u8]) -> Option<u8> {
+    (encoded.get(12..16)? == b"VP8X").then(|| encoded.get(FLAGS).copied())?
+}
+
+/// The file, with the flag for alpha where a lossless picture says of itself that it has some: libwebp
+/// believes the picture, and the decoder the flag.
+fn marked(encoded: &[u8]) -> Cow<'_, [u8]> {
+    let is_unmarked = extended_flags(encoded).is_some_and(|flags| flags & (ALPHA | ANIMATION) == 0);
+    if !is_unmarked || !is_lossless_with_alpha(encoded.get(12..).unwrap_or_default()) {
+        return Cow::Borrowed(encoded);
+    }
+    let mut copy = encoded.to_vec();
+    copy[FLAGS] |= ALPHA;
+    Cow::Owned(copy)
+}
+
+/// Whether the first picture among the chunks is lossless, and the bit behind its sides is set.
+fn is_lossless_with_alpha(mut chunks: &[u8]) -> bool {
+    while let Some((name, content, behind)) = next_chunk(chunks) {
+        match name {
+            b"VP8L" => return content.get(4).is_some_and(|byte| byte & 0x10 != 0),
+            b"VP8 " => return false,
+            _ => chunks = behind,
+        }
+    }
+    false
+}
+
+/// A chunk's name, its content and what follows; `None` where it is not there as a whole.
+fn next_chunk(chunks: &[u8]) -> Option<(&[u8; 4], &[u8], &[u8])> {
+    let (name, rest) = chunks.split_first_chunk::<4>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    // Chunks begin at even places; the last one may lack its padding.
+    let behind = rest.get(length + length % 2..).unwrap_or_default();
+    Some((name, rest.get(..length)?, behind))
+}
+
+/// The pixels of the largest frame; `None` when a chunk is longer than the file, or the file than it says.
 fn largest_frame(encoded: &[u8]) -> Option<u64> {
-    largest(encoded.get(12..)?, false)
+    let length = u32::from_le_bytes(*encoded.get(4..)?.first_chunk()?);
+    let end = usize::try_from(length).ok()?.checked_add(8)?;
+    largest(encoded.get(12..end)?, false)
 }
 
 /// Frames cannot nest, so recursion depth is at most one.
 fn largest(mut chunks: &[u8], in_a_frame: bool) -> Option<u64> {
     let mut pixels = 0;
-    while let Some((name, rest)) = chunks.split_first_chunk::<4>() {
-        let Some((length, rest)) = rest.split_first_chunk::<4>() else { break };
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        let Some(content) = rest.get(..length) else {
-            return (!KNOWN.contains(&name)).then_some(pixels);
+    while let Some((name, _length)) = chunks.split_first_chunk::<4>() {
+        let Some((name, content, behind)) = next_chunk(chunks) else {
+            let is_cut = chunks.len() >= 8 && KNOWN.contains(&name);
+            return (!is_cut).then_some(pixels);
         };
         pixels = pixels.max(match name {
             b"VP8 " => lossy(content),
@@ -103,8 +167,7 @@ fn largest(mut chunks: &[u8], in_a_frame: bool) -> Option<u64> {
             b"ANMF" if !in_a_frame => largest(content.get(FRAME_HEADER..)?, true)?,
             _ => 0,
         });
-        // Chunks begin at even places; the last one may lack its padding.
-        chunks = rest.get(length + length % 2..).unwrap_or_default();
+        chunks = behind;
     }
     Some(pixels)
 }
@@ -135,7 +198,8 @@ mod tests {
     }
 
     fn file(chunks: &[u8]) -> Vec<u8> {
-        [b"RIFF\0\0\0\0WEBP", chunks].concat()
+        let length = u32::try_from(chunks.len() + 4).unwrap().to_le_bytes();
+        [b"RIFF", &length[..], b"WEBP", chunks].concat()
     }
 
     #[test]
@@ -162,10 +226,7 @@ mod tests {
                 chunk(b"ANIM", &[0; 6]),
                 chunk(b"ANMF", &[vec![0; FRAME_HEADER], frame].concat()),
             ];
-            let mut file = file(&chunks.concat());
-            let length = u32::try_from(file.len() - 8).unwrap();
-            file[4..8].copy_from_slice(&length.to_le_bytes());
-            file
+            file(&chunks.concat())
         };
         let cost = |file: &[u8]| open(file, &Limits::default()).unwrap().cost(Scale::Full);
         let (small, large) = (cost(&animation(16)), cost(&animation(3000)));

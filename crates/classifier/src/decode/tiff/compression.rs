@@ -6,10 +6,9 @@ use std::io::{self, Cursor, Read};
 use flate2::bufread::ZlibDecoder;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
-use weezl::decode::Decoder as LzwDecoder;
-use weezl::{BitOrder, LzwStatus};
 
 use super::fax::{Rows, Scheme};
+use crate::decode::lzw::{Lzw, Order};
 
 /// How strips and tiles are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +29,12 @@ const ZSTD_WINDOW: u64 = 128 << 20;
 
 impl Compression {
     /// The compression of a number in the tag `Compression`; `t4_options` belong to Group 3. The
-    /// error names what is not supported.
+    /// error names what is not supported. That uncompressed mode may occur is passed over: where it does,
+    /// its code is in no table.
     pub(super) fn read(number: u64, t4_options: u64) -> Result<Self, &'static str> {
         Ok(match number {
             1 => Self::None,
             2 => Self::Fax(Scheme::Aligned(8)),
-            3 if t4_options & 2 != 0 => return Err("uncompressed mode in Group 3"),
             3 => Self::Fax(Scheme::Group3 { two_dimensional: t4_options & 1 != 0 }),
             4 => Self::Fax(Scheme::Group4),
             5 => Self::Lzw,
@@ -48,9 +47,11 @@ impl Compression {
             32809 => return Err("ThunderScan compression"),
             34661 => return Err("JBIG compression"),
             34676 | 34677 => return Err("SGI LogLuv compression"),
-            33003 | 33005 | 34712 => return Err("JPEG 2000 compression"),
+            33003 | 33004 | 33005 | 34712 => return Err("JPEG 2000 compression"),
             34887 => return Err("LERC compression"),
             34892 => return Err("lossy JPEG of a DNG"),
+            34933 => return Err("PNG compression"),
+            22610 | 34934 => return Err("JPEG XR compression"),
             34925 => return Err("LZMA compression"),
             34926 | 50000 => Self::Zstd,
             34927 | 50001 => return Err("WebP compression"),
@@ -67,6 +68,21 @@ impl Compression {
     /// Whether strips and tiles are JPEG data.
     pub(super) fn is_jpeg(self) -> bool {
         matches!(self, Self::Jpeg | Self::OldJpeg)
+    }
+
+    /// Whether codes stand for bytes, whatever these mean.
+    pub(super) fn has_codes_of_bytes(self) -> bool {
+        self.has_predictor() || self == Self::PackBits
+    }
+
+    /// Nanoseconds for a byte of packed data, which may stand for no pixel.
+    pub(super) fn packed_byte_time(self) -> u64 {
+        match self {
+            Self::None | Self::Jpeg | Self::OldJpeg => 0,
+            Self::Deflate | Self::PackBits => 5,
+            Self::Lzw => 10,
+            Self::Fax(_) | Self::Zstd => 20,
+        }
     }
 
     /// The most bytes that a reader takes beside its data, for a strip or tile of `unpacked` bytes.
@@ -89,7 +105,10 @@ impl Compression {
         Ok(match self {
             Self::None | Self::Jpeg | Self::OldJpeg => Box::new(Cursor::new(data)),
             Self::Fax(scheme) => Box::new(Rows::new(data, scheme, width)),
-            Self::Lzw => Box::new(Lzw { decoder: lzw(&data), data: Cursor::new(data) }),
+            Self::Lzw => {
+                let order = lzw_order(&data);
+                Box::new(Lzw::tiff(each(data), order))
+            }
             Self::Deflate => Box::new(ZlibDecoder::new(Cursor::new(data))),
             Self::PackBits => Box::new(PackBits { data: Cursor::new(data), run: Run::Copy(0) }),
             Self::Zstd => return zstd(data),
@@ -111,34 +130,16 @@ fn zstd<'a>(data: Cow<'a, [u8]>) -> Result<Box<dyn Read + 'a>, &'static str> {
 
 /// Writers before TIFF 5.0 packed codes from the least significant bit on, and grew them later. Their
 /// data begins with a clear code of these bits.
-fn lzw(data: &[u8]) -> LzwDecoder {
+fn lzw_order(data: &[u8]) -> Order {
     match data {
-        [0, second, ..] if second % 2 == 1 => LzwDecoder::new(BitOrder::Lsb, 8),
-        _ => LzwDecoder::with_tiff_size_switch(BitOrder::Msb, 8),
+        [0, second, ..] if second % 2 == 1 => Order::Least,
+        _ => Order::Most,
     }
 }
 
-struct Lzw<'a> {
-    decoder: LzwDecoder,
-    data: Cursor<Cow<'a, [u8]>>,
-}
-
-impl Read for Lzw<'_> {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let at = self.data.position();
-            let rest = &self.data.get_ref()[usize::try_from(at).unwrap_or(usize::MAX)..];
-            let result = self.decoder.decode_bytes(rest, to);
-            self.data.set_position(at + result.consumed_in as u64);
-            match result.status {
-                _ if result.consumed_out > 0 => return Ok(result.consumed_out),
-                // Codes that only build the table give no bytes.
-                Ok(LzwStatus::Ok) => {}
-                Ok(LzwStatus::Done | LzwStatus::NoProgress) => return Ok(0),
-                Err(_) => return Err(io::ErrorKind::InvalidData.into()),
-            }
-        }
-    }
+/// The bytes one after the other.
+fn each(data: Cow<'_, [u8]>) -> impl Iterator<Item = u8> {
+    (0..data.len()).map(move |at| data[at])
 }
 
 /// `PackBits`: TIFF 6.0, section 9.

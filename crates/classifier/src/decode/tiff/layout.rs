@@ -36,6 +36,7 @@ pub(super) struct Layout<'a> {
     pub(super) chroma: (usize, usize),
     /// Whether the JPEG decoder turns YCbCr to RGB.
     pub(super) ycbcr_in_jpeg: bool,
+    pub(super) tiled: bool,
 }
 
 impl<'a> Layout<'a> {
@@ -135,6 +136,7 @@ impl<'a> Layout<'a> {
             alpha,
             chroma,
             ycbcr_in_jpeg,
+            tiled,
         };
         let chunks = layout.find_chunks(file, directory)?;
         // Several strips may share their bytes, which are read once for each.
@@ -235,7 +237,9 @@ fn samples(
         Ok(first)
     };
     let bits = match compression {
-        Compression::Fax(_) => 1,
+        Compression::Fax(_) if all_equal(tag::BITS_PER_SAMPLE, 1)? != 1 => {
+            return Err(unsupported("CCITT compression of other than 1 bit per sample"));
+        }
         Compression::OldJpeg => 8,
         _ => all_equal(tag::BITS_PER_SAMPLE, 1)?,
     };
@@ -263,7 +267,10 @@ fn chroma(directory: &Directory<'_>) -> Result<(usize, usize), ClassifyError> {
     match directory.numbers(tag::YCBCR_SUB_SAMPLING).as_deref() {
         None => Ok((2, 2)),
         Some([across, down]) => {
-            factor(across).zip(factor(down)).ok_or(unsupported("this subsampling of chroma"))
+            // TIFF 6.0 allows no more rows than columns; libtiff reads 1 × 2 all the same.
+            let shared =
+                factor(across).zip(factor(down)).filter(|shared| !matches!(shared, (1 | 2, 4)));
+            shared.ok_or(unsupported("this subsampling of chroma"))
         }
         Some(_) => Err(broken()),
     }

@@ -12,8 +12,9 @@ mod samples;
 mod tag;
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use image::RgbImage;
 use image::metadata::Orientation;
@@ -39,8 +40,9 @@ pub(super) struct Tiff<'a> {
     layout: Layout<'a>,
     header: Header,
     limits: Limits,
-    /// The most bytes that a strip of JPEG data takes.
+    /// The most bytes that a strip of JPEG data takes, and the time that all of them take.
     strip_bytes: u64,
+    strip_time: Duration,
 }
 
 /// Read the directory of the page that is wanted.
@@ -58,7 +60,7 @@ pub(super) fn open<'a>(
     })?;
     let directory = file.directory(*offset).ok_or(broken())?;
     let layout = Layout::read(&file, &directory, limits)?;
-    let strip_bytes = check_jpeg(&layout, limits)?;
+    let (strip_bytes, strip_time) = check_jpeg(&layout, limits)?;
     let xmp = || directory.bytes(XMP).and_then(orientation::from_xmp);
     let side = |side| u32::try_from(side).unwrap_or(u32::MAX);
     let header = Header {
@@ -66,22 +68,24 @@ pub(super) fn open<'a>(
         pages: count,
         ..Header::new(Format::Tiff, (side(layout.width), side(layout.height)))
     };
-    Ok(Tiff { layout, header, limits: *limits, strip_bytes })
+    Ok(Tiff { layout, header, limits: *limits, strip_bytes, strip_time })
 }
 
 /// Hold strips of JPEG data to the limits: each is decoded at the size that its own header states.
-fn check_jpeg(layout: &Layout<'_>, limits: &Limits) -> Result<u64, ClassifyError> {
+fn check_jpeg(layout: &Layout<'_>, limits: &Limits) -> Result<(u64, Duration), ClassifyError> {
+    let (mut pixels, mut most, mut time) = (0_u64, 0, Duration::ZERO);
     if !layout.compression.is_jpeg() {
-        return Ok(0);
+        return Ok((most, time));
     }
-    let (mut pixels, mut most) = (0_u64, 0);
     for chunk in &layout.chunks {
         let strip = Strip::open(layout.jpeg_tables, chunk, strip_colour(layout), limits)?;
         let (width, height) = strip.size();
         let own = u64::from(width) * u64::from(height);
         limits.check_pixels(own)?;
         pixels = pixels.saturating_add(own);
-        most = most.max(strip.cost().peak_bytes);
+        let cost = strip.cost();
+        most = most.max(cost.peak_bytes);
+        time = time.saturating_add(cost.time);
     }
     // Tiles at the edges reach beyond the picture, and planes lie over each other.
     let planes = layout.planes() as u64;
@@ -89,7 +93,7 @@ fn check_jpeg(layout: &Layout<'_>, limits: &Limits) -> Result<u64, ClassifyError
         return Err(ClassifyError::ImageTooLarge { pixels, limit: limits.max_pixels });
     }
     limits.check_bytes(most)?;
-    Ok(most)
+    Ok((most, time))
 }
 
 /// The layout has RGB for YCbCr whose conversion is the JPEG decoder's.
@@ -113,19 +117,29 @@ impl Decoder for Tiff<'_> {
         // A chunk is copied where its bits are reversed; old-style JPEG is put together.
         let is_copied = self.layout.reversed_bits || compression == &Compression::OldJpeg;
         let copied = if is_copied { packed } else { 0 };
-        let unpacked = row.saturating_mul(chunk.1 as u64);
-        let readers = (self.layout.used_planes() as u64) * compression.reader_bytes(unpacked);
+        let chunk_bytes = row.saturating_mul(chunk.1 as u64);
+        let readers = (self.layout.used_planes() as u64) * compression.reader_bytes(chunk_bytes);
         let pixels = self.header.pixels();
         let rows = 4 * row + 8 * chunk.0 as u64 * (*channels as u64);
+        let peak_bytes = 3 * pixels + rows + copied + readers + self.strip_bytes;
         let passes = if samples.needs_range() { 2 } else { 1 };
         // A byte of LZW takes longer than one of deflate; fax and JPEG have few bytes for their pixels.
         let byte = match self.layout.compression {
             Compression::Lzw => 10,
             _ => 4,
         };
-        let unpacked = samples.row_bytes(*channels) as u64 * pixels;
-        Cost::new(3 * pixels + rows + copied + readers + self.strip_bytes, pixels, passes * 9)
+        // Tiles at the edges are unpacked with what of them lies outside the picture, and strips may share
+        // their data, which is read for each.
+        let (across, down) = self.layout.grid();
+        let rows_in_all =
+            (across as u64).saturating_mul(down as u64).saturating_mul(chunk.1 as u64);
+        let unpacked = row.saturating_mul(rows_in_all);
+        let used = across.saturating_mul(down).saturating_mul(self.layout.used_planes());
+        let packed = chunks.iter().take(used).map(|chunk| chunk.len() as u64).sum();
+        let cost = Cost::new(peak_bytes, pixels, passes * 9)
             .and(unpacked, passes * byte)
+            .and(packed, passes * compression.packed_byte_time());
+        Cost { time: cost.time.saturating_add(self.strip_time), ..cost }
     }
 
     fn decode(self: Box<Self>, _scale: Scale) -> Result<RgbImage, ClassifyError> {
@@ -228,6 +242,7 @@ fn for_each_row(
                 }
             }
         }
+        finish(layout, rows, &mut readers, &planes)?;
     }
     Ok(())
 }
@@ -291,6 +306,34 @@ fn read_row(
     Ok(())
 }
 
+/// Read what of a strip or tile lies below the picture, and the checksum behind the data: damage to pixels
+/// may show there alone. A tile must be whole, a strip need not; more data than rows is no damage, and not
+/// read to the end if it is more than twice as much.
+fn finish(
+    layout: &Layout<'_>,
+    rows: usize,
+    readers: &mut [Box<dyn Read + '_>],
+    planes: &[Vec<u8>],
+) -> Result<(), ClassifyError> {
+    if !layout.compression.has_codes_of_bytes() {
+        return Ok(());
+    }
+    let units = |rows: usize| rows.div_ceil(layout.chroma.1);
+    let hidden = units(layout.chunk.1) - units(rows);
+    for (reader, plane) in readers.iter_mut().zip(planes) {
+        let mut left = hidden as u64 * plane.len() as u64;
+        if layout.tiled {
+            let read = io::copy(&mut reader.by_ref().take(left), &mut io::sink());
+            left -= read.ok().filter(|read| *read == left).ok_or(broken())?;
+        }
+        if layout.compression == Compression::Deflate {
+            let most = left + layout.chunk.1 as u64 * plane.len() as u64 + 1;
+            io::copy(&mut reader.take(most), &mut io::sink()).map_err(|_| broken())?;
+        }
+    }
+    Ok(())
+}
+
 /// A row of YCbCr pixels from units that hold the luma of several and one chroma: TIFF 6.0, section 21.
 fn full_chroma(layout: &Layout<'_>, units: &[u8], line: usize) -> Vec<u8> {
     let (across, down) = layout.chroma;
@@ -344,6 +387,72 @@ mod tests {
                 "{length}: {error:?}"
             );
         }
+    }
+
+    /// One pixel wide, in `rows` strips or tiles that all have the same bytes.
+    fn shared(compression: u32, rows: u32, tile_width: Option<u32>, data: &[u8]) -> Vec<u8> {
+        let offsets = 8 + 2 + 12 * 10 + 4;
+        let start = offsets + 8 * rows;
+        let length = u32::try_from(data.len()).unwrap();
+        // A single value stands in its entry.
+        let array = |value, place| if rows == 1 { value } else { offsets + 4 * rows * place };
+        let (starts, lengths) = (array(start, 0), array(length, 1));
+        let mut entries =
+            vec![(256, 1, 1), (257, 1, rows), (258, 1, 8), (259, 1, compression), (262, 1, 1)];
+        entries.extend(match tile_width {
+            None => {
+                [(273, rows, starts), (277, 1, 1), (278, 1, 1), (279, rows, lengths), (284, 1, 1)]
+            }
+            Some(width) => [
+                (284, 1, 1),
+                (322, 1, width),
+                (323, 1, 1),
+                (324, rows, starts),
+                (325, rows, lengths),
+            ],
+        });
+        let mut file = b"II*\0\x08\0\0\0\x0a\0".to_vec();
+        for (tag, count, value) in entries {
+            let (tag, kind): (u16, u16) = (tag, 4);
+            file.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+            file.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+        }
+        file.extend([0; 4]);
+        (0..rows).for_each(|_| file.extend(start.to_le_bytes()));
+        (0..rows).for_each(|_| file.extend(length.to_le_bytes()));
+        [&file, data].concat()
+    }
+
+    fn time(file: &[u8]) -> Duration {
+        open(file, Request::default(), &Limits::default()).unwrap().cost(Scale::Full).time
+    }
+
+    #[test]
+    fn what_is_unpacked_for_no_pixel_costs_time_too() {
+        let narrow = time(&shared(8, 1000, Some(16), b"x"));
+        let wide = time(&shared(8, 1000, Some(5_000_000), b"x"));
+        assert!(narrow < Duration::from_millis(10) && wide > Duration::from_secs(2), "{wide:?}");
+        let data = [0x80; 8000];
+        for (compression, least) in [(5, 3000), (8, 1500), (32773, 1500), (50000, 3000)] {
+            let short = time(&shared(compression, 40_000, None, &data[..8]));
+            let long = time(&shared(compression, 40_000, None, &data));
+            assert!(short.as_millis() < 50 && long.as_millis() > least, "{compression}: {long:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_checksum_or_a_broken_code_is_corrupt() {
+        let mut packed = Vec::new();
+        flate2::read::ZlibEncoder::new(&[7_u8, 7][..], flate2::Compression::best())
+            .read_to_end(&mut packed)
+            .unwrap();
+        // Tiles two pixels wide.
+        assert!(decoded(&shared(8, 1, Some(2), &packed), 0).is_ok());
+        *packed.last_mut().unwrap() ^= 1;
+        assert!(decoded(&shared(8, 1, Some(2), &packed), 0).is_err());
+        // Clear, 7, and a code that is not in the table yet; then without it.
+        assert!(decoded(&shared(5, 1, Some(2), b"\x80\x01\xff\xff"), 0).is_err());
+        assert!(decoded(&shared(5, 1, Some(1), b"\x80\x01\xff\xff"), 0).is_ok());
     }
 
     #[test]
