@@ -18,7 +18,7 @@ pub struct Prediction {
     /// Of a multi-label model, every label whose score reaches its threshold, best first, possibly
     /// none, whatever the options; `None` where a picture has one label.
     pub labels: Option<Vec<Ranked>>,
-    /// Where [`Options::explain`] asked for them.
+    /// Where [`Options::explain`](crate::Options::explain) asked for them.
     pub explanations: Option<Explanations>,
     /// The pooled features, of length 1 (L2), where asked for.
     pub embedding: Option<Vec<f32>>,
