@@ -125,6 +125,22 @@ def test_other_words_are_refused() -> None:
     assert "give --data FOLDER to train on, or --from" in refused("build", *NAMED)
 
 
+def test_options_that_would_do_nothing_are_refused(words: tuple[Any, ...], folders: Path) -> None:
+    said = refused(*words, "--epochs", "3", "--held-out", "0.1")
+    assert "--epochs, --held-out: for training, not for --from" in said
+    said = refused("build", "--data", folders, *NAMED, "--filter", "bicubic", "--no-antialias")
+    assert "--filter, --no-antialias: for a classifier made elsewhere; name it by --from" in said
+
+
+def test_the_files_of_an_import_go_where_they_are_asked_for(
+    words: tuple[Any, ...], tmp_path: Path
+) -> None:
+    ok(*words, "--work", tmp_path / "work")
+    bundle = verify(tmp_path / "work" / "bundle")
+    assert str(tmp_path) not in str(bundle.manifest), "no path of this machine in a public record"
+    assert (tmp_path / "work" / "MODEL_CARD.md").is_file()
+
+
 def processors() -> Iterator[tuple[dict[str, Any], InputSpec]]:
     """Forms of `preprocessor_config.json`, and what they mean."""
     square = {"height": 224, "width": 224}

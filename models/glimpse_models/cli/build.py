@@ -13,6 +13,7 @@ does. With --data it is quantized, calibrated with the training pictures there.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from glimpse_models.cli.options import (
@@ -37,6 +38,9 @@ from glimpse_models.train.record import command_line
 
 STATED = ("onnx", "keras")
 """Kinds that do not say how their pictures are prepared."""
+GEOMETRY = {"resize", "resize_mode", "filter", "no_antialias", "fill", "crop"}
+FOR_SOURCES = {"weights", "side", "task", "labels", "normalise", "exporter", *GEOMETRY}
+"""Options of a classifier made elsewhere, beside those that are fields of its own."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,19 +136,34 @@ def run(arguments: argparse.Namespace, words: list[str]) -> None:
     """Build."""
     given = vars(arguments)
     if "source" in given:
+        _refuse(set(given) - FOR_SOURCES - _fields(ImportOptions), "for training, not for --from")
         import_model(_import_options(arguments, words))
         return
     if "data" not in given:
         raise UserError("give --data FOLDER to train on, or --from KIND:WHAT")
+    _refuse(
+        set(given) - _fields(BuildOptions), "for a classifier made elsewhere; name it by --from"
+    )
     command = command_line(words, arguments.data, *given.get("runs", []))
     build(read_options(BuildOptions, arguments, command=command))
+
+
+def _fields(options: type[BuildOptions] | type[ImportOptions]) -> set[str]:
+    return {field.name for field in dataclasses.fields(options)}
+
+
+def _refuse(names: set[str], why: str) -> None:
+    """Options that would do nothing."""
+    if names:
+        options = [f"--{name.replace('_', '-')}" for name in sorted(names)]
+        raise UserError(f"{', '.join(options)}: {why}")
 
 
 def _import_options(arguments: argparse.Namespace, words: list[str]) -> ImportOptions:
     """What was not given stays out: a source may say it."""
     given = vars(arguments)
     kind, _, what = arguments.source.partition(":")
-    stated = {"resize_mode", "filter", "no_antialias", "fill", "crop"} & set(given)
+    stated = (GEOMETRY - {"resize"}) & set(given)
     # The filter has no default here: a wrong one is not seen.
     geometry = (
         geometry_of(arguments) if stated and (kind not in STATED or "filter" in given) else None
@@ -160,6 +179,6 @@ def _import_options(arguments: argparse.Namespace, words: list[str]) -> ImportOp
         given.get("exporter", "trace"),
         given.get("task"),
     )
-    paths = [given[name] for name in ("data", "out") if name in given]
+    paths = [given[name] for name in ("data", "out", "work") if name in given]
     command = command_line(words, *paths)
     return read_options(ImportOptions, arguments, asked=asked, command=command)

@@ -78,7 +78,10 @@ class ImportOptions:
     version: str
     command: str
     out: Path | None = None
+    work: Path | None = None
     data: Path | None = None
+    pictures: int = 512
+    check: int = 2000
     threshold: float | None = None
     to: str | None = None
     endpoint: str | None = None
@@ -123,7 +126,8 @@ def import_model(options: ImportOptions) -> None:
     if options.to:
         Repository.open(options.to, options.endpoint)  # refuses a wrong address before the work
     source = open_source(options.source, options.asked)
-    out = options.out or Path(f"{options.name}-{options.version}") / "bundle"
+    work = options.work or Path(f"{options.name}-{options.version}")
+    out = options.out or work / "bundle"
     thresholds = _thresholds(options.threshold, source)
     model = wrap(
         source.model, len(source.labels), source.normalization, source.spec.side, source.task
@@ -136,7 +140,7 @@ def import_model(options: ImportOptions) -> None:
         f"on {found.pictures} pictures"
     )
     if options.data is not None:
-        model = _quantized(model, source, options.data)
+        model = _quantized(model, source, options.data, (options.pictures, options.check))
     add_outputs(model)
     ready = ready_to_serve(model, labels, source.spec.resize, source.spec.geometry)
     about: Manifest = {
@@ -212,16 +216,25 @@ def _are_scores(own: Logits) -> bool:
     return own.shape[1] == 1 or bool(np.allclose(own.sum(axis=1), 1, atol=1e-3))
 
 
-def _quantized(model: onnx.ModelProto, source: Source, data: Path) -> onnx.ModelProto:
+def _quantized(
+    model: onnx.ModelProto, source: Source, data: Path, counts: tuple[int, int]
+) -> onnx.ModelProto:
     training_pictures(data, SEED)  # refuses an empty folder before the work
     with tempfile.TemporaryDirectory() as folder:
         exact, int8 = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, exact)
         spec = source.spec
-        geometry, task = spec.geometry, source.task
-        quantize(
-            QuantizeOptions(exact, data, int8, task=task, resize=spec.resize, geometry=geometry)
+        how = QuantizeOptions(
+            exact,
+            data,
+            int8,
+            task=source.task,
+            pictures=counts[0],
+            check=counts[1],
+            resize=spec.resize,
+            geometry=spec.geometry,
         )
+        quantize(how)
         return load_onnx(int8)
 
 
