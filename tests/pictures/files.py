@@ -455,6 +455,8 @@ def damaged(name: str, file: bytes) -> Iterator[Named]:
         yield f"cut-{parts}-{name}", file[: len(file) // parts]
     yield f"cut-tenth-{name}", file[: len(file) * 9 // 10]
     yield f"cut-end-{name}", file[: len(file) - max(len(file) // 50, 4)]
+    for few in (1, 3):
+        yield f"cut-{few}-bytes-{name}", file[:-few]
     yield f"tail-{name}", file + b"bytes behind the picture" * 3
     for part in (3, 5, 7, 9):
         changed = bytearray(file)

@@ -198,15 +198,22 @@ impl<'a> Layout<'a> {
         if offsets.len() < expected {
             return Err(broken());
         }
-        let lengths = match directory.numbers(lengths) {
+        let (lengths, are_stated) = match directory.numbers(lengths) {
             Some(found) if found.len() >= expected && found.iter().any(|length| *length > 0) => {
-                found
+                (found, true)
             }
-            Some(found) if found.iter().all(|length| *length == 0) => reaches(&offsets),
-            None if !directory.contains(lengths) => reaches(&offsets),
+            Some(found) if found.iter().all(|length| *length == 0) => (reaches(&offsets), false),
+            None if !directory.contains(lengths) => (reaches(&offsets), false),
             _ => return Err(broken()),
         };
         let chunks = offsets.iter().zip(&lengths).take(expected);
+        // As libtiff reads them, packed ones must be there as a whole where their lengths are stated.
+        let is_cut =
+            |(offset, length): (&u64, &u64)| offset.saturating_add(*length) > file.len() as u64;
+        let is_packed = !matches!(self.compression, Compression::None | Compression::OldJpeg);
+        if is_packed && are_stated && chunks.clone().any(is_cut) {
+            return Err(broken());
+        }
         Ok(chunks.map(|(offset, length)| file.slice(*offset, *length)).collect())
     }
 }
