@@ -39,6 +39,7 @@ def test_a_folder_of_pictures_becomes_a_published_bundle(
     card = (tmp_path / "work" / "MODEL_CARD.md").read_text()
     assert "# pets 1.0.0" in card
     assert "## Explanation" in card
+    assert "One cell shows no place in the picture." in card
     assert str(tmp_path) not in card, "no path of this machine in a public record"
     stored = s3_client(s3["AWS_ENDPOINT_URL_S3"]).list_objects_v2(Bucket="models")["Contents"]
     assert [entry["Key"] for entry in stored] == [

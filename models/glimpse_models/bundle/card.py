@@ -155,9 +155,14 @@ def _scores(manifest: dict[str, Any]) -> str:
 def _explanation(found: dict[str, Any] | None) -> str:
     if found is None:
         return ""
-    return (
+    exact = (
         f"## Explanation\n\nClass activation maps have {found['map_side']} × {found['map_side']} cells. The mean of a map differs from its logit by "
-        f"{100 * found['map_error']:.1f} % of the logits' spread at most, which is rounding. Covering the {found['covered']} hottest of {found['cells']} cells of a picture "
+        f"{100 * found['map_error']:.1f} % of the logits' spread at most, which is rounding. "
+    )
+    if found["map_side"] == 1:
+        return f"{exact}One cell shows no place in the picture."
+    return (
+        f"{exact}Covering the {found['covered']} hottest of {found['cells']} cells of a picture "
         f"lowers the score of the top label more than covering {found['covered']} random cells ({found['draws']} draws) on {100 * found['faithful']:.1f} % of "
         f"{found['pictures']} validation pictures."
     )

@@ -33,6 +33,8 @@ from glimpse_models.measure.several import sigmoid
 
 Floats = npt.NDArray[np.float32]
 
+ONE_CELL = "a map of one cell shows no place in the picture; a larger input side has more cells"
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -85,6 +87,8 @@ def faithfulness(options: FaithfulnessOptions) -> None:
     # An optimized graph gives the same bits as the one that it was made of.
     if not is_optimized(model) and (fault := fault_of_maps(model, bundle.head)):
         raise UserError(f"the class activation maps are wrong: {fault}; make the bundle anew")
+    if found.map_side == 1:
+        print(ONE_CELL)
     if found.faithful < options.at_least:
         raise UserError(
             f"the maps are faithful on {found.faithful:.3f} of the pictures, --at-least is {options.at_least}"
