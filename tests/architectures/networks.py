@@ -142,7 +142,10 @@ def _pipeline(network: Any, transform: Any) -> Pipeline:
 
 def spread(network: Any, pictures: torch.Tensor) -> None:
     """Statistics of batch norms from some pictures, then a last layer whose logits differ by picture."""
+    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     with torch.no_grad():
+        if not head.weight.any():  # torchvision's ViT starts with zeros
+            nn.init.normal_(head.weight, std=0.02)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = None  # the mean over all batches
@@ -151,7 +154,6 @@ def spread(network: Any, pictures: torch.Tensor) -> None:
         network.eval()
         found = network(pictures)
         logits = getattr(found, "logits", found)
-        head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
         scale = SPREAD / logits.std(dim=0).mean()
         head.weight.mul_(scale)
         head.bias.sub_(logits.mean(dim=0)).mul_(scale)
