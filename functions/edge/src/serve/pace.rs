@@ -42,7 +42,7 @@ fn processor_time() -> Option<Duration> {
 /// A lossless WebP with alpha: five codes of one symbol, which take no bits.
 fn blank() -> Vec<u8> {
     let size = ((SIDE - 1) | (SIDE - 1) << 14 | 1 << 28).to_le_bytes();
-    [b"RIFF\x1e\0\0\0WEBPVP8L\x0a\0\0\0\x2f".as_slice(), &size, b"\x88\x88\x08\0\0"].concat()
+    [b"RIFF\x16\0\0\0WEBPVP8L\x0a\0\0\0\x2f".as_slice(), &size, b"\x88\x88\x08\0\0"].concat()
 }
 
 #[cfg(test)]
