@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from conftest import Compared
+from conftest import HEAD, Compared, line
 from networks import LABELS, Made, make, opened
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -226,3 +226,20 @@ MISTAKES = {
     "mean": in_graph(wrong_mean),
     "channel order": in_graph(wrong_order),
 }
+
+
+def test_the_documents_list_what_was_compared_in_every_test() -> None:
+    text = (ROOT / "models/README.md").read_text()
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]]
+        for row in text.split(line(HEAD), 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    ]
+    pairs = [(source, exporter) for source in (*ALWAYS, *FURTHER) for exporter in EXPORTERS]
+    pairs.append((KERAS, "Keras' own"))
+    mistakes = [(wrong(name), "trace") for name in MISTAKES]
+    assert [(row[0], row[1]) for row in rows] == [*pairs, *mistakes]
+    for row in rows[: len(pairs)]:
+        assert row[2:4] == [f"{PICTURES}", f"{PICTURES} of {PICTURES}"], row
+        assert float(row[4]) < TOLERANCE, row
+    for row in rows[len(pairs) :]:
+        assert float(row[4]) > 10 * TOLERANCE, row
