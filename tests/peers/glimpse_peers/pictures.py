@@ -17,7 +17,7 @@ from glimpse_peers import places
 SMALL = "500 × 375 JPEG"
 LARGE = "12-megapixel JPEG"
 CLOSE = "12-megapixel JPEG, close labels"
-"""What it shows is none of the model's classes, so Glimpse decodes it a second time, at full scale."""
+"""The model has no class for this picture, so two labels are close, and Glimpse decodes it again at full scale."""
 HEIC = "12-megapixel HEIC"
 KINDS = (SMALL, LARGE, CLOSE, HEIC)
 
