@@ -33,7 +33,7 @@ def spread_cell(samples: Sequence[float]) -> str:
     found = spread(samples)
     if found is None:
         return ABSENT
-    digits = 0 if found.median >= 100 else 1
+    digits = _digits(found.median)
     return f"{found.median:,.{digits}f} ({found.low:,.{digits}f} to {found.high:,.{digits}f})"
 
 
@@ -51,4 +51,9 @@ def ratio_cells(found: Spread | None, digits: int) -> tuple[str, str]:
 
 def ms_cell(value: float | None) -> str:
     """Milliseconds."""
-    return ABSENT if value is None else f"{value:,.{0 if value >= 100 else 1}f}"
+    return ABSENT if value is None else f"{value:,.{_digits(value)}f}"
+
+
+def _digits(value: float) -> int:
+    """Behind the point: none from 100 on."""
+    return 0 if value >= 100 else 1

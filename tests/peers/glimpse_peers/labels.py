@@ -24,8 +24,8 @@ Answer = tuple[int, float]
 
 def measure(folder: Path | None) -> results.Results:
     """The answers of both providers for each picture below the folder, or for crops of photographs."""
-    name = "crops of photographs" if folder is None else folder.name
-    folder = _crops() if folder is None else folder
+    name = folder.name if folder else "crops of photographs"
+    folder = folder or _crops()
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
     if not files:
         sys.exit(f"{folder} has no pictures")
