@@ -196,11 +196,11 @@ impl Classifier {
         self.check(options)?;
         let request = Request::of(options);
         let once = |request| self.classify_one(&self.prepare_page(encoded, request)?, options);
-        let first = once(request)?;
-        if !first.is_close {
-            return Ok(first);
+        let mut result = once(request)?;
+        if result.is_close {
+            result.replace_by(once(request.at_full_scale()).ok());
         }
-        Ok(first.replaced_by(once(request.at_full_scale()).ok()))
+        Ok(result)
     }
 
     /// Classify many encoded pictures: one result each, in order; a bad picture does not affect the others.
@@ -426,7 +426,7 @@ impl Classifier {
         let prepared = places.par_iter().map(|place| prepare(*place)).collect();
         for (place, full) in places.into_iter().zip(self.classify_each(prepared, options)) {
             if let Ok(result) = &mut results[place] {
-                *result = result.clone().replaced_by(full.ok());
+                result.replace_by(full.ok());
             }
         }
     }

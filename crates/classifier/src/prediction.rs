@@ -37,13 +37,13 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The answer at full scale in place of this one, with the time of both; without it, this one
+    /// Put the answer at full scale in place of this one, with the time of both; without it, this one
     /// stands.
-    #[must_use]
-    pub fn replaced_by(self, full: Option<Self>) -> Self {
-        let Some(full) = full else { return self };
-        let timing = self.timing.and(full.timing);
-        Self { decoded_again: true, timing, ..full }
+    pub fn replace_by(&mut self, full: Option<Self>) {
+        if let Some(full) = full {
+            let timing = self.timing.and(full.timing);
+            *self = Self { decoded_again: true, timing, ..full };
+        }
     }
 
     /// How many pictures the file holds, where it holds several.

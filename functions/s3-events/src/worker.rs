@@ -201,11 +201,11 @@ impl Worker {
     ) -> Result<Content, Failure> {
         let request = Request::default();
         let mut result = self.admitted(classifier, object, request, turn).await?;
-        if let Ok(first) = &result
+        if let Ok(first) = &mut result
             && first.is_close
         {
             let full = self.admitted(classifier, object, request.at_full_scale(), turn).await?;
-            result = result.map(|first| first.replaced_by(full.ok()));
+            first.replace_by(full.ok());
         }
         match result {
             Ok(prediction) => {

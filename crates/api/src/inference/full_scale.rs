@@ -19,12 +19,13 @@ pub(super) async fn checked(
     caller: &Caller,
     result: Result<Prediction, ClassifyError>,
 ) -> Result<Prediction, ClassifyError> {
-    let first = result?;
-    if !first.is_close {
-        return Ok(first);
+    let mut result = result?;
+    if !result.is_close {
+        return Ok(result);
     }
     let asked = (picture, Request::of(&options).at_full_scale(), options);
     let full = caller.in_time(run_alone(state, model, asked, caller)).await.and_then(Result::ok);
     let full = full.and_then(|full| full.inspect_err(log_failure).ok());
-    Ok(first.replaced_by(full))
+    result.replace_by(full);
+    Ok(result)
 }
