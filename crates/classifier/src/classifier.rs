@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::bundle::{Graph, Manifest};
+use crate::close::{CLOSE, CLOSE_BY_PROVIDER, is_close};
 use crate::decode::{Cost, Header, Limits, Request, Scale, Source};
 use crate::embedding;
 use crate::error::{ClassifyError, LoadError};
 use crate::explain;
-use crate::full_scale;
 use crate::head::{HeadSource, LazyHead};
 use crate::labels::Labels;
 use crate::options::Options;
@@ -20,7 +20,8 @@ use crate::preprocess;
 use crate::provided;
 use crate::rank;
 use crate::runtime::Runtime;
-use crate::session::{Session, Wanted};
+use crate::session::Wanted;
+use crate::sessions::Sessions;
 
 /// The file of a bundle that holds the network's last layer.
 pub const HEAD_FILE: &str = "head.safetensors";
@@ -40,7 +41,7 @@ const FIT_INPUTS: u64 = 8;
 pub struct Classifier {
     manifest: Manifest,
     labels: Labels,
-    session: Session,
+    sessions: Sessions,
     graph: Graph,
     limits: Limits,
     head: Option<LazyHead>,
@@ -51,6 +52,8 @@ pub struct Prepared {
     pixels: Vec<u8>,
     header: Option<Header>,
     is_reduced: bool,
+    /// Whether it was close at reduced scale, so that the CPU provider decides.
+    is_second: bool,
     timing: Timing,
 }
 
@@ -88,9 +91,9 @@ impl Classifier {
         limits: Limits,
     ) -> Result<Self, LoadError> {
         manifest.check_labels(labels.len())?;
-        let session = provided::session(runtime, model, manifest.input, labels.len())?;
+        let sessions = provided::sessions(runtime, model, manifest.input, labels.len())?;
         let graph = Graph::Portable;
-        Ok(Self { manifest, labels, session, graph, limits, head: None })
+        Ok(Self { manifest, labels, sessions, graph, limits, head: None })
     }
 
     /// The same, loaded from another graph of the bundle than `model.onnx`.
@@ -99,10 +102,11 @@ impl Classifier {
         Self { graph, ..self }
     }
 
-    /// The execution provider that runs the model: the configured one, or [`crate::CPU_PROVIDER`].
+    /// The execution provider that runs the model: the configured one, or [`crate::CPU_PROVIDER`]. Close
+    /// labels are the CPU provider's in any case ([`CLOSE_BY_PROVIDER`]).
     #[must_use]
     pub fn provider(&self) -> &str {
-        self.session.provider()
+        self.sessions.main().provider()
     }
 
     /// The graph of the bundle that runs.
@@ -135,33 +139,33 @@ impl Classifier {
     /// Whether the model can explain its labels: it has features and a head, or class maps.
     #[must_use]
     pub fn explains(&self) -> bool {
-        let outputs = self.session.optional_outputs();
+        let outputs = self.sessions.main().optional_outputs();
         outputs.class_maps || outputs.features.is_some() && self.head.is_some()
     }
 
     /// Length of the model's embeddings, if it gives them.
     #[must_use]
     pub fn embedding_dimension(&self) -> Option<usize> {
-        let outputs = self.session.optional_outputs();
+        let outputs = self.sessions.main().optional_outputs();
         outputs.embedding.or(outputs.features)
     }
 
-    /// About how much memory one more picture in a run takes.
+    /// About how much memory one more picture in a run takes, of all sessions that may run it.
     #[must_use]
     pub fn run_bytes(&self) -> u64 {
-        RUN_INPUTS * self.manifest.input.bytes() as u64
+        self.sessions.count() * RUN_INPUTS * self.manifest.input.bytes() as u64
     }
 
     /// How long the run of the model that is under way takes already, for a supervisor.
     #[must_use]
     pub fn run_age(&self) -> Option<Duration> {
-        self.session.run_age()
+        self.sessions.run_age()
     }
 
     /// Tell a run that takes longer than `limit` to end, which then fails; whether there was one. It
     /// ends when the operator that it is at has ended.
     pub fn end_run_after(&self, limit: Duration) -> bool {
-        self.session.end_run_after(limit)
+        self.sessions.end_run_after(limit)
     }
 
     /// Whether this model can do what `options` ask for; classifying checks it too.
@@ -237,14 +241,15 @@ impl Classifier {
     ) -> Result<Vec<Prediction>, ClassifyError> {
         self.check_alone(options)?;
         let wanted = wanted([options]);
-        let (outputs, infer) = timed(|| self.session.run_for(wanted, pixels, n));
+        let close = |_, logits: &[f32]| self.is_close(logits, options, CLOSE_BY_PROVIDER);
+        let (outputs, infer) = timed(|| self.sessions.run_for(wanted, (pixels, n), close));
         let timing = Timing { infer: share(infer, n), ..Timing::default() };
         let each = pixels.chunks_exact(self.manifest.input.bytes());
-        outputs?
-            .rows()
-            .zip(each)
-            .map(|(row, one)| self.to_prediction(&row, one, options, timing))
-            .collect()
+        let prediction = |((row, decided_by_cpu), one)| {
+            let prediction = self.to_prediction(&row, one, options, timing)?;
+            Ok(Prediction { decided_by_cpu, ..prediction })
+        };
+        outputs?.rows().zip(each).map(prediction).collect()
     }
 
     /// The pictures of [`Classifier::classify_pixels`], each for itself, for a caller who runs them
@@ -259,9 +264,10 @@ impl Classifier {
         options: &Options,
     ) -> Result<Vec<Prepared>, ClassifyError> {
         self.check_alone(options)?;
-        self.session.check_pixels(&pixels, n)?;
+        self.sessions.main().check_pixels(&pixels, n)?;
         let (header, timing) = (None, Timing::default());
-        let alone = |pixels| Prepared { pixels, header, is_reduced: false, timing };
+        let alone =
+            |pixels| Prepared { pixels, header, is_reduced: false, is_second: false, timing };
         if n == 1 {
             return Ok(vec![alone(pixels)]);
         }
@@ -325,8 +331,8 @@ impl Classifier {
         let picture = picture?;
         let (pixels, preprocess) = timed(|| preprocess::fit(&picture, input));
         let timing = Timing { decode, preprocess, ..Timing::default() };
-        let is_reduced = picture.is_reduced();
-        Ok(Prepared { pixels, header: Some(picture.header), is_reduced, timing })
+        let (is_reduced, is_second) = (picture.is_reduced(), request.full_scale);
+        Ok(Prepared { pixels, header: Some(picture.header), is_reduced, is_second, timing })
     }
 
     /// The rest of [`Classifier::classify`] for a picture that is prepared already.
@@ -376,17 +382,25 @@ impl Classifier {
                 &copied
             }
         };
-        let (outputs, infer) = timed(|| self.session.run_for(wanted, pixels, n));
+        // What is close at reduced scale is decided at full scale, where nothing else has to be.
+        let close = |place: usize, logits: &[f32]| {
+            let (one, options): (&Prepared, _) = pictures[place];
+            !one.is_reduced && (one.is_second || self.is_close(logits, options, CLOSE_BY_PROVIDER))
+        };
+        let (outputs, infer) = timed(|| {
+            if pictures.iter().all(|(one, _)| one.is_second) {
+                return self.sessions.run_by_cpu(wanted, (pixels, n));
+            }
+            self.sessions.run_for(wanted, (pixels, n), close)
+        });
         let outputs = outputs?;
         let infer = share(infer, n);
         let each = outputs.rows().zip(pictures);
-        let each = each.map(|(row, (one, options))| {
+        let each = each.map(|((row, decided_by_cpu), (one, options))| {
             let timing = Timing { infer, ..one.timing };
             let prediction = self.to_prediction(&row, &one.pixels, options, timing)?;
-            let (top, below) = (prediction.top.score, options.abstain_below);
-            let is_close =
-                one.is_reduced && full_scale::is_close(row.logits, top, &self.manifest, below);
-            Ok(Prediction { header: one.header, is_close, ..prediction })
+            let is_close = one.is_reduced && self.is_close(row.logits, options, CLOSE);
+            Ok(Prediction { header: one.header, is_close, decided_by_cpu, ..prediction })
         });
         Ok(each.collect())
     }
@@ -431,6 +445,11 @@ impl Classifier {
         }
     }
 
+    /// Whether the answer to one picture's logits depends on less than `margin`.
+    fn is_close(&self, logits: &[f32], options: &Options, margin: f32) -> bool {
+        is_close(logits, &self.manifest, options.abstain_below, margin)
+    }
+
     /// The prediction from one picture's outputs; `pixels` are at the input size.
     fn to_prediction(
         &self,
@@ -444,7 +463,7 @@ impl Classifier {
         let Manifest { input, class_maps: cells, .. } = &self.manifest;
         let base = OverlayBase { pixels, input, cells: *cells };
         let explain = |wanted| {
-            let own = self.session.optional_outputs().class_maps;
+            let own = self.sessions.main().optional_outputs().class_maps;
             let head = self.head.as_ref().filter(|_| !own).map(LazyHead::get).transpose()?;
             explain::explain(row, &predictions, wanted, &base, head)
         };
@@ -467,6 +486,7 @@ impl Classifier {
             header: None,
             is_close: false,
             decoded_again: false,
+            decided_by_cpu: false,
             timing,
         })
     }

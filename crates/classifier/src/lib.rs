@@ -41,13 +41,13 @@
 mod activation_map;
 mod bundle;
 mod classifier;
+mod close;
 mod contract;
 mod decode;
 mod embedding;
 mod ending;
 mod error;
 mod explain;
-mod full_scale;
 mod head;
 mod labels;
 mod options;
@@ -60,6 +60,7 @@ mod provider;
 mod rank;
 mod runtime;
 mod session;
+mod sessions;
 mod stream;
 mod version;
 
@@ -69,13 +70,13 @@ pub use bundle::{
     Metrics, Resize, ResizeMode, SCHEMA_VERSION, Size, Task,
 };
 pub use classifier::{Classifier, HEAD_FILE, Prepared, RUN_SIZE};
+pub use close::{CLOSE, CLOSE_BY_PROVIDER};
 pub use decode::{
     Cost, Format, FormatSet, Header, Limits, Picture, PictureCounts, Request, Scale, Source,
     UnknownFormat, decode,
 };
 pub use error::{BundleError, ClassifyError, HeadError, LoadError, OpenError, ProviderError};
 pub use explain::{Explanation, Explanations};
-pub use full_scale::CLOSE;
 pub use head::HeadSource;
 pub use labels::Labels;
 pub use options::{Class, Explain, Options};

@@ -108,7 +108,8 @@ impl Outputs {
         (0..self.n).map(|picture| self.row(picture))
     }
 
-    fn row(&self, picture: usize) -> Row<'_> {
+    /// That of one picture, which there must be.
+    pub(crate) fn row(&self, picture: usize) -> Row<'_> {
         Row {
             logits: part(&self.logits, self.n, picture),
             class_maps: self.class_maps.as_ref().map(|maps| maps.row(self.n, picture)),

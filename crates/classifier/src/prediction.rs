@@ -32,6 +32,9 @@ pub struct Prediction {
     pub is_close: bool,
     /// Whether it was decoded at both scales; the answer is that of full scale.
     pub decoded_again: bool,
+    /// Whether the CPU provider gave this answer where another provider runs the model, because the
+    /// label was close ([`CLOSE_BY_PROVIDER`](crate::CLOSE_BY_PROVIDER)).
+    pub decided_by_cpu: bool,
     /// Where the time went, in all.
     pub timing: Timing,
 }

@@ -1,9 +1,10 @@
-//! A session of the configured provider, or of the CPU provider where that one cannot be trusted with
-//! the model.
+//! The sessions of a model: of the configured provider with the CPU provider beside it, or of the CPU
+//! provider alone where the other one cannot be trusted with the model.
 //!
 //! A provider compiles a graph by itself, and its arithmetic is not that of the CPU provider. So
 //! both get the same pictures before one serves, and where a logit differs by more than rounding, or
-//! anything fails, the CPU provider serves.
+//! anything fails, the CPU provider serves. Where the other one serves, the session of the CPU provider
+//! stays, to decide close labels.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
@@ -15,6 +16,7 @@ use crate::error::{LoadError, ProviderError};
 use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::session::{Session, Wanted};
+use crate::sessions::Sessions;
 
 /// How far a logit may be from the CPU provider's, as a part of the spread of all logits.
 const TOLERANCE: f32 = 0.1;
@@ -22,26 +24,26 @@ const TOLERANCE: f32 = 0.1;
 /// Batch sizes of the trial.
 const BATCHES: [usize; 2] = [1, 2];
 
-/// The session of `model`. Blocks.
-pub(crate) fn session(
+/// The sessions of `model`. Blocks.
+pub(crate) fn sessions(
     runtime: &Runtime,
     model: impl AsRef<[u8]> + Send,
     input: InputSpec,
     classes: usize,
-) -> Result<Session, LoadError> {
+) -> Result<Sessions, LoadError> {
     let Some(provider) = runtime.provider() else {
-        return Session::streaming(runtime, model, input, classes);
+        return Session::streaming(runtime, model, input, classes).map(Sessions::of_cpu);
     };
     let model = model.as_ref();
     let cpu = Session::new(runtime, model, input, classes)?;
     // `ort` panics where a provider leaves an output without a value.
     let tried = AssertUnwindSafe(|| on(provider, runtime, model, &cpu, (input, classes)));
     match panic::catch_unwind(tried).unwrap_or(Err(ProviderError::Broken)) {
-        Ok(session) => Ok(session),
+        Ok(session) => Ok(Sessions::of_provider(session, cpu)),
         Err(error) => {
             let provider = provider.name();
             tracing::error!(%error, provider, "the CPU provider runs the model instead");
-            Ok(cpu)
+            Ok(Sessions::of_cpu(cpu))
         }
     }
 }

@@ -27,6 +27,8 @@ pub const REQUEST_MS: &str = "RequestMs";
 pub const PREDICTIONS: &str = "Predictions";
 /// Pictures that were decoded at reduced scale and again at full scale, because their label was close.
 pub const DECODED_AGAIN: &str = "DecodedAgain";
+/// Pictures whose close label the CPU provider decided where another provider runs the model.
+pub const DECIDED_BY_CPU: &str = "DecidedByCpu";
 /// Requests and pictures that got an error instead, by [`CODE`].
 pub const ERRORS: &str = "Errors";
 /// The label of [`ERRORS`]: the error's stable code.
@@ -51,6 +53,7 @@ pub fn describe() {
     describe_histogram!(REQUEST_MS, Unit::Milliseconds, "A whole request");
     describe_counter!(PREDICTIONS, Unit::Count, "Pictures that got a label");
     describe_counter!(DECODED_AGAIN, Unit::Count, "Pictures that were decoded at both scales");
+    describe_counter!(DECIDED_BY_CPU, Unit::Count, "Pictures that the CPU provider decided");
     describe_counter!(ERRORS, Unit::Count, "Requests and pictures that got an error, by code");
 }
 
@@ -83,6 +86,11 @@ pub fn prediction(decode: Duration, preprocess: Duration, infer: Duration) {
 /// A picture that got a label was decoded at both scales.
 pub fn decoded_again() {
     counter!(DECODED_AGAIN).increment(1);
+}
+
+/// The CPU provider decided a picture's label where another provider runs the model.
+pub fn decided_by_cpu() {
+    counter!(DECIDED_BY_CPU).increment(1);
 }
 
 /// A request or a picture got an error.

@@ -113,10 +113,13 @@ def labels(measured: Results) -> str:
     for model, answers in measured["answers"].items():
         pairs = list(zip(answers[CPU], answers[PROVIDER], strict=True))
         sure = [pair for pair in pairs if pair[0][1] >= SURE]
-        for title, some in (("all", pairs), (f"score {SURE} or more", sure)):
-            rows.append([f"`{model}`", title, *_label_cells(some), processor])
+        decided = f"{measured['decided'][model] / len(pairs):.0%}"
+        parts = (("all", pairs, decided), (f"score {SURE} or more", sure, ABSENT))
+        for title, some, again in parts:
+            rows.append([f"`{model}`", title, *_label_cells(some), again, processor])
     head = ["model", measured["pictures"], "same label", "share", f"goal ≥ {SAME:.1%}"]
-    head += ["largest difference of a score", "highest score where labels differ", "processor"]
+    head += ["largest difference of a score", "highest score where labels differ"]
+    head += ["decided by the CPU provider", "processor"]
     return table(head, rows)
 
 

@@ -15,6 +15,8 @@ from glimpse_peers.running import Running
 from glimpse_peers.stage import progress
 
 CPU, PROVIDER = "cpu", "openvino"
+DECIDED = "glimpse_decided_by_cpu_total"
+"""Counts close labels that the CPU provider decided."""
 MODELS = ("default", "imagenet-lite")
 ENDINGS = (".bmp", ".gif", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 
@@ -35,17 +37,21 @@ def measure(folder: Path | None) -> results.Results:
         if peer.missing:
             sys.exit(f"labels are not compared: {peer.missing}")
     answers: results.Results = {}
+    decided: results.Results = {}
     for model in MODELS:
         answers[model] = {}
         for number, (provider, peer) in enumerate(servers.items()):
             progress(f"labels by {model}", number, len(servers))
             with Running(peer, str(places.ROOT / "models" / model), bodies[0]) as running:
+                before = running.counted(DECIDED)
                 answers[model][provider] = [_asked(running, body) for body in bodies]
+                decided[model] = running.counted(DECIDED) - before
     return {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         "machine": machine.describe().to_json(),
         "pictures": name,
         "answers": answers,
+        "decided": decided,
     }
 
 

@@ -117,6 +117,13 @@ class Running:
             sampler.join()
         return max(peak)
 
+    def counted(self, metric: str) -> int:
+        """A counter of a server's, which appears with its first count."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line.rpartition(" ")[2] for line in lines if line.startswith(f"{metric} ")]
+        return int(found[0]) if found else 0
+
     def log(self) -> str:
         """What it wrote."""
         self._log.flush()

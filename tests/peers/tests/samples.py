@@ -99,6 +99,7 @@ def results() -> Results:
             "measured": "2026-01-01 00:00",
             "machine": MACHINE,
             "pictures": "crops",
+            "decided": {"default": 1},
             "answers": {
                 "default": {
                     "cpu": [[0, 0.5], [1, 0.75], [1, 0.25], [2, 0.125]],

@@ -27,7 +27,8 @@ fn coloured(colour: [u8; 3]) -> Vec<u8> {
     encode(&plain(9, 8, colour), ImageFormat::Png)
 }
 
-fn asking(picture: &[u8], query: &str) -> Vec<u8> {
+/// A picture for `POST /predict` with this query.
+pub fn asking(picture: &[u8], query: &str) -> Vec<u8> {
     let request = String::from_utf8(post(b"")).unwrap();
     let request = request
         .replace("/predict", &format!("/predict?{query}"))

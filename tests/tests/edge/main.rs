@@ -12,6 +12,7 @@ mod classify;
 mod close;
 mod connections;
 mod cors;
+mod decided;
 mod formats;
 #[allow(dead_code)] // Others use the rest.
 mod http;

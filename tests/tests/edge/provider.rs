@@ -20,7 +20,7 @@ fn named(name: &str, library: &Path) -> String {
 }
 
 /// One that is built with the tests: it computes mean colours, whatever a graph says.
-fn mean_colour() -> String {
+pub fn mean_colour() -> String {
     named("mean-colour", &workspace::example_library("mean_colour_provider"))
 }
 

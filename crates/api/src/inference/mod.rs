@@ -128,6 +128,9 @@ fn recorded(
     if prediction.decoded_again {
         measure::decoded_again();
     }
+    if prediction.decided_by_cpu {
+        measure::decided_by_cpu();
+    }
     Ok(prediction)
 }
 
