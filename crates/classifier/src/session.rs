@@ -75,9 +75,10 @@ impl Session {
         let environment = runtime.environment();
         let device = provider.device(environment);
         let device = device.ok_or_else(|| provider.no_device(environment))?;
+        let options = provider.options(&device);
         let session = builder(runtime).and_then(|builder| {
             let mut builder = builder
-                .with_devices([device], Some(&provider.options()))?
+                .with_devices([device], Some(&options))?
                 // What it leaves to the CPU provider would run there unnoticed.
                 .with_config_entry("session.disable_cpu_ep_fallback", "1")?;
             let _alarm = runtime.load_limit().map(|limit| cancel_after(limit, &builder));

@@ -103,6 +103,13 @@ fn openvino_runs_what_it_can_compile() {
     assert_eq!(ask(address, &post(&red())).json()["label"], "red");
     assert_eq!(provider(&running, address), "cpu");
     running.wait_for(FALLBACK);
+    // Its options reach it.
+    let wrong = r#"load_config={"CPU":{"INFERENCE_PRECISION_HINT":"wrong"}}"#;
+    let flags = [&flags[..], &["--provider-option", wrong]].concat();
+    let (_bundle, running, address) = serve(Graph::MeanColour, &flags);
+    assert_eq!(provider(&running, address), "cpu");
+    let line = running.wait_for(FALLBACK);
+    assert!(line["error"].as_str().unwrap().contains("INFERENCE_PRECISION_HINT"), "{line}");
 }
 
 #[test]
