@@ -11,6 +11,7 @@ from conftest import RECIPE, ok, refused
 
 from glimpse_models.measure.classifiers import open_classifier
 from glimpse_models.train import network
+from glimpse_models.train.backbone import backbone_of
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_average_refuses(trained: Path, bundle: Path, tiny: Path, tmp_path: Path
     assert "--shares" in refused(*twice, "0.5", "0.6")
     assert "--shares" in refused(*twice, "1.5", "-0.5")
     other = tmp_path / "other.pt"
-    torch.save({"model": network.build(3, "resnet34").state_dict()}, other)
+    torch.save({"model": backbone_of("resnet34").build(3).state_dict()}, other)
     assert "another network" in refused("average", "--weights", weights, other, *out)
     assert "run.json" in refused("average", "--weights", other, weights, *out)
     ok("to-checkpoint", "--bundle", bundle, "--data", tiny, "--out", tmp_path / "restored")

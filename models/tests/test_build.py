@@ -14,6 +14,7 @@ from glimpse_models.bundle.verify import verify
 from glimpse_models.errors import UserError
 from glimpse_models.pipeline import defaults
 from glimpse_models.pipeline.defaults import Choice, choose_recipe
+from glimpse_models.train.recipe import LITE
 
 SMALL = ("--weights", "none", "--backbone", "resnet18", "--side", "32", "--epochs", "1")
 
@@ -92,16 +93,21 @@ def test_what_cannot_end_well_is_refused_before_training(folders: Path, tmp_path
 def test_pretrained_weights_are_taken_where_they_can_be_had(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with mock.patch("glimpse_models.train.network.imagenet_state", return_value={}):
+    with mock.patch("glimpse_models.train.backbone._download", return_value={}):
         chosen = choose_recipe(Choice(), 288)
     assert (chosen.recipe.weights, chosen.recipe.side) == ("imagenet", defaults.PRETRAINED[1])
     assert chosen.recipe.freeze_epochs == 2
     fault = UserError("cannot download torchvision's weights")
-    with mock.patch("glimpse_models.train.network.imagenet_state", side_effect=fault):
-        chosen = choose_recipe(Choice(), 288)
+    with mock.patch("glimpse_models.train.backbone._download", side_effect=fault):
+        installed = choose_recipe(Choice(device="cpu"), 288)
+        asked = choose_recipe(Choice(backbone="resnet18"), 288)
+        with pytest.raises(UserError, match="cannot download"):
+            choose_recipe(Choice(weights="imagenet"), 288)
     assert "cannot download" in capsys.readouterr().out
-    assert (chosen.recipe.weights, chosen.recipe.backbone) == ("none", defaults.SCRATCH[0])
-    assert "from scratch" in chosen.reason
+    assert (installed.recipe.weights, installed.recipe.backbone) == ("imagenet", LITE)
+    assert installed.recipe.precision == "fp32"
+    assert (asked.recipe.weights, asked.recipe.backbone) == ("none", "resnet18")
+    assert "from scratch" in asked.reason
     assert choose_recipe(Choice(weights="none", epochs=3, side=64), 288).recipe.epochs == 3
 
 

@@ -311,9 +311,10 @@ def test_the_trained_resize_is_served_at_the_trained_side(
 
 
 def test_a_dense_head_has_no_class_activation_maps(tmp_path: Path) -> None:
-    from glimpse_models.train import network
+    from glimpse_models.train.backbone import backbone_of
 
-    model = network.build(3, "resnet18", "dense")
+    backbone = backbone_of("resnet18")
+    model = backbone.build(3, "dense")
     torch.save(model.state_dict(), tmp_path / "dense.pt")
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
     base = ("--model", tmp_path / "dense.pt", "--labels", tmp_path / "labels.txt", "--name", "n")
@@ -323,9 +324,9 @@ def test_a_dense_head_has_no_class_activation_maps(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "head.safetensors").exists()
     found, features = session.run(None, {"image": PIXELS})
     features = features.mean(axis=(2, 3))
-    inputs = network.normalise(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float() / 255)
+    inputs = backbone.normalise(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float() / 255)
     assert np.allclose(found, model.eval()(inputs).detach().numpy(), atol=1e-4)
-    head = network.head_of(model)(torch.from_numpy(features)).detach().numpy()
+    head = backbone.head_of(model)(torch.from_numpy(features)).detach().numpy()
     assert np.allclose(head, found, atol=1e-4), "the pooled features, not the dense layer's"
 
 

@@ -47,13 +47,14 @@ def test_it_answers_as_the_bundle_does(
 
 
 def test_batch_norms_know_what_they_get(restored: Path, inputs: Pixels) -> None:
-    model = network.read_weights(restored).model()
+    trained = network.read_weights(restored)
+    model = trained.model()
     found: list[tuple[nn.BatchNorm2d, torch.Tensor]] = []
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.register_forward_pre_hook(lambda norm, given: found.append((norm, given[0])))
     with torch.inference_mode():
-        model(network.serving_input(inputs))
+        model(trained.network().serving_input(inputs))
     assert len(found) == 20
     for norm, given in found:
         state = norm.state_dict()

@@ -30,7 +30,7 @@ from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.errors import UserError
 from glimpse_models.measure.several import THRESHOLD
 from glimpse_models.pipeline.build import BuildOptions, build
-from glimpse_models.pipeline.defaults import PRETRAINED, SCRATCH
+from glimpse_models.pipeline.defaults import INSTALLED, PRETRAINED, SCRATCH
 from glimpse_models.pipeline.imported import KINDS, ImportOptions, import_model
 from glimpse_models.sources.source import Asked
 from glimpse_models.train.recipe import BACKBONES
@@ -68,12 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_loss(training)
     training.add_argument(
         "--weights",
-        help="imagenet, none or a file of weights (default: imagenet where it can be downloaded, else none)",
+        help="imagenet, none or a file of weights (default: imagenet)",
     )
     training.add_argument(
         "--backbone",
         choices=BACKBONES,
-        help=f"(default: {PRETRAINED[0]}, or {SCRATCH[0]} from scratch)",
+        help=f"(default: {PRETRAINED[0]}; {INSTALLED[0]}, whose weights are installed, where no others can be downloaded; {SCRATCH[0]} from scratch)",
     )
     training.add_argument(
         "--side",

@@ -8,7 +8,7 @@ from pathlib import Path
 from glimpse_models.cli.options import add_cpu_graph, read_options
 from glimpse_models.graph.quantize import METHODS, Method
 from glimpse_models.pipeline.imagenet import ImagenetOptions, imagenet
-from glimpse_models.train.recipe import BACKBONES
+from glimpse_models.train.recipe import RESNETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--version", help=f"(default: {default.version})")
     parser.add_argument("--name", help="(default: BACKBONE-imagenet)")
-    parser.add_argument("--backbone", choices=BACKBONES, help=f"(default: {default.backbone})")
+    parser.add_argument("--backbone", choices=RESNETS, help=f"(default: {default.backbone})")
     parser.add_argument("--side", type=int, help=f"(default: {default.side})")
     parser.add_argument(
         "--resize",

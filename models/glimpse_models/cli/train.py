@@ -129,7 +129,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     )
     network.add_argument(
         "--weights",
-        help=f"none, imagenet (torchvision's) or a file of weights (default: {default.weights})",
+        help=f"none, imagenet (torchvision's, downloaded; of efficientnet_lite0 its authors', installed) or a file of weights (default: {default.weights})",
     )
     network.add_argument("--freeze-epochs", type=int, help="first epochs that train the head alone")
     network.add_argument(

@@ -10,7 +10,6 @@ import onnx
 import torch
 from torch import nn
 
-from glimpse_models.data.normalization import IMAGENET
 from glimpse_models.data.splits import SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.wrap import wrap
@@ -22,8 +21,8 @@ OPSET = 17
 def export_weights(trained: Trained, side: int | None = None) -> onnx.ModelProto:
     """The float model with the serving input; batch norms are folded into the convolutions."""
     side = trained.input_side(side)
-    task = trained.task or SINGLE
-    return wrap(trace(trained.model(), side), trained.classes, IMAGENET, side, task)
+    task, normalization = trained.task or SINGLE, trained.network().normalization
+    return wrap(trace(trained.model(), side), trained.classes, normalization, side, task)
 
 
 def trace(network: nn.Module, side: int) -> onnx.ModelProto:

@@ -133,12 +133,12 @@ def _weights(path: Path, resize: int | None, asked: int | None, geometry: Geomet
     from glimpse_models.train import network
 
     trained = network.read_weights(path)
-    model = trained.model()
+    model, backbone = trained.model(), trained.network()
     side = trained.input_side(asked)
 
     def logits(pixels: Pixels) -> Logits:
         with torch.inference_mode():
-            found: Logits = model(network.serving_input(pixels)).numpy()
+            found: Logits = model(backbone.serving_input(pixels)).numpy()
         return found
 
     spec = geometry.at(side, resize or (None if asked else trained.resize))

@@ -28,6 +28,7 @@ from glimpse_models.measure.evaluate import logits_of
 from glimpse_models.pipeline.bundle import add_outputs, measure, ready_to_serve
 from glimpse_models.pipeline.quantize import QuantizeOptions, quantize
 from glimpse_models.train import network
+from glimpse_models.train.backbone import backbone_of
 from glimpse_models.train.record import git_commit
 
 SEED = 1
@@ -103,7 +104,7 @@ def imagenet(options: ImagenetOptions) -> None:
 def trained(weights: str, backbone: str, names: tuple[str, ...]) -> network.Trained:
     """Torchvision's own, or a file of the same form."""
     if weights == "imagenet":
-        return network.Trained(network.imagenet_state(backbone), backbone, "linear", len(names))
+        return network.Trained(backbone_of(backbone).pretrained(), backbone, "linear", len(names))
     found = network.read_weights(Path(weights))
     if (found.backbone, found.classes) != (backbone, len(names)):
         raise UserError(

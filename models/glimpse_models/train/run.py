@@ -19,6 +19,7 @@ from tqdm import tqdm
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train import batches, network
+from glimpse_models.train.backbone import backbone_of
 from glimpse_models.train.batches import Plan
 from glimpse_models.train.journal import FIGURES, SHOWN, Row, write_journal
 from glimpse_models.train.learner import Learner
@@ -72,7 +73,8 @@ def start_or_resume(pictures: Pictures, recipe: Recipe, place: Place) -> Run:
     whole = batches.steps_per_epoch(len(pictures.train), recipe.batch)
     steps = min(recipe.epoch_steps or whole, whole)
     torch.manual_seed(recipe.seed)
-    model = network.build(len(data.labels), recipe.backbone, recipe.head)
+    backbone = backbone_of(recipe.backbone)
+    model = backbone.build(len(data.labels), recipe.head)
     if place.checkpoint.exists():
         state = _read_checkpoint(place.checkpoint, data, recipe)
         learner = Learner(model, pictures, recipe, steps * len(recipe.sides), place.device)
@@ -83,9 +85,7 @@ def start_or_resume(pictures: Pictures, recipe: Recipe, place: Place) -> Run:
         progress = Progress(**state.get("progress", {"done": state.get("done", 0)}))
         print(f"going on at step {progress.done} of {steps * len(recipe.sides)}", flush=True)
     else:
-        beginning = Beginning(
-            network.start_from(model, recipe.weights, recipe.backbone), git_commit()
-        )
+        beginning = Beginning(network.start_from(model, recipe.weights, backbone), git_commit())
         learner = Learner(model, pictures, recipe, steps * len(recipe.sides), place.device)
         progress = Progress()
     return Run(pictures, recipe, place, steps, learner, progress, beginning)
