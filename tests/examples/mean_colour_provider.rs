@@ -5,10 +5,13 @@
 //! the version that they claim.
 #![allow(unsafe_code, missing_docs, clippy::missing_safety_doc)]
 
+use std::env;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::slice;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use ort::sys::{
     OrtApi, OrtApiBase, OrtEpDevice, OrtGraph, OrtHardwareDevice, OrtHardwareDeviceType,
@@ -277,6 +280,9 @@ unsafe extern "C" fn compile(
     computations: *mut *const Computation,
     _contexts: *mut *mut OrtNode,
 ) -> OrtStatusPtr {
+    if let Some(pause) = env::var("COMPILES_FOR_MS").ok().and_then(|pause| pause.parse().ok()) {
+        thread::sleep(Duration::from_millis(pause));
+    }
     unsafe { slice::from_raw_parts_mut(computations, count) }.fill(&raw const COMPUTATION);
     OK
 }

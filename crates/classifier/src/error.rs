@@ -167,6 +167,12 @@ pub enum ProviderError {
         /// The kinds that it offers.
         offered: String,
     },
+    /// It did not get ready in its part of the load's time.
+    #[error("the provider did not compile the model within {limit:?}")]
+    Slow {
+        /// Its part.
+        limit: Duration,
+    },
     /// It does not run all of the model, or refuses the options.
     #[error("the provider cannot run the whole model: {0}")]
     Session(#[source] ort::Error),

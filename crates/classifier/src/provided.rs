@@ -7,19 +7,22 @@
 //! stays, to decide close labels.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use crate::bundle::InputSpec;
 use crate::error::{LoadError, ProviderError};
-use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::session::{Session, Wanted};
 use crate::sessions::Sessions;
 
 /// How far a logit may be from the CPU provider's, as a part of the spread of all logits.
 const TOLERANCE: f32 = 0.1;
+
+/// The parts of a load's time, of which a provider gets one to compile and one for its trial, so that the
+/// CPU provider has time left where it fails.
+const PART: u32 = 3;
 
 /// Batch sizes of the trial.
 const BATCHES: [usize; 2] = [1, 2];
@@ -36,8 +39,10 @@ pub(crate) fn sessions(
     };
     let model = model.as_ref();
     let cpu = Session::new(runtime, model, input, classes)?;
+    let limit = runtime.load_limit().map(|limit| limit / PART);
+    let made = made_within(limit, runtime, model, (input, classes));
     // `ort` panics where a provider leaves an output without a value.
-    let tried = AssertUnwindSafe(|| on(provider, runtime, model, &cpu, (input, classes)));
+    let tried = AssertUnwindSafe(|| trusted(made?, &cpu, input, limit));
     match panic::catch_unwind(tried).unwrap_or(Err(ProviderError::Broken)) {
         Ok(session) => Ok(Sessions::of_provider(session, cpu)),
         Err(error) => {
@@ -48,15 +53,36 @@ pub(crate) fn sessions(
     }
 }
 
-fn on(
-    provider: &Provider,
+/// The provider's session. One that is not made in time is made to the end by a thread that is left to
+/// itself: a provider that compiles cannot be stopped.
+fn made_within(
+    limit: Option<Duration>,
     runtime: &Runtime,
     model: &[u8],
-    cpu: &Session,
     (input, classes): (InputSpec, usize),
 ) -> Result<Session, ProviderError> {
-    let session = Session::on(provider, runtime, model, input, classes)?;
-    let limit = runtime.load_limit();
+    let (made, wait) = mpsc::sync_channel(1);
+    let (runtime, model) = (runtime.clone(), model.to_vec());
+    thread::spawn(move || {
+        let provider = runtime.provider()?;
+        made.send(Session::on(provider, &runtime, &model, input, classes)).ok()
+    });
+    match limit {
+        Some(limit) => wait.recv_timeout(limit).map_err(|error| match error {
+            RecvTimeoutError::Timeout => ProviderError::Slow { limit },
+            RecvTimeoutError::Disconnected => ProviderError::Broken,
+        })?,
+        None => wait.recv().map_err(|_| ProviderError::Broken)?,
+    }
+}
+
+/// The provider's session, if it computes what `cpu` computes.
+fn trusted(
+    session: Session,
+    cpu: &Session,
+    input: InputSpec,
+    limit: Option<Duration>,
+) -> Result<Session, ProviderError> {
     within(limit, [&session, cpu], || compare(&session, cpu, input))?;
     Ok(session)
 }
@@ -68,7 +94,7 @@ fn within<T>(limit: Option<Duration>, sessions: [&Session; 2], work: impl FnOnce
     let (done, wait) = mpsc::channel::<()>();
     thread::scope(|scope| {
         scope.spawn(move || {
-            while wait.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
+            while wait.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 for session in sessions {
                     session.end_run_after(Duration::ZERO);
                 }

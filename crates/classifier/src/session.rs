@@ -77,12 +77,11 @@ impl Session {
         let device = device.ok_or_else(|| provider.no_device(environment))?;
         let options = provider.options(&device);
         let session = builder(runtime).and_then(|builder| {
-            let mut builder = builder
+            builder
                 .with_devices([device], Some(&options))?
                 // What it leaves to the CPU provider would run there unnoticed.
-                .with_config_entry("session.disable_cpu_ep_fallback", "1")?;
-            let _alarm = runtime.load_limit().map(|limit| cancel_after(limit, &builder));
-            builder.commit_from_memory(model)
+                .with_config_entry("session.disable_cpu_ep_fallback", "1")?
+                .commit_from_memory(model)
         });
         let session = Self::check(Ok(session.map_err(ProviderError::Session)?), input, classes)?;
         Ok(Self { provider: provider.name().to_owned(), ..session })

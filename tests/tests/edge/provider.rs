@@ -92,6 +92,22 @@ fn the_cpu_provider_runs_the_model_where_the_other_one_cannot() {
 }
 
 #[test]
+fn a_provider_that_compiles_too_long_leaves_time_for_the_cpu_provider() {
+    let bundle = toy::bundle(Graph::MeanColour);
+    let mut command = glimpse(bundle.path());
+    command.env("GLIMPSE_PROVIDER", mean_colour());
+    command.envs([("GLIMPSE_LOAD_TIMEOUT_MS", "6000"), ("COMPILES_FOR_MS", "60000")]);
+    let (running, address) = Running::serve(&mut command);
+    assert_eq!(ask(address, &post(&red())).json()["label"], "red");
+    assert_eq!(provider(&running, address), "cpu");
+    let line = running.wait_for(FALLBACK);
+    assert!(
+        line["error"].as_str().unwrap().contains("did not compile the model within 2s"),
+        "{line}"
+    );
+}
+
+#[test]
 fn openvino_runs_what_it_can_compile() {
     let Some(openvino) = openvino("OpenVINO at the edge") else { return };
     let flags = ["--provider", &openvino, "--provider-device", "CPU"];
