@@ -6,7 +6,8 @@ from pathlib import Path
 
 from glimpse_scaling import document
 
-from glimpse_peers import plots, tables
+from glimpse_peers import classes, plots, tables
+from glimpse_peers import results as kept
 from glimpse_peers.cells import NOT_MEASURED
 from glimpse_peers.results import Results
 
@@ -21,10 +22,12 @@ def filled(text: str, results: Results) -> str:
 
 def write(results: Results, docs: Path) -> list[str]:
     """Fill the document, draw its plots; gives their names."""
-    path = docs / NAME
+    path, of_classes = docs / NAME, docs / classes.FILE
+    results = results | {classes.PART: classes.with_run(kept.load(of_classes), results)}
+    kept.save(of_classes, results[classes.PART])
     path.write_text(filled(path.read_text(encoding="utf-8"), results), encoding="utf-8")
     plots.draw(results, docs / "images")
-    return [NAME, *(f"images/{name}.svg" for name in plots.PLOTS)]
+    return [NAME, classes.FILE, *(f"images/{name}.svg" for name in plots.PLOTS)]
 
 
 def printed(results: Results) -> str:

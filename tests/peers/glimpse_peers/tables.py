@@ -9,7 +9,7 @@ from itertools import chain
 from glimpse_scaling import facts
 from glimpse_scaling.text import dollars, table
 
-from glimpse_peers import bench_tables, cost, goals, machine, peers
+from glimpse_peers import bench_tables, classes, cost, goals, machine, peers
 from glimpse_peers.cells import (
     ABSENT,
     NOT_MEASURED,
@@ -41,8 +41,9 @@ def about(results: Results) -> str:
         ["rounds", f"{plan['rounds']}{', quick' if plan['quick'] else ''}"],
         ["measured (UTC)", results.get("measured", {}).get("machine", ABSENT)],
     ]
-    others = [name for name, _ in machine.CLASSES if name != found["processor_class"]]
-    rows.append(["classes of processors that were not measured", ", ".join(others)])
+    measured = {found["processor_class"], *results.get(classes.PART, {})}
+    others = [name for name, _ in machine.CLASSES if name not in measured]
+    rows.append(["classes of processors that no run measured", ", ".join(others)])
     rows += [
         [f"`make bench-{name}` measured (UTC)", _when(results[name]["measured"])]
         for name in BESIDE
@@ -289,6 +290,7 @@ def prices(_: Results) -> str:
 TABLES: dict[str, Table] = {
     "about": about,
     "goals": met,
+    "goals-by-class": classes.by_class,
     "cold": cold,
     "floor": floor,
     "warm-small": of("starts", "warm")(lambda measured: _warm(measured, SMALL)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glimpse_scaling import document as markers
 
-from glimpse_peers import bench_tables, cells, document, places, plots, results, tables
+from glimpse_peers import bench_tables, cells, classes, document, places, plots, results, tables
 from tests.samples import results as sample
 
 TEXT = (places.DOCS / document.NAME).read_text(encoding="utf-8")
@@ -87,3 +87,20 @@ def test_labels_are_compared_over_all_pictures_and_over_the_clear_ones() -> None
 def test_a_run_without_control_groups_says_why() -> None:
     shown = tables.quotas({"quotas": {"absent": "no control group can be made"}})
     assert shown == "not measured: no control group can be made"
+
+
+def test_the_goals_of_another_class_of_processors_stay() -> None:
+    run = sample()
+    amx = run | {"machine": run["machine"] | {"processor": "another", "processor_class": "AMX"}}
+    kept = classes.with_run(classes.with_run({}, run), amx | {"throughput": {}})
+    head, _, *rows = classes.by_class({classes.PART: kept}).splitlines()
+    assert head.startswith("| ratio | AMX: another, ")
+    assert "| AVX-512 VNNI: a processor, " in head
+    [clients] = [row for row in rows if row.startswith("| 16 clients, Glimpse's server: p99 / p50")]
+    assert clients.split(" | ")[1] == cells.NOT_MEASURED
+    assert "goal ≤ 2.00" in clients
+    assert len({row.partition(" | ")[0] for row in rows}) == len(rows)
+    again = classes.with_run(kept, amx)
+    assert again["AVX-512 VNNI"] == kept["AVX-512 VNNI"]
+    assert again["AMX"] != kept["AMX"]
+    assert "AMX" not in tables.about(run | {classes.PART: again})

@@ -1,0 +1,66 @@
+"""The goals by class of processor: those of each class's last run are kept beside the document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glimpse_scaling.text import table
+
+from glimpse_peers import goals
+from glimpse_peers.cells import NOT_MEASURED, of, ratio_cells
+from glimpse_peers.machine import CLASSES
+from glimpse_peers.results import Results
+
+FILE = "performance.json"
+PART = "classes"
+"""The name of what is kept among the results."""
+
+
+def with_run(kept: Results, results: Results) -> Results:
+    """What is kept, with this run's goals in the place of an older run's on the same class."""
+    found = results.get("machine")
+    if not found:
+        return kept
+    shown = {goal.name: _row(goal) for goal in _distinct(results) if goal.found is not None}
+    run = {"processor": found["processor"], "measured": _day(results), "goals": shown}
+    return kept | {found["processor_class"]: run}
+
+
+@of(PART)
+def by_class(kept: Results) -> str:
+    """Each goal's median by class of processor, with its limit."""
+    present = [name for name, _ in CLASSES if name in kept]
+    head = [f"{name}: {kept[name]['processor']}, {kept[name]['measured']}" for name in present]
+    ratios = dict.fromkeys(ratio for name in present for ratio in kept[name]["goals"])
+    rows = [
+        [ratio, *(_cell(kept[name]["goals"].get(ratio)) for name in present)] for ratio in ratios
+    ]
+    return table(["ratio", *head], rows)
+
+
+def _distinct(results: Results) -> list[goals.Goal]:
+    """Goals whose names stand alone: one that says "the same" gets the name of the one before."""
+    distinct: list[goals.Goal] = []
+    for goal in goals.goals(results):
+        name = goal.name
+        if name == goals.LITE:
+            name = f"{distinct[-1].name}, imagenet-lite"
+        distinct.append(goals.Goal(name, goal.limit, goal.found, goal.at_least))
+    return distinct
+
+
+def _row(goal: goals.Goal) -> dict[str, Any]:
+    median, quartiles = ratio_cells(goal.found, 2)
+    limit = f"{goal.sign} {goal.limit:.2f}"
+    return {"median": median, "quartiles": quartiles, "goal": limit, "verdict": goal.verdict}
+
+
+def _cell(found: dict[str, str] | None) -> str:
+    if found is None:
+        return NOT_MEASURED
+    return f"{found['median']} ({found['quartiles']}), goal {found['goal']}, {found['verdict']}"
+
+
+def _day(results: Results) -> str:
+    """The day of the last part."""
+    return max(results.get("measured", {}).values(), default="").partition(" ")[0]
