@@ -15,61 +15,124 @@ use std::time::Instant;
 
 use serde_json::json;
 
-/// Independent sums: more than the instruction's latency times its throughput.
-const SUMS: u64 = 16;
-/// Multiplications of one instruction on 512 bits.
-const OF_ONE: u64 = 64;
+/// Times that a thread repeats a block of instructions.
 const TURNS: u64 = 1 << 24;
 /// Of which the best counts: the others were disturbed.
 const TRIES: usize = 5;
+
+/// An instruction that multiplies and adds, in a block with more independent sums than its latency times
+/// its throughput.
+#[derive(Clone, Copy)]
+struct Instruction {
+    name: &'static str,
+    /// Multiplications of a block.
+    of_block: u64,
+    /// Repeats the block [`TURNS`] times; only where the processor has the instruction.
+    run: unsafe fn(),
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let threads = match std::env::args().nth(1) {
         Some(number) => number.parse()?,
         None => thread::available_parallelism().map_or(1, NonZero::get),
     };
-    let best = (0..TRIES).filter_map(|_| multiplications_a_second(threads)).reduce(f64::max);
-    let instruction = best.map(|_| "AVX-512 VNNI");
+    let known = fastest();
+    let rates = |one: Instruction| (0..TRIES).filter_map(move |_| rate(one, threads));
+    let best = known.and_then(|one| rates(one).reduce(f64::max));
+    let instruction = known.map(|one| one.name);
     println!("{}", json!({ "instruction": instruction, "threads": threads, "rate": best }));
     Ok(())
 }
 
-/// Of all threads together.
-fn multiplications_a_second(threads: usize) -> Option<f64> {
+/// Multiplications a second of all threads together.
+fn rate(instruction: Instruction, threads: usize) -> Option<f64> {
     let begin = Barrier::new(threads);
     let seconds = thread::scope(|scope| {
         let work = || {
             begin.wait();
             let started = Instant::now();
-            multiply().then(|| started.elapsed().as_secs_f64())
+            // SAFETY: `fastest` gives what the processor has.
+            unsafe { (instruction.run)() };
+            started.elapsed().as_secs_f64()
         };
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let ended = running.into_iter().map(|one| one.join().ok().flatten());
+        let ended = running.into_iter().map(|one| one.join().ok());
         ended.collect::<Option<Vec<_>>>()
     })?;
     let longest = seconds.into_iter().reduce(f64::max)?;
-    Some((TURNS * SUMS * OF_ONE) as f64 * threads as f64 / longest)
-}
-
-/// False where the processor has no such instruction.
-#[cfg(target_arch = "x86_64")]
-fn multiply() -> bool {
-    if !is_x86_feature_detected!("avx512vnni") {
-        return false;
-    }
-    // SAFETY: the processor has the instruction.
-    unsafe { vnni() };
-    true
+    Some((TURNS * instruction.of_block) as f64 * threads as f64 / longest)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn multiply() -> bool {
-    false
+fn fastest() -> Option<Instruction> {
+    None
+}
+
+/// The one with the most multiplications that the processor has.
+#[cfg(target_arch = "x86_64")]
+fn fastest() -> Option<Instruction> {
+    // Six sums of 16 × 16, each of rows of 64 bytes.
+    let amx = Instruction { name: "AMX", of_block: 6 * 16 * 16 * 64, run: amx };
+    let vnni = Instruction { name: "AVX-512 VNNI", of_block: 16 * 64, run: vnni };
+    if tiles_are_allowed() {
+        return Some(amx);
+    }
+    is_x86_feature_detected!("avx512vnni").then_some(vnni)
+}
+
+/// Whether the processor multiplies tiles of bytes, and the kernel lets this process do it.
+#[cfg(target_arch = "x86_64")]
+fn tiles_are_allowed() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_int = 0x1023;
+    const TILE_DATA: libc::c_ulong = 18;
+    let (leaves, features) = (std::arch::x86_64::__cpuid(0).eax, 7);
+    if leaves < features {
+        return false;
+    }
+    let found = std::arch::x86_64::__cpuid_count(features, 0).edx;
+    let (tiles, bytes) = (1 << 24, 1 << 25);
+    // SAFETY: the call takes two numbers, and refuses what it does not know.
+    let asked = || unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) };
+    found & tiles != 0 && found & bytes != 0 && asked() == 0
+}
+
+#[cfg(target_arch = "x86_64")]
+unsafe fn amx() {
+    // Palette 1: eight tiles of 16 rows, of 64 bytes each.
+    let mut shape = [0_u8; 64];
+    shape[0] = 1;
+    for tile in 0..8 {
+        shape[16 + 2 * tile] = 64;
+        shape[48 + tile] = 16;
+    }
+    // SAFETY: it changes the registers that it names and reads `shape` alone.
+    unsafe {
+        std::arch::asm!(
+            "ldtilecfg [{shape}]",
+            "tilezero tmm6",
+            "tilezero tmm7",
+            "2:",
+            "tdpbusd tmm0, tmm6, tmm7",
+            "tdpbusd tmm1, tmm6, tmm7",
+            "tdpbusd tmm2, tmm6, tmm7",
+            "tdpbusd tmm3, tmm6, tmm7",
+            "tdpbusd tmm4, tmm6, tmm7",
+            "tdpbusd tmm5, tmm6, tmm7",
+            "dec {turns}",
+            "jnz 2b",
+            "tilerelease",
+            shape = in(reg) shape.as_ptr(),
+            turns = inout(reg) TURNS => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(readonly, nostack),
+        );
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn vnni() {
+unsafe fn vnni() {
     // SAFETY: it changes the registers that it names and reads no memory.
     unsafe {
         std::arch::asm!(
