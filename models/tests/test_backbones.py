@@ -64,6 +64,12 @@ def test_what_was_trained_is_what_serves(tuned: Path, folders: Path, tmp_path: P
     assert np.abs(served - trained).max() < 1e-3
     assert np.abs(trained).max() > 0.05
     assert (tmp_path / "out" / "head.safetensors").exists(), "for class activation maps"
+    bundle = ("--bundle", tmp_path / "out", "--data", folders)
+    ok("to-checkpoint", *bundle, "--out", tmp_path / "again")
+    with torch.inference_mode():
+        network = read_weights(tmp_path / "again" / "weights.pt").model()
+        again = network(backbone_of(LITE).serving_input(pixels)).numpy()
+    assert np.abs(again - served).max() < 1e-3
 
 
 @pytest.mark.parametrize(

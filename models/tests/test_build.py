@@ -98,14 +98,19 @@ def test_pretrained_weights_are_taken_where_they_can_be_had(
     assert (chosen.recipe.weights, chosen.recipe.side) == ("imagenet", defaults.PRETRAINED[1])
     assert chosen.recipe.freeze_epochs == 2
     fault = UserError("cannot download torchvision's weights")
-    with mock.patch("glimpse_models.train.backbone._download", side_effect=fault):
+    with (
+        mock.patch("glimpse_models.train.backbone._download", side_effect=fault),
+        mock.patch.object(Path, "read_text", return_value="flags : amx_bf16"),
+    ):
         installed = choose_recipe(Choice(device="cpu"), 288)
-        asked = choose_recipe(Choice(backbone="resnet18"), 288)
+        odd = choose_recipe(Choice(side=100), 288)
+        asked = choose_recipe(Choice(backbone="resnet18", device="cpu"), 288)
         with pytest.raises(UserError, match="cannot download"):
             choose_recipe(Choice(weights="imagenet"), 288)
     assert "cannot download" in capsys.readouterr().out
     assert (installed.recipe.weights, installed.recipe.backbone) == ("imagenet", LITE)
-    assert installed.recipe.precision == "fp32"
+    assert (installed.recipe.precision, asked.recipe.precision) == ("fp32", "bf16")
+    assert odd.recipe.side == 96
     assert (asked.recipe.weights, asked.recipe.backbone) == ("none", "resnet18")
     assert "from scratch" in asked.reason
     assert choose_recipe(Choice(weights="none", epochs=3, side=64), 288).recipe.epochs == 3

@@ -17,7 +17,7 @@ use serde_json::json;
 
 /// Times that a thread repeats a block of instructions.
 const TURNS: u64 = 1 << 24;
-/// Of which the best counts: the others were disturbed.
+/// The best one counts: the others were disturbed.
 const TRIES: usize = 5;
 
 /// An instruction that multiplies and adds, in a block with more independent sums than its latency times
@@ -63,13 +63,13 @@ fn rate(instruction: Instruction, threads: usize) -> Option<f64> {
     Some((TURNS * instruction.of_block) as f64 * threads as f64 / longest)
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 fn fastest() -> Option<Instruction> {
     None
 }
 
 /// The one with the most multiplications that the processor has.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn fastest() -> Option<Instruction> {
     // Six sums of 16 × 16, each of rows of 64 bytes.
     let amx = Instruction { name: "AMX", of_block: 6 * 16 * 16 * 64, run: amx };
@@ -81,7 +81,7 @@ fn fastest() -> Option<Instruction> {
 }
 
 /// Whether the processor multiplies tiles of bytes, and the kernel lets this process do it.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn tiles_are_allowed() -> bool {
     const ARCH_REQ_XCOMP_PERM: libc::c_int = 0x1023;
     const TILE_DATA: libc::c_ulong = 18;
@@ -96,7 +96,7 @@ fn tiles_are_allowed() -> bool {
     found & tiles != 0 && found & bytes != 0 && asked() == 0
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 unsafe fn amx() {
     // Palette 1: eight tiles of 16 rows, of 64 bytes each.
     let mut shape = [0_u8; 64];
@@ -130,7 +130,7 @@ unsafe fn amx() {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[target_feature(enable = "avx512f")]
 unsafe fn vnni() {
     // SAFETY: it changes the registers that it names and reads no memory.

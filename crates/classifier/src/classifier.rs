@@ -102,8 +102,8 @@ impl Classifier {
         Self { graph, ..self }
     }
 
-    /// The execution provider that runs the model: the configured one, or [`crate::CPU_PROVIDER`]. Close
-    /// labels are the CPU provider's in any case ([`CLOSE_BY_PROVIDER`]).
+    /// The execution provider that runs the model: the configured one, or [`crate::CPU_PROVIDER`], which
+    /// decides close labels of the other one ([`CLOSE_BY_PROVIDER`]).
     #[must_use]
     pub fn provider(&self) -> &str {
         self.sessions.main().provider()

@@ -1,4 +1,4 @@
-//! Whether a label is so close to another one that full scale, or the CPU provider, may prefer that.
+//! Whether two labels are so close that full scale, or the CPU provider, may give the other one.
 
 use crate::bundle::Manifest;
 use crate::rank;

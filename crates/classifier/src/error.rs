@@ -173,6 +173,9 @@ pub enum ProviderError {
         /// Its part.
         limit: Duration,
     },
+    /// It still compiles the model of a load that did not wait for it.
+    #[error("the provider still compiles the model of an earlier load")]
+    Compiling,
     /// It does not run all of the model, or refuses the options.
     #[error("the provider cannot run the whole model: {0}")]
     Session(#[source] ort::Error),

@@ -11,6 +11,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::bundle::InputSpec;
 use crate::error::{LoadError, ProviderError};
 use crate::runtime::Runtime;
@@ -20,9 +22,13 @@ use crate::sessions::Sessions;
 /// How far a logit may be from the CPU provider's, as a part of the spread of all logits.
 const TOLERANCE: f32 = 0.1;
 
-/// The parts of a load's time, of which a provider gets one to compile and one for its trial, so that the
-/// CPU provider has time left where it fails.
+/// A provider gets a third of what is left of a load's time to compile, and another for its trial, so that
+/// time remains for the CPU provider.
 const PART: u32 = 3;
+
+/// Held by the thread that compiles: each takes memory and all processors, and one that a load did not
+/// wait for goes on.
+static COMPILING: Mutex<()> = Mutex::new(());
 
 /// Batch sizes of the trial.
 const BATCHES: [usize; 2] = [1, 2];
@@ -65,7 +71,14 @@ fn made_within(
     let (runtime, model) = (runtime.clone(), model.to_vec());
     thread::spawn(move || {
         let provider = runtime.provider()?;
-        made.send(Session::on(provider, &runtime, &model, input, classes)).ok()
+        let alone = match limit {
+            Some(limit) => COMPILING.try_lock_for(limit),
+            None => Some(COMPILING.lock()),
+        };
+        let session = alone.map_or(Err(ProviderError::Compiling), |_alone| {
+            Session::on(provider, &runtime, &model, input, classes)
+        });
+        made.send(session).ok()
     });
     match limit {
         Some(limit) => wait.recv_timeout(limit).map_err(|error| match error {

@@ -29,9 +29,10 @@ const OPENVINO: &str = "OpenVINOExecutionProvider";
 /// The option of `OpenVINO` that holds those of its devices.
 const LOAD_CONFIG: &str = "load_config";
 
-/// `OpenVINO` computes a network in float32 in bfloat16 where a processor can. That changes labels which
-/// are not close: of 480 for crops of photographs, five by more than [`crate::CLOSE_BY_PROVIDER`], with
-/// `models/imagenet-lite` in float32. In float32 none change. Networks in int8 are computed the same.
+/// `OpenVINO` computes a network of float32 numbers in bfloat16 where a processor can. That changes labels
+/// which are not close: of 480 for crops of photographs, five by more than [`crate::CLOSE_BY_PROVIDER`], with
+/// the float network of `models/imagenet-lite`. In float32 none change. Networks in int8 are computed the
+/// same by both.
 const IN_FLOAT32: &str = r#"{"CPU":{"INFERENCE_PRECISION_HINT":"f32"}}"#;
 
 /// What each registered name stands for: ONNX Runtime registers a library once per process.

@@ -49,17 +49,23 @@ impl Sessions {
         let rows = main.rows().enumerate();
         let close = rows.filter(|(place, row)| is_close(*place, row.logits));
         let places: Vec<usize> = close.map(|(place, _)| place).collect();
-        let cpu = match places.len() {
-            0 => None,
-            all if all == n => Some(session.run_for(wanted, pixels, n)?),
+        let again = match places.len() {
+            0 => return Ok(Decided::by_one(main)),
+            all if all == n => session.run_for(wanted, pixels, n),
             some => {
                 let bytes = pixels.len() / n;
                 let picture = |place: &usize| &pixels[place * bytes..][..bytes];
                 let pixels = places.iter().map(picture).collect::<Vec<_>>().concat();
-                Some(session.run_for(wanted, &pixels, some)?)
+                session.run_for(wanted, &pixels, some)
             }
         };
-        Ok(Decided { main, cpu, places })
+        match again {
+            Ok(cpu) => Ok(Decided { main, cpu: Some(cpu), places }),
+            Err(error) => {
+                tracing::error!(%error, "the CPU provider could not decide close labels");
+                Ok(Decided::by_one(main))
+            }
+        }
     }
 
     /// Run `n` pictures by the CPU provider alone.

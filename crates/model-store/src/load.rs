@@ -152,7 +152,8 @@ impl Loader {
         };
         self.given_up.check(digest)?;
         let attempt = self.given_up.attempt(digest, self.deadline());
-        let runtime = runtime.with_load_limit(self.config.load_deadline);
+        let left = self.config.load_deadline.saturating_sub(started.elapsed());
+        let runtime = runtime.with_load_limit(left);
         let (head, graph) = (self.head(&bundle), bundle.graph());
         let classifier = blocking(move || {
             let (manifest, labels, model) = bundle.into_content();

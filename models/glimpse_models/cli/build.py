@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_loss(training)
     training.add_argument(
         "--weights",
-        help="imagenet, none or a file of weights (default: imagenet)",
+        help="imagenet, none or a file of weights (default: imagenet where they can be had; none for a --backbone whose weights cannot)",
     )
     training.add_argument(
         "--backbone",

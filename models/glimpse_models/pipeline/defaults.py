@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glimpse_models.errors import UserError
-from glimpse_models.train.recipe import LITE, RecipeOptions
+from glimpse_models.train.recipe import LITE, STRIDE, RecipeOptions
 
 # Steps of the optimiser from scratch, and how many epochs they may be.
 SCRATCH_STEPS = 3000
@@ -15,6 +15,7 @@ SCRATCH_EPOCHS = (15, 60)
 SCRATCH = ("resnet18", 96)
 PRETRAINED = ("resnet50", 224)
 INSTALLED = (LITE, 224)
+INSTEAD = f"fine-tuning {LITE} instead, whose weights are installed (Apache-2.0: keep their notice, imagenet-lite/NOTICE)"
 PRETRAINED_EPOCHS = 15
 
 
@@ -42,6 +43,10 @@ def choose_recipe(choice: Choice, pictures: int) -> Chosen:
     """Fine-tuning where there are pretrained weights, else training from scratch."""
     start = _start(choice)
     side = choice.side or start.side
+    if choice.backbone is None and start.backbone == LITE:
+        side = (
+            max(1, round(side / STRIDE)) * STRIDE
+        )  # the user asked for a side, not for this network
     common = RecipeOptions(
         side=side,
         backbone=start.backbone,
@@ -93,10 +98,7 @@ def _start(choice: Choice) -> _Start:
         if choice.weights == "imagenet":
             raise
         if backbone is None:
-            print(
-                f"{error}\nfine-tuning {INSTALLED[0]} instead, whose weights are installed",
-                flush=True,
-            )
+            print(f"{error}\n{INSTEAD}", flush=True)
             return _Start(*INSTALLED, "imagenet", "from its authors' ImageNet weights")
         print(f"{error}\ntraining from scratch instead, which needs many more pictures", flush=True)
         return _Start(backbone, SCRATCH[1], "none", "from scratch")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -33,7 +34,6 @@ from glimpse_models.train import network
 from glimpse_models.train.backbone import Backbone, State
 from glimpse_models.train.record import write_record
 
-EPSILON = nn.BatchNorm2d(1).eps
 EXPECTED = (
     "to-checkpoint takes bundles whose weights `export` wrote; train others with what made them"
 )
@@ -122,7 +122,8 @@ def with_batch_norms(folded: State, bundle: Path) -> tuple[nn.Module, network.Tr
         norms[norms == 0] = 1
         state[f"{convolution}.weight"] = weights / norms.view(-1, 1, 1, 1)
         # Running mean 0 and variance 1 are what a new batch norm begins with.
-        state[f"{norm}.weight"], state[f"{norm}.bias"] = norms * (1 + EPSILON) ** 0.5, bias
+        epsilon = cast("nn.BatchNorm2d", model.get_submodule(norm)).eps
+        state[f"{norm}.weight"], state[f"{norm}.bias"] = norms * (1 + epsilon) ** 0.5, bias
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

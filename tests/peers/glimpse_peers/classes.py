@@ -12,6 +12,7 @@ from glimpse_peers.machine import CLASSES
 from glimpse_peers.results import Results
 
 FILE = "performance.json"
+SAME = "the same"
 PART = "classes"
 """The name of what is kept among the results."""
 
@@ -45,6 +46,8 @@ def _distinct(results: Results) -> list[goals.Goal]:
         name = goal.name
         if name == goals.LITE:
             name = f"{distinct[-1].name}, imagenet-lite"
+        elif name.startswith(SAME):
+            name = distinct[-1].name.partition(" / ")[0] + name.removeprefix(SAME)
         distinct.append(goals.Goal(name, goal.limit, goal.found, goal.at_least))
     return distinct
 

@@ -45,6 +45,8 @@ pub enum Graph {
     Tripled,
     /// As `MeanColour`, with so little added to green that a provider which leaves it out is trusted.
     Greener,
+    /// As `Greener`, and no numbers where a colour is missing.
+    GreenerIfColourful,
 }
 
 /// A bundle named `toy` with the labels red, green and blue.
@@ -125,6 +127,15 @@ fn model(graph: Graph) -> Vec<u8> {
             mean("mean"),
             node("Add", &["mean", "bias"], "logits", &[]),
             tensor(5, "bias", FLOAT, &[3], &floats(&[0.0, GREENER, 0.0])),
+        ]),
+        Graph::GreenerIfColourful => content.extend([
+            mean("mean"),
+            node("Add", &["mean", "bias"], "greener", &[]),
+            node("Log", &["mean"], "logs", &[]),
+            node("Mul", &["logs", "nothing"], "nothings", &[]),
+            node("Add", &["greener", "nothings"], "logits", &[]),
+            tensor(5, "bias", FLOAT, &[3], &floats(&[0.0, GREENER, 0.0])),
+            tensor(5, "nothing", FLOAT, &[], &floats(&[0.0])),
         ]),
         Graph::NotANumber => content.extend([
             mean("mean"),

@@ -93,6 +93,18 @@ fn a_close_label_is_the_cpu_providers_and_a_sure_picture_is_not_run_again() {
 }
 
 #[test]
+fn the_providers_answer_stands_where_the_cpu_provider_has_none() {
+    let bundle = toy::bundle(Graph::GreenerIfColourful);
+    let (running, address) = serve(bundle.path());
+    let answer = ask(address, &post(&close_picture())).json();
+    assert_eq!((&answer["label"], decided(address)), (&json!("red"), 0), "{answer}");
+    running.wait_for("the CPU provider could not decide close labels");
+    let colourful = picture([100 * STEPS + 1, 100 * STEPS, STEPS]);
+    let answer = ask(address, &post(&colourful)).json();
+    assert_eq!((&answer["label"], decided(address)), (&json!("green"), 1), "{answer}");
+}
+
+#[test]
 fn close_pictures_of_a_batch_run_again_and_the_others_do_not() {
     let bundle = greener();
     let (_running, address) = serve(bundle.path());

@@ -22,7 +22,7 @@ fn version(address: SocketAddr) -> String {
     ask(address, &get("/model")).json()["version"].as_str().unwrap().to_owned()
 }
 
-fn wait_for_version(address: SocketAddr, expected: &str) {
+pub fn wait_for_version(address: SocketAddr, expected: &str) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while version(address) != expected {
         assert!(Instant::now() < deadline, "version {expected} is not served");
@@ -31,7 +31,7 @@ fn wait_for_version(address: SocketAddr, expected: &str) {
 }
 
 /// Copy a bundle over another; its description last, as publishing does.
-fn replace(from: &Path, to: &Path) {
+pub fn replace(from: &Path, to: &Path) {
     for file in ["model.onnx", "labels.txt", "bundle.json"] {
         fs::copy(from.join(file), to.join(file)).unwrap();
     }
