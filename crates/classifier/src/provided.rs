@@ -46,7 +46,7 @@ pub(crate) fn sessions(
     let model = model.as_ref();
     let cpu = Session::new(runtime, model, input, classes)?;
     let limit = runtime.load_limit().map(|limit| limit / PART);
-    let made = made_within(limit, runtime, model, (input, classes));
+    let made = made_within(limit.unwrap_or(Duration::MAX), runtime, model, (input, classes));
     // `ort` panics where a provider leaves an output without a value.
     let tried = AssertUnwindSafe(|| trusted(made?, &cpu, input, limit));
     match panic::catch_unwind(tried).unwrap_or(Err(ProviderError::Broken)) {
@@ -62,7 +62,7 @@ pub(crate) fn sessions(
 /// The provider's session. One that is not made in time is made to the end by a thread that is left to
 /// itself: a provider that compiles cannot be stopped.
 fn made_within(
-    limit: Option<Duration>,
+    limit: Duration,
     runtime: &Runtime,
     model: &[u8],
     (input, classes): (InputSpec, usize),
@@ -71,22 +71,16 @@ fn made_within(
     let (runtime, model) = (runtime.clone(), model.to_vec());
     thread::spawn(move || {
         let provider = runtime.provider()?;
-        let alone = match limit {
-            Some(limit) => COMPILING.try_lock_for(limit),
-            None => Some(COMPILING.lock()),
-        };
+        let alone = COMPILING.try_lock_for(limit);
         let session = alone.map_or(Err(ProviderError::Compiling), |_alone| {
             Session::on(provider, &runtime, &model, input, classes)
         });
         made.send(session).ok()
     });
-    match limit {
-        Some(limit) => wait.recv_timeout(limit).map_err(|error| match error {
-            RecvTimeoutError::Timeout => ProviderError::Slow { limit },
-            RecvTimeoutError::Disconnected => ProviderError::Broken,
-        })?,
-        None => wait.recv().map_err(|_| ProviderError::Broken)?,
-    }
+    wait.recv_timeout(limit).map_err(|error| match error {
+        RecvTimeoutError::Timeout => ProviderError::Slow { limit },
+        RecvTimeoutError::Disconnected => ProviderError::Broken,
+    })?
 }
 
 /// The provider's session, if it computes what `cpu` computes.

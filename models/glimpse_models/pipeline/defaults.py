@@ -16,6 +16,8 @@ SCRATCH = ("resnet18", 96)
 PRETRAINED = ("resnet50", 224)
 INSTALLED = (LITE, 224)
 INSTEAD = f"fine-tuning {LITE} instead, whose weights are installed (Apache-2.0: keep their notice, imagenet-lite/NOTICE)"
+FROM_SCRATCH = "training from scratch instead, which needs many more pictures"
+AUTHORS = "from its authors' ImageNet weights"
 PRETRAINED_EPOCHS = 15
 
 
@@ -42,13 +44,8 @@ class Chosen:
 def choose_recipe(choice: Choice, pictures: int) -> Chosen:
     """Fine-tuning where there are pretrained weights, else training from scratch."""
     start = _start(choice)
-    side = choice.side or start.side
-    if choice.backbone is None and start.backbone == LITE:
-        side = (
-            max(1, round(side / STRIDE)) * STRIDE
-        )  # the user asked for a side, not for this network
     common = RecipeOptions(
-        side=side,
+        side=start.side,
         backbone=start.backbone,
         weights=start.weights,
         augment="crop",
@@ -63,7 +60,7 @@ def choose_recipe(choice: Choice, pictures: int) -> Chosen:
         epochs = choice.epochs or PRETRAINED_EPOCHS
         frozen = min(2, epochs - 1)
         recipe = replace(common, epochs=epochs, freeze_epochs=frozen, peak_rate=0.01)
-    return Chosen(recipe, f"{start.backbone} {start.why}, {epochs} epochs at {side} pixels")
+    return Chosen(recipe, f"{start.backbone} {start.why}, {epochs} epochs at {start.side} pixels")
 
 
 @dataclass(frozen=True)
@@ -82,28 +79,33 @@ def _start(choice: Choice) -> _Start:
     Where torchvision's cannot be downloaded, a small network whose weights are installed beats any
     that starts from nothing.
     """
-    backbone = choice.backbone
     if choice.weights == "none":
-        return _Start(backbone or SCRATCH[0], SCRATCH[1], "none", "from scratch")
+        return _from(choice, SCRATCH, "none", "from scratch")
     if choice.weights not in ("auto", "imagenet"):
-        return _Start(
-            backbone or PRETRAINED[0], PRETRAINED[1], choice.weights, f"from {choice.weights}"
-        )
+        return _from(choice, PRETRAINED, choice.weights, f"from {choice.weights}")
     from glimpse_models.train.backbone import backbone_of
 
-    wanted = backbone or PRETRAINED[0]
+    wanted = choice.backbone or PRETRAINED[0]
     try:
         backbone_of(wanted).pretrained()
     except UserError as error:
         if choice.weights == "imagenet":
             raise
-        if backbone is None:
-            print(f"{error}\n{INSTEAD}", flush=True)
-            return _Start(*INSTALLED, "imagenet", "from its authors' ImageNet weights")
-        print(f"{error}\ntraining from scratch instead, which needs many more pictures", flush=True)
-        return _Start(backbone, SCRATCH[1], "none", "from scratch")
-    authors = "its authors'" if wanted == LITE else "torchvision's"
-    return _Start(wanted, PRETRAINED[1], "imagenet", f"from {authors} ImageNet weights")
+        if choice.backbone:
+            print(f"{error}\n{FROM_SCRATCH}", flush=True)
+            return _from(choice, SCRATCH, "none", "from scratch")
+        print(f"{error}\n{INSTEAD}", flush=True)
+        start = _from(choice, INSTALLED, "imagenet", AUTHORS)
+        # The user asked for a side, not for a network that takes multiples alone.
+        return replace(start, side=max(1, round(start.side / STRIDE)) * STRIDE)
+    why = AUTHORS if wanted == LITE else "from torchvision's ImageNet weights"
+    return _from(choice, PRETRAINED, "imagenet", why)
+
+
+def _from(choice: Choice, default: tuple[str, int], weights: str, why: str) -> _Start:
+    """The default backbone and side, unless the user chose others."""
+    backbone, side = default
+    return _Start(choice.backbone or backbone, choice.side or side, weights, why)
 
 
 def _precision(device: str | None, backbone: str) -> str:

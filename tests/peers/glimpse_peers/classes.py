@@ -12,7 +12,6 @@ from glimpse_peers.machine import CLASSES
 from glimpse_peers.results import Results
 
 FILE = "performance.json"
-SAME = "the same"
 PART = "classes"
 """The name of what is kept among the results."""
 
@@ -22,7 +21,7 @@ def with_run(kept: Results, results: Results) -> Results:
     found = results.get("machine")
     if not found:
         return kept
-    shown = {goal.name: _row(goal) for goal in _distinct(results) if goal.found is not None}
+    shown = {goal.name: _row(goal) for goal in goals.goals(results) if goal.found is not None}
     run = {"processor": found["processor"], "measured": _day(results), "goals": shown}
     return kept | {found["processor_class"]: run}
 
@@ -37,19 +36,6 @@ def by_class(kept: Results) -> str:
         [ratio, *(_cell(kept[name]["goals"].get(ratio)) for name in present)] for ratio in ratios
     ]
     return table(["ratio", *head], rows)
-
-
-def _distinct(results: Results) -> list[goals.Goal]:
-    """Goals whose names stand alone: one that says "the same" gets the name of the one before."""
-    distinct: list[goals.Goal] = []
-    for goal in goals.goals(results):
-        name = goal.name
-        if name == goals.LITE:
-            name = f"{distinct[-1].name}, imagenet-lite"
-        elif name.startswith(SAME):
-            name = distinct[-1].name.partition(" / ")[0] + name.removeprefix(SAME)
-        distinct.append(goals.Goal(name, goal.limit, goal.found, goal.at_least))
-    return distinct
 
 
 def _row(goal: goals.Goal) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from glimpse_peers.results import OTHER, SHARED, Results
 from glimpse_peers.statistics import Spread, percentile, ratio, spread
 
 AMX = "AMX"
-LITE = "the same with imagenet-lite"
+FUNCTION = "cold start, model in a folder: Glimpse's function"
+FLOOR = f"{FUNCTION} / what cannot be avoided (library, session, first run)"
+SLOW = f"cold start, S3 {ROUND_TRIP_MS} ms and {MEGABYTES_PER_SECOND} MB/s away / bytes ÷ rate, round trip, session, first run"
+LITE = ", imagenet-lite"
 OPENVINO = "Glimpse's server with the OpenVINO provider / Python server with OpenVINO"
 BEFORE = "Glimpse's server / the build before"
 
@@ -74,27 +77,27 @@ def _cold(starts: Results) -> list[Goal]:
 
     return [
         Goal(
-            "cold start, model in a folder: Glimpse's function / Python handler",
+            f"{FUNCTION} / Python handler",
             0.35,
             ratio(of("folder", "function"), of("folder", "handler")),
         ),
         Goal(
-            "the same / what cannot be avoided (library, session, first run)",
+            FLOOR,
             1.25,
             ratio(of("folder", "function"), floor("resnet50")),
         ),
         Goal(
-            LITE,
+            FLOOR + LITE,
             1.25,
             ratio(of("folder", "function-imagenet-lite"), floor("imagenet-lite")),
         ),
         Goal(
-            f"cold start, S3 {ROUND_TRIP_MS} ms and {MEGABYTES_PER_SECOND} MB/s away / bytes ÷ rate, round trip, session, first run",
+            SLOW,
             1.10,
             ratio(of("s3-slow", "function"), unavoidable_from_s3(starts, "resnet50")),
         ),
         Goal(
-            LITE,
+            SLOW + LITE,
             1.10,
             ratio(
                 of("s3-slow", "function-imagenet-lite"),

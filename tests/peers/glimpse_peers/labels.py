@@ -45,7 +45,8 @@ def measure(folder: Path | None) -> results.Results:
             with Running(peer, str(places.ROOT / "models" / model), bodies[0]) as running:
                 before = running.counted(DECIDED)
                 answers[model][provider] = [_asked(running, body) for body in bodies]
-                decided[model] = running.counted(DECIDED) - before
+                if provider == PROVIDER:
+                    decided[model] = running.counted(DECIDED) - before
     return {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         "machine": machine.describe().to_json(),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::common::answer::without_timing;
 use super::common::encode::{encode, plain};
 use super::common::toy::{self, Graph};
-use super::http::{Answer, Connection, ask, get, post};
+use super::http::{Answer, Connection, ask, get, post, post_json};
 
 /// With so many in a run at most.
 fn serve(graph: Graph, most: &str) -> (TempDir, Running, SocketAddr) {
@@ -177,12 +177,7 @@ fn pictures_of_a_batch_and_pixels_share_runs_with_others() {
     let raw = [head.as_bytes(), &body].concat();
     let images = [dark(1), dark(2), coloured([9, 90, 0])];
     let images: Vec<_> = images.iter().map(|one| super::common::encode::base64(one)).collect();
-    let json = serde_json::json!({ "images": images }).to_string();
-    let batch = String::from_utf8(post(b""))
-        .unwrap()
-        .replace("image/png", "application/json")
-        .replace("content-length: 0", &format!("content-length: {}", json.len()));
-    let batch = [batch.as_bytes(), json.as_bytes()].concat();
+    let batch = post_json(&serde_json::json!({ "images": images }));
     let answers = meanwhile(address, &[raw, batch, post(&dark(3))]);
     let labels = |answer: &Value| answer["outputs"].to_string().matches("green").count();
     assert_eq!(labels(&answers[0].json()), 3, "{}", answers[0].json());

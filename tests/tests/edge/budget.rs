@@ -12,7 +12,7 @@ use serde_json::json;
 use super::classify::lines;
 use super::common::encode::{base64, encode, plain};
 use super::common::toy::{self, Graph};
-use super::http::{Answer, Connection, ask, get, post, post_with};
+use super::http::{Answer, Connection, ask, get, post, post_json, post_with};
 use super::serve::{red, serve};
 
 /// A picture that takes 3 MB, and half a megabyte for its decoder.
@@ -22,15 +22,7 @@ fn large() -> Vec<u8> {
 
 fn batch(pictures: &[Vec<u8>]) -> Vec<u8> {
     let images: Vec<_> = pictures.iter().map(|picture| base64(picture)).collect();
-    let body = json!({ "images": images }).to_string();
-    String::from_utf8(post(b""))
-        .unwrap()
-        .replace("image/png", "application/json")
-        .replace("content-length: 0", &format!("content-length: {}", body.len()))
-        .into_bytes()
-        .into_iter()
-        .chain(body.into_bytes())
-        .collect()
+    post_json(&json!({ "images": images }))
 }
 
 fn code(answer: &Answer) -> (u16, String) {

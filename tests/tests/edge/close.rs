@@ -14,7 +14,7 @@ use super::common::api::{block_on, store};
 use super::common::close::{Close, close, sure};
 use super::common::encode::{encode, plain};
 use super::common::toy::{self, Graph};
-use super::http::{ask, get, post};
+use super::http::{ask, counted, post};
 use super::serve::serve;
 use super::watch::Scene;
 
@@ -30,9 +30,7 @@ fn full() -> &'static str {
 }
 
 fn decoded_again(address: SocketAddr) -> u32 {
-    let metrics = String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
-    let line = metrics.lines().find_map(|line| line.strip_prefix("glimpse_decoded_again_total "));
-    line.map_or(0, |count| count.parse().unwrap())
+    counted(address, "glimpse_decoded_again_total")
 }
 
 #[test]

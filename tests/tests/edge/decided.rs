@@ -19,7 +19,7 @@ use super::common::api::{block_on, store};
 use super::common::close::close;
 use super::common::encode::{base64, encode};
 use super::common::toy::{self, GREENER, Graph, SIDE};
-use super::http::{ask, get, post};
+use super::http::{ask, counted, get, post, post_json};
 use super::provider::mean_colour;
 use super::serve::red;
 
@@ -53,23 +53,8 @@ fn serve(bundle: &Path) -> (Running, SocketAddr) {
     (running, address)
 }
 
-fn count(address: SocketAddr, name: &str) -> u32 {
-    let metrics = String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-    line.map_or(0, |count| count.trim().parse().unwrap())
-}
-
 fn decided(address: SocketAddr) -> u32 {
-    count(address, "glimpse_decided_by_cpu_total ")
-}
-
-fn post_json(body: &Value) -> Vec<u8> {
-    let text = body.to_string();
-    let request = String::from_utf8(post(b"")).unwrap();
-    let request = request
-        .replace("image/png", "application/json")
-        .replace("content-length: 0", &format!("content-length: {}", text.len()));
-    [request.as_bytes(), text.as_bytes()].concat()
+    counted(address, "glimpse_decided_by_cpu_total")
 }
 
 fn greener() -> TempDir {
@@ -162,7 +147,7 @@ fn what_is_decoded_again_is_decided_at_full_scale() {
     let (_running, address) = serve(bundle.path());
     let answer = ask(address, &post(&picture.file)).json();
     assert_eq!(answer["label"], picture.full.top.label, "{answer}");
-    assert_eq!((count(address, "glimpse_decoded_again_total "), decided(address)), (1, 1));
+    assert_eq!((counted(address, "glimpse_decoded_again_total"), decided(address)), (1, 1));
 }
 
 #[test]

@@ -106,6 +106,20 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
+/// A `POST /predict` with JSON.
+pub fn post_json(body: &Value) -> Vec<u8> {
+    let text = body.to_string();
+    let request = String::from_utf8(post(text.as_bytes())).unwrap();
+    request.replace("image/png", "application/json").into_bytes()
+}
+
+/// A counter of `/metrics`, which appears with its first count.
+pub fn counted(address: SocketAddr, name: &str) -> u32 {
+    let metrics = String::from_utf8(ask(address, &get("/metrics")).body).unwrap();
+    let count = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
 /// A `POST /predict` with the bytes of a PNG.
 pub fn post(picture: &[u8]) -> Vec<u8> {
     post_with(picture, "")
