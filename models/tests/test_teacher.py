@@ -99,13 +99,13 @@ def test_logits_are_computed_once_for_a_teacher_and_its_pictures(
     bundle = colour_teacher(tmp_path)
     data = open_data(folders, 1, 0.2)
     cache = tmp_path / "kept"
-    first = open_teacher(str(bundle), cache).logits(data, "a fingerprint")
+    first = open_teacher(str(bundle), cache).answers(data, "a fingerprint", False).logits
     kept = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
     again = open_teacher(str(bundle), cache)
     with mock.patch.object(type(again), "_compute", side_effect=AssertionError("computed again")):
-        assert np.array_equal(again.logits(data, "a fingerprint"), first)
+        assert np.array_equal(again.answers(data, "a fingerprint", False).logits, first)
         with pytest.raises(AssertionError, match="computed again"):
-            again.logits(data, "other pictures")
+            again.answers(data, "other pictures", False)
     assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == kept
     # The mean of a picture and its mirror image, in the order of the training pictures.
     classifier = open_classifier(bundle)
@@ -119,11 +119,14 @@ def test_classes_are_found_by_their_names(tiny: Path, folders: Path, tmp_path: P
     known = open_data(tiny)
     teacher = colour_teacher(tmp_path / "a", ("red", "azure", "crimson", "green"))
     with pytest.raises(Exception, match="two classes of the data set are one class"):
-        open_teacher(str(teacher), tmp_path).logits(known, "")
+        open_teacher(str(teacher), tmp_path).answers(known, "", False)
     other = open_data(folders)
     shuffled = colour_teacher(tmp_path / "b", ("white", "red", "green", "blue"))
     plain = colour_teacher(tmp_path / "c")
-    one, two = (open_teacher(str(path), tmp_path).logits(other, "") for path in (shuffled, plain))
+    one, two = (
+        open_teacher(str(path), tmp_path).answers(other, "", False).logits
+        for path in (shuffled, plain)
+    )
     assert np.array_equal(one, two[:, [3, 2, 1, 0]])
     lacking = colour_teacher(tmp_path / "d", ("blue", "green", "red", "black"))
     said = refused(
@@ -136,7 +139,7 @@ def test_teachers_come_as_files_and_from_libraries(
     folders: Path, float_model: Path, tmp_path: Path
 ) -> None:
     data = open_data(folders)
-    found = open_teacher(str(float_model), tmp_path).logits(data, "")
+    found = open_teacher(str(float_model), tmp_path).answers(data, "", False).logits
     assert found.shape == (len(data.train), 4)
     shutil.copytree(folders, tmp_path / "fish")
     for old, new in zip(CLASSES, ("goldfish", "hen", "ostrich", "tench"), strict=True):
@@ -148,7 +151,7 @@ def test_teachers_come_as_files_and_from_libraries(
         teacher = open_teacher("torchvision:resnet18", tmp_path)
     fish = open_data(tmp_path / "fish")
     few = fish.without(set(fish.train.files[2:]))
-    logits = teacher.logits(few, "")
+    logits = teacher.answers(few, "", False).logits
     network = torchvision.models.resnet18()
     network.load_state_dict(state)
     transform = weights.transforms()

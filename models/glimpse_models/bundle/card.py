@@ -38,6 +38,7 @@ RECIPE = (
         "teacher",
         "teacher_temperature",
         "teacher_weight",
+        "teacher_embedding",
         "freeze_epochs",
         "patience",
     ),

@@ -69,10 +69,16 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
         help=f"of the teacher's scores against the labels, 1 for them alone (default: {default.teacher_weight})",
     )
     group.add_argument(
+        "--teacher-embedding",
+        type=float,
+        metavar="WEIGHT",
+        help="learn the teacher's embeddings too, which its bundle must give, as 10 (default: 0, off)",
+    )
+    group.add_argument(
         "--teacher-cache",
         type=Path,
         metavar="DIR",
-        help="for the teacher's logits, which other runs may share (default: OUT)",
+        help="for the teacher's answers, which other runs may share (default: OUT)",
     )
 
 

@@ -15,11 +15,13 @@ from glimpse_models.data.decode import open_picture
 from glimpse_models.data.labels import read_labels
 from glimpse_models.data.preprocess import EVALUATION, Geometry, InputSpec, fit
 from glimpse_models.errors import UserError
+from glimpse_models.graph import embedding, features
 from glimpse_models.graph.io import load_onnx, open_session
 from glimpse_models.graph.wrap import is_quantized
 
 Pixels = npt.NDArray[np.uint8]
 Logits = npt.NDArray[np.float32]
+Embeddings = npt.NDArray[np.float32]
 
 BATCH = 32
 
@@ -30,7 +32,8 @@ class Classifier:
 
     Scores are the softmax of the logits divided by `temperature`, or with several labels per picture
     the sigmoid, from 0.5 on where there are no `thresholds`. Labels are empty and the task is None
-    where the file does not say them.
+    where the file does not say them. `embedded` gives logits and embeddings `[N, D]` in one run, where
+    the model has embeddings.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Classifier:
     quantized: bool = False
     task: str | None = None
     thresholds: tuple[float, ...] = ()
+    embedded: Callable[[Pixels], tuple[Logits, Embeddings]] | None = None
 
 
 def open_classifier(
@@ -85,7 +89,7 @@ def read_input(path: Path, spec: InputSpec) -> Pixels:
 def served(content: bytes, name: str, spec: InputSpec, quantized: bool) -> Classifier:
     """A model as the service will run it, before there is a bundle."""
     kind = "bundle, int8" if quantized else "bundle, float ONNX"
-    return Classifier(name, kind, spec, _logits_of(open_session(content)), quantized=quantized)
+    return _of_session(open_session(content), name, kind, spec, quantized)
 
 
 def _bundle(path: Path, threads: int) -> Classifier:
@@ -116,15 +120,25 @@ def _onnx(
     side = image.shape[1]
     kind = "int8" if quantized else "float ONNX"
     spec = geometry.at(side, resize)
-    return Classifier(name, kind, spec, _logits_of(session), quantized=quantized)
+    return _of_session(session, name, kind, spec, quantized)
 
 
-def _logits_of(session: Any) -> Callable[[Pixels], Logits]:
+def _of_session(session: Any, name: str, kind: str, spec: InputSpec, quantized: bool) -> Classifier:
+    outputs = {output.name for output in session.get_outputs()}
+    pooled = next((one for one in (embedding.OUTPUT, features.OUTPUT) if one in outputs), None)
+
     def logits(pixels: Pixels) -> Logits:
         found: Logits = session.run(["logits"], {"image": pixels})[0]
         return found
 
-    return logits
+    def embedded(pixels: Pixels) -> tuple[Logits, Embeddings]:
+        found, vectors = session.run(["logits", pooled], {"image": pixels})
+        # The embedding is the mean of the features over their places.
+        return found, vectors.mean(axis=(2, 3)) if pooled == features.OUTPUT else vectors
+
+    return Classifier(
+        name, kind, spec, logits, quantized=quantized, embedded=embedded if pooled else None
+    )
 
 
 def _weights(path: Path, resize: int | None, asked: int | None, geometry: Geometry) -> Classifier:

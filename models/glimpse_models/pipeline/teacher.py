@@ -1,7 +1,7 @@
-"""Opens a teacher for `train --teacher`, and keeps its logits of a data set on disk.
+"""Opens a teacher for `train --teacher`, and keeps its answers to a data set on disk.
 
 A bundle, an ONNX file with the serving input, or KIND:WHAT of a classifier made elsewhere that says
-its own preprocessing, as timm:NAME. The file of logits is named after what they depend on: the
+its own preprocessing, as timm:NAME. The files of answers are named after what they depend on: the
 teacher's digest, its preprocessing, and the content of the training pictures.
 """
 
@@ -26,12 +26,12 @@ from glimpse_models.graph.wrap import is_wrapped, wrap
 from glimpse_models.measure.classifiers import Classifier, batches_of, served
 from glimpse_models.pipeline.imported import KINDS, open_source
 from glimpse_models.sources.source import Asked
-from glimpse_models.train.teaching import Logits
+from glimpse_models.train.teaching import Embeddings, Logits, Taught
 
 
 @dataclass(frozen=True)
 class OpenedTeacher:
-    """A network with its digest; `cache` is the folder for the files of logits.
+    """A network with its digest; `cache` is the folder for the files of answers.
 
     Labels are empty and the task is None where the network does not say them.
     """
@@ -45,26 +45,32 @@ class OpenedTeacher:
         """For records."""
         return f"{self.classifier.name} (sha256 {self.sha256})"
 
-    def logits(self, data: DataSet, fingerprint: str) -> Logits:
-        """From the file, if there is one of this teacher and these pictures; else computed into it."""
+    def answers(self, data: DataSet, fingerprint: str, embedded: bool) -> Taught:
+        """From files, if there are some of this teacher and these pictures; else computed into them."""
         if self.classifier.task not in (None, data.task):
             raise UserError(
                 f"the teacher is a {self.classifier.task} classifier and the data set a {data.task} one; give another --teacher"
             )
+        if embedded and self.classifier.embedded is None:
+            raise UserError(
+                f"the teacher {self.classifier.name} gives no embeddings; give a bundle of it, or leave --teacher-embedding out"
+            )
         columns = self._columns(data)
         kept = self.cache / f"teacher-{self._key(data, fingerprint)}.npy"
-        if not kept.is_file():
-            found = self._compute(data)
+        vectors = kept.with_suffix(".embeddings.npy")
+        if not kept.is_file() or (embedded and not vectors.is_file()):
+            found = self._compute(data, embedded)
             self.cache.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(".part.npy")
-            np.save(partial, found)
-            partial.replace(kept)
+            if found.embeddings is not None:
+                _save(vectors, found.embeddings)
+            _save(kept, found.logits)
         logits: Logits = np.load(kept)
         if columns is None and logits.shape[1] != len(data.labels):
             raise UserError(
                 f"the teacher knows {logits.shape[1]} classes, which have no names, and the data set {len(data.labels)}; give a bundle of it"
             )
-        return logits if columns is None else logits[:, columns]
+        embeddings = np.load(vectors, mmap_mode="r") if embedded else None
+        return Taught(logits if columns is None else logits[:, columns], embeddings)
 
     def _columns(self, data: DataSet) -> list[int] | None:
         """The teacher's index of each class of the data set, by its name."""
@@ -92,20 +98,32 @@ class OpenedTeacher:
         parts = [self.sha256, repr(self.classifier.spec), fingerprint, *names]
         return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
-    def _compute(self, data: DataSet) -> Logits:
-        """The mean of the logits of each picture and its mirror image."""
-        found = []
+    def _compute(self, data: DataSet, embedded: bool) -> Taught:
+        """The mean of the answers to each picture and to its mirror image."""
+        logits: list[Logits] = []
+        embeddings: list[Embeddings] = []
         with tqdm(total=len(data.train), desc="teacher", unit="picture", disable=None) as bar:
             for pixels in batches_of(data.train.files, self.classifier.spec):
-                mirrored = np.ascontiguousarray(pixels[:, :, ::-1])
-                both = [self.classifier.logits(one) for one in (pixels, mirrored)]
-                found.append((both[0] + both[1]) / 2)
+                views = (pixels, np.ascontiguousarray(pixels[:, :, ::-1]))
+                if embedded and self.classifier.embedded is not None:
+                    said, vectors = zip(*map(self.classifier.embedded, views), strict=True)
+                    embeddings.append(np.mean(vectors, axis=0).astype(np.float16))
+                else:
+                    said = tuple(map(self.classifier.logits, views))
+                logits.append(np.mean(said, axis=0))
                 bar.update(len(pixels))
-        return np.concatenate(found)
+        return Taught(np.concatenate(logits), np.concatenate(embeddings) if embeddings else None)
+
+
+def _save(path: Path, values: Logits | Embeddings) -> None:
+    """Replaced at once: a kill leaves no part of a file under its name."""
+    partial = path.with_suffix(".part.npy")
+    np.save(partial, values)
+    partial.replace(path)
 
 
 def open_teacher(what: str, cache: Path) -> OpenedTeacher:
-    """By its form; the logits go into `cache`."""
+    """By its form; its answers go into `cache`."""
     path = Path(what)
     if path.is_dir():
         return _of_bundle(path, cache)

@@ -22,7 +22,7 @@ from glimpse_models.train.muon import Muon
 from glimpse_models.train.pictures import Pictures
 from glimpse_models.train.recipe import Recipe
 from glimpse_models.train.schedule import rate_at
-from glimpse_models.train.teaching import Lesson
+from glimpse_models.train.teaching import Hint, Lesson
 
 VALIDATED_AT_ONCE = 250  # pictures
 
@@ -48,7 +48,11 @@ class Learner:
         # What would serve: the average, or the network itself.
         self._serving: nn.Module = self._average.module if self._average else self._model
         self._loss = loss_of(recipe, data, device)
-        self._lesson = None if taught is None else Lesson.of(taught, recipe, device)
+        self._lesson = None if taught is None else Lesson.of(taught.logits, recipe, device)
+        self._hint: Hint | None = None
+        if taught is not None and taught.embeddings is not None:
+            head = self._backbone.head_of(self._model)
+            self._hint = Hint(taught.embeddings, head, recipe.teacher_embedding).to(device)
 
     def set_training(self, epoch: int) -> None:
         """Training mode; what is frozen keeps the statistics of its batch norms too."""
@@ -78,6 +82,8 @@ class Learner:
         loss = self._loss(logits, targets)
         if self._lesson is not None and scores is not None:
             loss = self._lesson.with_labels(loss, logits, scores)
+        if self._hint is not None:
+            loss = loss + self._hint.loss(rows)
         if not torch.isfinite(loss):
             raise UserError(
                 f"the loss became {loss.item()} at step {step}; start anew with a lower --peak-rate"
@@ -85,6 +91,8 @@ class Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
+        if self._hint is not None:
+            self._hint.step(self.rate(step) / recipe.peak_rate)
         if self._average:
             self._average.update_parameters(self._model)
         return float(loss.item())
@@ -108,6 +116,7 @@ class Learner:
             "model": self._model.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "ema": self.serving() if self._average else None,
+            **({} if self._hint is None else {"hint": self._hint.state()}),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -117,6 +126,8 @@ class Learner:
         if self._average and state.get("ema"):
             self._average.module.load_state_dict(state["ema"])
             self._average.n_averaged.fill_(1)  # the next step averages, it does not copy
+        if self._hint is not None:
+            self._hint.load(state["hint"])
 
 
 def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:

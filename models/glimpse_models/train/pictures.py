@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from glimpse_models.data.inspect import Findings
 from glimpse_models.data.splits import DataSet
 from glimpse_models.train.batches import Source
-from glimpse_models.train.teaching import Logits
+from glimpse_models.train.teaching import Taught
 
 
 @dataclass(frozen=True)
 class Pictures:
     """The data set, where its pictures' pixels come from, and what was found in them.
 
-    `taught` are a teacher's logits `[N, C]` of the training pictures, if there is one.
+    `taught` is what a teacher says of the training pictures, if there is one.
     """
 
     data: DataSet
     train: Source
     validation: Source
     findings: Findings
-    taught: Logits | None = None
+    taught: Taught | None = None

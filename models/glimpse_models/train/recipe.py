@@ -61,6 +61,7 @@ class RecipeOptions:
     class_weights: str = "none"
     teacher_temperature: float = 2.0
     teacher_weight: float = 0.7
+    teacher_embedding: float = 0.0
     ema: float = 0.0
     patience: int = 0
     precision: str = "bf16"
@@ -90,6 +91,7 @@ class Recipe:
     teacher: str
     teacher_temperature: float
     teacher_weight: float
+    teacher_embedding: float
     freeze_epochs: int
     freeze_stages: int
     epoch_steps: int
@@ -159,6 +161,7 @@ def recipe_of(
         teacher=teacher,
         teacher_temperature=options.teacher_temperature if teacher else 0.0,
         teacher_weight=options.teacher_weight if teacher else 0.0,
+        teacher_embedding=options.teacher_embedding if teacher else 0.0,
         freeze_epochs=options.freeze_epochs,
         freeze_stages=options.freeze_stages,
         epoch_steps=options.epoch_steps,
@@ -211,6 +214,14 @@ def _validate(recipe: Recipe, pictures: int) -> None:
         )
     if recipe.teacher and not 0.1 <= recipe.teacher_temperature <= 100:
         raise UserError(f"--teacher-temperature {recipe.teacher_temperature} is not 0.1 to 100")
+    if not 0 <= recipe.teacher_embedding <= 1000:
+        raise UserError(
+            f"--teacher-embedding {recipe.teacher_embedding} is not a weight; give 0 (off) to 1000, as 10"
+        )
+    if recipe.teacher_embedding and recipe.augment == "modern" and recipe.task == SINGLE:
+        raise UserError(
+            "--augment modern mixes pictures, whose embedding no teacher knows; give --augment crop with --teacher-embedding"
+        )
     for option, count in (("epochs", recipe.freeze_epochs), ("stages", recipe.freeze_stages)):
         if count and recipe.weights == "none":
             raise UserError(f"--freeze-{option} would freeze random layers; give --weights too")

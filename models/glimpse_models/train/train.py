@@ -69,8 +69,8 @@ def train(options: TrainOptions) -> None:
     )
     pictures = pictures_of(options.data, data, findings)
     if teacher is not None:
-        taught = teacher.logits(data, findings.fingerprint)
-        check_logits(taught, data)
+        taught = teacher.answers(data, findings.fingerprint, recipe.teacher_embedding > 0)
+        check_logits(taught.logits, data)
         pictures = replace(pictures, taught=taught)
     start_or_resume(pictures, recipe, place).finish()
 
