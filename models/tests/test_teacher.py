@@ -23,7 +23,7 @@ from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.measure.classifiers import open_classifier, read_input
 from glimpse_models.pipeline.teacher import open_teacher
 from glimpse_models.train.augment import mix
-from glimpse_models.train.teaching import Lesson
+from glimpse_models.train.teaching import Hint, Lesson
 
 SMALL = (
     *("--backbone", "resnet18", "--side", "32", "--epochs", "10", "--batch", "16"),
@@ -165,7 +165,9 @@ def test_teachers_come_as_files_and_from_libraries(
     assert np.allclose(logits, np.stack(views)[:, columns], atol=2e-3)
 
 
-def test_what_cannot_teach_is_refused(folders: Path, bundle: Path, tmp_path: Path) -> None:
+def test_what_cannot_teach_is_refused(
+    folders: Path, float_model: Path, bundle: Path, tmp_path: Path
+) -> None:
     base = ("train", "--data", folders, "--out", tmp_path / "run", *SMALL)
     teacher = colour_teacher(tmp_path / "teacher")
     for more, fault in (
@@ -174,6 +176,8 @@ def test_what_cannot_teach_is_refused(folders: Path, bundle: Path, tmp_path: Pat
         (("--teacher-weight", "0.5"), "says nothing without --teacher"),
         (("--teacher", teacher, "--teacher-weight", "0"), "is not a share"),
         (("--teacher", teacher, "--teacher-temperature", "0"), "is not 0.1 to 100"),
+        (("--teacher", teacher, "--teacher-embedding", "-1"), "is not a weight"),
+        (("--teacher", float_model, "--teacher-embedding", "1"), "gives no embeddings"),
         (("--teacher", bundle), "does not know the class white"),
     ):
         assert fault in refused(*base, *more)
@@ -192,6 +196,57 @@ def test_a_lesson_ends_where_the_student_answers_as_the_teacher() -> None:
         other = torch.zeros_like(logits).requires_grad_()
         (slope,) = torch.autograd.grad(lesson.loss(other, lesson.scores), other)
         assert slope.abs().max() > 0.01
+
+
+def test_a_student_learns_its_teachers_embeddings(folders: Path, tmp_path: Path) -> None:
+    """They are kept beside the logits, and a run that is cut goes on as if it were not."""
+    teacher, cache = colour_teacher(tmp_path / "teacher"), tmp_path / "kept"
+    options = ("--data", folders, *SMALL, "--teacher", teacher, "--teacher-cache", cache)
+    # The labels and the logits count nothing here.
+    options = (*options, "--teacher-weight", "1e-9", "--teacher-temperature", "100")
+    options = (*options, "--teacher-embedding", "20", "--save-every", "3")
+    ok("train", *options, "--out", tmp_path / "whole")
+    ok("train", *options, "--out", tmp_path / "cut", "--until", "6")
+    ok("train", *options, "--out", tmp_path / "cut")
+    whole, cut = (
+        torch.load(tmp_path / run / "weights.pt", weights_only=True)["model"]
+        for run in ("whole", "cut")
+    )
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    data = open_data(folders, 1, 0.2)
+    (kept,) = cache.glob("teacher-*.embeddings.npy")
+    assert np.load(kept).shape == (len(data.train), 3)
+    classifier = open_classifier(teacher)
+    assert classifier.embedded is not None
+    pixels = np.stack([read_input(path, classifier.spec) for path in data.train.files[:5]])
+    # The teacher pools the picture itself, as its weights expect it: 0 to 1.
+    assert np.allclose(np.load(kept)[:5], pixels.mean(axis=(1, 2)) / 255, atol=2e-3)
+    assert (
+        json.loads((tmp_path / "cut" / "run.json").read_text())["recipe"]["teacher_embedding"] == 20
+    )
+
+
+def test_a_hint_is_read_from_what_the_head_takes_in() -> None:
+    torch.manual_seed(1)
+    chance = np.random.default_rng(1)
+    embeddings = chance.normal(5, [0.1, 1, 30], (64, 3)).astype(np.float16)
+    body, head = torch.nn.Linear(3, 8), torch.nn.Linear(8, 2)
+    student = torch.nn.Sequential(body, head)
+    hint = Hint(embeddings, head, weight=2)
+    rows, pictures = torch.arange(64), torch.from_numpy(embeddings).float() / 30
+    student(pictures)
+    first = hint.loss(rows)
+    # What is read by chance is as far off as no reading at all.
+    assert 1.5 < float(first) < 4
+    first.backward()
+    assert body.weight.grad is not None
+    assert head.weight.grad is None
+    for _ in range(400):
+        student(pictures)
+        loss = hint.loss(rows)
+        loss.backward()
+        hint.step(5)
+    assert float(loss) < 0.1
 
 
 def test_a_mixture_of_pictures_has_the_mixture_of_their_answers() -> None:
