@@ -77,10 +77,9 @@ fn a_missing_onnx_runtime_is_model_unavailable_and_no_path_leaks() {
     let stack = Stack::new();
     let function = stack.start_with(&[], &[("GLIMPSE_ORT_LIBRARY", "/opt/lib/absent.so")]);
     unavailable(&function);
-    let log = function.log();
-    let told: Vec<_> =
-        log.iter().filter(|line| line.contains("the model cannot be loaded")).collect();
-    assert!(!told.is_empty());
+    let text = "the model cannot be loaded";
+    let log = function.log_with(text, 1);
+    let told: Vec<_> = log.iter().filter(|line| line.contains(text)).collect();
     // The store, which knows why, tells it once a load; a request that waited does not repeat it.
     let by_the_store = |line: &&String| line.contains(r#""target":"glimpse_model_store"#);
     assert!(told.iter().all(by_the_store), "{told:?}");
@@ -91,7 +90,7 @@ fn a_load_is_logged_with_a_number_for_each_stage() {
     let stack = Stack::new();
     let function = stack.start();
     right(&function);
-    let log = function.log();
+    let log = function.log_with("the model is loaded", 1);
     let line = log.iter().find(|line| line.contains("the model is loaded")).expect("a line");
     let fields: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(fields["source"], "s3");
