@@ -240,6 +240,7 @@ def test_a_hint_is_read_from_what_the_head_takes_in() -> None:
     # What is read by chance is as far off as no reading at all.
     assert 1.5 < first.item() < 6
     first.backward()
+    # The body learns from the hint, the head does not.
     assert body.weight.grad is not None
     assert head.weight.grad is None
     for _ in range(400):

@@ -22,6 +22,8 @@ from glimpse_models.graph.wrap import is_quantized
 Pixels = npt.NDArray[np.uint8]
 Logits = npt.NDArray[np.float32]
 Embeddings = npt.NDArray[np.float32]
+Ask = Callable[[Pixels], tuple[Logits, Embeddings]]
+"""Pictures in, logits and embeddings `[N, D]` out."""
 
 BATCH = 32
 
@@ -45,7 +47,7 @@ class Classifier:
     quantized: bool = False
     task: str | None = None
     thresholds: tuple[float, ...] = ()
-    embedded: Callable[[Pixels], tuple[Logits, Embeddings]] | None = None
+    embedded: Ask | None = None
 
 
 def open_classifier(

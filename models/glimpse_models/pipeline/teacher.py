@@ -17,13 +17,14 @@ from tqdm import tqdm
 from glimpse_models.bundle.manifest import spec_of, task_of
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data import tiny_imagenet
+from glimpse_models.data.arrays import save_array
 from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import input_side, load_onnx
 from glimpse_models.graph.scores import labels_of_logits
 from glimpse_models.graph.wrap import is_wrapped, wrap
-from glimpse_models.measure.classifiers import Classifier, batches_of, served
+from glimpse_models.measure.classifiers import Ask, Classifier, batches_of, served
 from glimpse_models.pipeline.imported import KINDS, open_source
 from glimpse_models.sources.source import Asked
 from glimpse_models.train.teaching import Embeddings, Logits, Taught
@@ -51,7 +52,8 @@ class OpenedTeacher:
             raise UserError(
                 f"the teacher is a {self.classifier.task} classifier and the data set a {data.task} one; give another --teacher"
             )
-        if embedded and self.classifier.embedded is None:
+        ask = self.classifier.embedded if embedded else None
+        if embedded and ask is None:
             raise UserError(
                 f"the teacher {self.classifier.name} gives no embeddings; give a bundle of it, or leave --teacher-embedding out"
             )
@@ -59,18 +61,21 @@ class OpenedTeacher:
         kept = self.cache / f"teacher-{self._key(data, fingerprint)}.npy"
         vectors = kept.with_suffix(".embeddings.npy")
         if not kept.is_file() or (embedded and not vectors.is_file()):
-            found = self._compute(data, embedded)
+            found = self._compute(data, ask)
             self.cache.mkdir(parents=True, exist_ok=True)
             if found.embeddings is not None:
-                _save(vectors, found.embeddings)
-            _save(kept, found.logits)
+                save_array(vectors, found.embeddings)
+            save_array(kept, found.logits)
         logits: Logits = np.load(kept)
         if columns is None and logits.shape[1] != len(data.labels):
             raise UserError(
                 f"the teacher knows {logits.shape[1]} classes, which have no names, and the data set {len(data.labels)}; give a bundle of it"
             )
-        embeddings = np.load(vectors, mmap_mode="r") if embedded else None
-        return Taught(logits if columns is None else logits[:, columns], embeddings)
+        if columns is not None:
+            logits = logits[:, columns]
+        if not embedded:
+            return Taught(logits)
+        return Taught(logits, np.load(vectors, mmap_mode="r"))
 
     def _columns(self, data: DataSet) -> list[int] | None:
         """The teacher's index of each class of the data set, by its name."""
@@ -98,28 +103,21 @@ class OpenedTeacher:
         parts = [self.sha256, repr(self.classifier.spec), fingerprint, *names]
         return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
-    def _compute(self, data: DataSet, embedded: bool) -> Taught:
-        """The mean of the answers to each picture and to its mirror image."""
+    def _compute(self, data: DataSet, ask: Ask | None) -> Taught:
+        """The mean of the answers to each picture and to its mirror image; with embeddings by `ask`."""
         logits: list[Logits] = []
         embeddings: list[Embeddings] = []
         with tqdm(total=len(data.train), desc="teacher", unit="picture", disable=None) as bar:
             for pixels in batches_of(data.train.files, self.classifier.spec):
                 views = (pixels, np.ascontiguousarray(pixels[:, :, ::-1]))
-                if embedded and self.classifier.embedded is not None:
-                    said, vectors = zip(*map(self.classifier.embedded, views), strict=True)
-                    embeddings.append(np.mean(vectors, axis=0).astype(np.float16))
-                else:
+                if ask is None:
                     said = tuple(map(self.classifier.logits, views))
+                else:
+                    said, vectors = zip(*map(ask, views), strict=True)
+                    embeddings.append(np.mean(vectors, axis=0).astype(np.float16))
                 logits.append(np.mean(said, axis=0))
                 bar.update(len(pixels))
         return Taught(np.concatenate(logits), np.concatenate(embeddings) if embeddings else None)
-
-
-def _save(path: Path, values: Logits | Embeddings) -> None:
-    """Replaced at once: a kill leaves no part of a file under its name."""
-    partial = path.with_suffix(".part.npy")
-    np.save(partial, values)
-    partial.replace(path)
 
 
 def open_teacher(what: str, cache: Path) -> OpenedTeacher:

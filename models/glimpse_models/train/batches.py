@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from glimpse_models.data.arrays import save_array
 from glimpse_models.data.decode import open_picture
 from glimpse_models.data.preprocess import InputSpec, fit
 from glimpse_models.data.splits import Split
@@ -46,9 +47,7 @@ def cached(split: Split, side: int, cache: Path) -> Source:
         pixels = np.empty((len(split), side, side, 3), dtype=np.uint8)
         for row, path in enumerate(split.files):
             pixels[row] = np.asarray(open_picture(path))
-        partial = cache.with_suffix(".part.npy")
-        np.save(partial, pixels)
-        partial.rename(cache)
+        save_array(cache, pixels)
     loaded: Pixels = np.load(cache, mmap_mode="r")
     if len(loaded) != len(split):
         raise UserError(

@@ -48,11 +48,13 @@ class Learner:
         # What would serve: the average, or the network itself.
         self._serving: nn.Module = self._average.module if self._average else self._model
         self._loss = loss_of(recipe, data, device)
-        self._lesson = None if taught is None else Lesson.of(taught.logits, recipe, device)
+        self._lesson: Lesson | None = None
         self._hint: Hint | None = None
-        if taught is not None and taught.embeddings is not None:
-            head = self._backbone.head_of(self._model)
-            self._hint = Hint(taught.embeddings, head, recipe.teacher_embedding).to(device)
+        if taught is not None:
+            self._lesson = Lesson.of(taught.logits, recipe, device)
+            if taught.embeddings is not None:
+                head = self._backbone.head_of(self._model)
+                self._hint = Hint(taught.embeddings, head, recipe.teacher_embedding).to(device)
 
     def set_training(self, epoch: int) -> None:
         """Training mode; what is frozen keeps the statistics of its batch norms too."""
@@ -76,8 +78,9 @@ class Learner:
             pictures, shares = mix(pictures, seed)
             targets = shares @ nn.functional.one_hot(targets, self._classes).float()
             scores = None if scores is None else shares @ scores
+        rate = self.rate(step)
         for group in self._optimiser.param_groups:
-            group["lr"] = self.rate(step)
+            group["lr"] = rate
         logits = _forward(self._model, self._backbone.normalise(pictures), recipe.precision)
         loss = self._loss(logits, targets)
         if self._lesson is not None and scores is not None:
@@ -92,7 +95,7 @@ class Learner:
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
         if self._hint is not None:
-            self._hint.step(self.rate(step) / recipe.peak_rate)
+            self._hint.step(rate / recipe.peak_rate)
         if self._average:
             self._average.update_parameters(self._model)
         return float(loss.item())
@@ -116,7 +119,7 @@ class Learner:
             "model": self._model.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "ema": self.serving() if self._average else None,
-            **({} if self._hint is None else {"hint": self._hint.state()}),
+            "hint": self._hint.state() if self._hint else None,
         }
 
     def load(self, state: dict[str, Any]) -> None:

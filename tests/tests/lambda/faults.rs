@@ -90,8 +90,9 @@ fn a_load_is_logged_with_a_number_for_each_stage() {
     let stack = Stack::new();
     let function = stack.start();
     right(&function);
-    let log = function.log_with("the model is loaded", 1);
-    let line = log.iter().find(|line| line.contains("the model is loaded")).expect("a line");
+    let text = "the model is loaded";
+    let log = function.log_with(text, 1);
+    let line = log.iter().find(|line| line.contains(text)).expect("a line");
     let fields: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(fields["source"], "s3");
     for stage in ["open_library_ms", "fetch_ms", "verify_ms", "session_ms", "total_ms"] {
