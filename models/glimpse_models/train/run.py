@@ -21,6 +21,7 @@ from glimpse_models.errors import UserError
 from glimpse_models.train import batches, network
 from glimpse_models.train.backbone import backbone_of
 from glimpse_models.train.batches import Plan
+from glimpse_models.train.convolution import as_matrix_products
 from glimpse_models.train.journal import FIGURES, SHOWN, Row, write_journal
 from glimpse_models.train.learner import Learner
 from glimpse_models.train.pictures import Pictures
@@ -75,6 +76,8 @@ def start_or_resume(pictures: Pictures, recipe: Recipe, place: Place) -> Run:
     torch.manual_seed(recipe.seed)
     backbone = backbone_of(recipe.backbone)
     model = backbone.build(len(data.labels), recipe.head)
+    if place.device.type == "cpu" and recipe.precision == "bf16":
+        as_matrix_products(model)
     if place.checkpoint.exists():
         state = _read_checkpoint(place.checkpoint, data, recipe)
         learner = Learner(model, pictures, recipe, steps * len(recipe.sides), place.device)
