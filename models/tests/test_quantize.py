@@ -19,6 +19,7 @@ from glimpse_models.data.splits import SINGLE, Split
 from glimpse_models.errors import UserError
 from glimpse_models.graph.quantize import Method, Quantizer
 from glimpse_models.graph.wrap import wrap
+from glimpse_models.measure import compare
 from glimpse_models.measure.classifiers import Classifier, batches_of, open_classifier
 from glimpse_models.pipeline import quantize
 from glimpse_models.pipeline.quantize import Check
@@ -202,6 +203,19 @@ def test_too_few_pictures_to_check_on_are_reported(
     assert "a folder with more" in said
     said = refused(*base, "--out", tmp_path / "x.onnx", "--check", "0", "--sensitivity")
     assert "--check above 0" in said
+
+
+def test_a_drop_of_the_limit_is_within_it() -> None:
+    assert 1247 / 2000 - 1241 / 2000 > 0.003, "for a computer"
+    check = Check.__new__(Check)
+    check._logits = np.zeros((1, 1), np.float32)
+    with mock.patch.multiple(
+        Check, _run=mock.DEFAULT, _quality=mock.Mock(side_effect=(1247 / 2000, 1241 / 2000))
+    ):
+        assert check.drop(mock.sentinel.quantized) == 0.003
+    before, after = (compare.Figures("net", {"top1": part / 2000}, 1, 1) for part in (1247, 1241))
+    options = compare.CompareOptions(Path(), Path(), Path(), max_drop=0.003)
+    assert compare.verdict(options, before, after, 1.0) == []
 
 
 def test_the_mean_error_of_rounded_weights_is_in_the_biases(tmp_path: Path) -> None:

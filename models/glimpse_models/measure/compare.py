@@ -145,7 +145,8 @@ def verdict(options: CompareOptions, old: Figures, new: Figures, agreement: floa
     """What is beyond the limits."""
     faults = []
     first = next(iter(old.quality))
-    drop = old.quality[first] - new.quality[first]
+    # 6 of 2,000 pictures are 0.003 exactly.
+    drop = round(old.quality[first] - new.quality[first], 9)
     if drop > options.max_drop:
         faults.append(f"{SHOWN[first]} falls by {drop:.4f}, --max-drop is {options.max_drop}")
     if agreement < options.min_agreement:

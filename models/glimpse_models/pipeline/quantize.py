@@ -160,7 +160,8 @@ class Check:
 
     def drop(self, quantized: Classifier) -> float:
         """What quantization costs of `figure`, as a fraction."""
-        return self._quality(self._logits) - self._quality(self._run(quantized))
+        # 6 of 2,000 pictures are 0.003 exactly.
+        return round(self._quality(self._logits) - self._quality(self._run(quantized)), 9)
 
     def _quality(self, logits: npt.NDArray[np.float32]) -> float:
         if self._sets is not None:
