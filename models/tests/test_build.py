@@ -64,8 +64,10 @@ def test_finished_runs_take_the_place_of_training(
     said = ok(
         *("build", "--data", tiny, "--name", "made", "--version", "2.0.0", "--side", "64"),
         *("--runs", first, second, "--out", out, "--pictures", "32", "--check", "8"),
+        *("--method", "percentile"),
     )
     assert "— train" not in said
+    assert "using 'percentile'" in said, "as asked for"
     manifest = verify(out).manifest
     assert (manifest["version"], manifest["input"]["width"]) == ("2.0.0", 64)
     assert manifest["metrics"]["images"] == 20

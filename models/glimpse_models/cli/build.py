@@ -28,6 +28,7 @@ from glimpse_models.cli.options import (
 from glimpse_models.cli.train import add_broken, add_loss
 from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.errors import UserError
+from glimpse_models.graph.quantize import METHODS
 from glimpse_models.measure.several import THRESHOLD
 from glimpse_models.pipeline.build import BuildOptions, build
 from glimpse_models.pipeline.defaults import INSTALLED, PRETRAINED, SCRATCH
@@ -100,6 +101,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check",
         type=int,
         help=f"training pictures to measure the drop on, at most (default: {default.check})",
+    )
+    rest.add_argument(
+        "--method",
+        choices=METHODS,
+        help=f"of calibration; percentile where few activations are far larger than the others (default: {default.method})",
     )
     rest.add_argument("--about-data", help="where the pictures come from, and their terms")
     rest.add_argument(

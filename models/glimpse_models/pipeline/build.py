@@ -19,6 +19,7 @@ from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import open_data, require_task
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
+from glimpse_models.graph.quantize import Method
 from glimpse_models.measure.faithfulness import FaithfulnessOptions, faithfulness
 from glimpse_models.pipeline.bundle import BundleOptions, bundle
 from glimpse_models.pipeline.defaults import Choice, choose_recipe
@@ -54,6 +55,7 @@ class BuildOptions:
     broken: str = "leave-out"
     pictures: int = 512
     check: int = 2000
+    method: str = Method.name
     device: str | None = None
     workers: int = 0
     threads: int | None = None
@@ -109,6 +111,7 @@ def build(options: BuildOptions) -> None:
                 run=RunOptions(runs[-1]),
                 pictures=options.pictures,
                 check=options.check,
+                method=Method(options.method),
             )
         )
     with _step("bundle", "measured on the validation pictures, which fit the temperature too"):

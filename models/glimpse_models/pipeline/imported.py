@@ -25,6 +25,7 @@ from glimpse_models.data.preprocess import fit
 from glimpse_models.data.splits import MULTI, SINGLE
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import load_onnx
+from glimpse_models.graph.quantize import Method
 from glimpse_models.graph.scores import labels_of_logits
 from glimpse_models.graph.wrap import wrap
 from glimpse_models.measure.classifiers import Classifier
@@ -82,6 +83,7 @@ class ImportOptions:
     data: Path | None = None
     pictures: int = 512
     check: int = 2000
+    method: str = Method.name
     threshold: float | None = None
     to: str | None = None
     endpoint: str | None = None
@@ -140,7 +142,7 @@ def import_model(options: ImportOptions) -> None:
         f"on {found.pictures} pictures"
     )
     if options.data is not None:
-        model = _quantized(model, source, options.data, (options.pictures, options.check))
+        model = _quantized(model, source, options.data, options)
     add_outputs(model)
     ready = ready_to_serve(model, labels, source.spec.resize, source.spec.geometry)
     about: Manifest = {
@@ -217,7 +219,7 @@ def _are_scores(own: Logits) -> bool:
 
 
 def _quantized(
-    model: onnx.ModelProto, source: Source, data: Path, counts: tuple[int, int]
+    model: onnx.ModelProto, source: Source, data: Path, options: ImportOptions
 ) -> onnx.ModelProto:
     training_pictures(data, SEED)  # refuses an empty folder before the work
     with tempfile.TemporaryDirectory() as folder:
@@ -229,8 +231,9 @@ def _quantized(
             data,
             int8,
             task=source.task,
-            pictures=counts[0],
-            check=counts[1],
+            pictures=options.pictures,
+            check=options.check,
+            method=Method(options.method),
             resize=spec.resize,
             geometry=spec.geometry,
         )
