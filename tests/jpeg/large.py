@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-SHORTER_SIDES = (541, 603, 1101)
+SHORTER_SIDES = (587, 603, 1101)
 MOST_PIXELS = 2_500_000
 FORMS = [
     {"quality": 92, "subsampling": 2},

@@ -20,7 +20,7 @@ from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import Classifier, Logits, open_classifier, read_input
 from glimpse_models.measure.evaluate import answers
-from glimpse_models.measure.metrics import measure
+from glimpse_models.measure.metrics import fall, measure
 from glimpse_models.measure.several import THRESHOLD, measure_sets, sigmoid
 from glimpse_models.train.journal import FIGURES, SHOWN
 
@@ -145,8 +145,7 @@ def verdict(options: CompareOptions, old: Figures, new: Figures, agreement: floa
     """What is beyond the limits."""
     faults = []
     first = next(iter(old.quality))
-    # 6 of 2,000 pictures are 0.003 exactly.
-    drop = round(old.quality[first] - new.quality[first], 9)
+    drop = fall(old.quality[first], new.quality[first])
     if drop > options.max_drop:
         faults.append(f"{SHOWN[first]} falls by {drop:.4f}, --max-drop is {options.max_drop}")
     if agreement < options.min_agreement:

@@ -140,3 +140,8 @@ def calibration_error(scores: Floats, targets: Targets) -> float:
         for index in np.unique(bins)
     ]
     return float(sum(gaps))
+
+
+def fall(before: float, after: float) -> float:
+    """How much a figure falls, without the noise of floats: 6 of 2,000 pictures are 0.003 exactly."""
+    return round(before - after, 9)

@@ -50,7 +50,9 @@ class _Windowed(nn.Conv2d):
             kind = torch.get_autocast_dtype(device)
         geometry = (self.stride, self.padding, self.dilation)
         found: torch.Tensor = _Convolution.apply(pictures.to(kind), self.weight.to(kind), geometry)
-        return found if self.bias is None else found + self.bias.to(kind).view(-1, 1, 1)
+        if self.bias is None:
+            return found
+        return found + self.bias.to(kind).view(-1, 1, 1)
 
 
 class _Convolution(torch.autograd.Function):

@@ -101,7 +101,7 @@ fn labels_at_reduced_scale_are_those_of_full_scale() {
         return skip("labels at reduced scale", "there is no target/venv-models");
     };
     let files = files(&prepared::large_jpegs(&python));
-    for (model, least) in [(model(), 300), (model_at("imagenet-lite"), 100)] {
+    for (model, least) in [(model(), 400), (model_at("imagenet-lite"), 100)] {
         let mut found = Found::default();
         for file in &files {
             found.add(&model, &std::fs::read(file).unwrap());
