@@ -54,12 +54,15 @@ class Figures:
 
 @dataclass(frozen=True)
 class FaithfulnessOptions:
-    """`part` is the share of the cells that is covered, `grid` the cells per row."""
+    """`part` is the share of the cells that is covered, `grid` the cells per row.
+
+    A share of 0.9 has a standard error of 0.9 points on 1,000 pictures; on 200 it has 2.1.
+    """
 
     bundle: Path
     data: Path
     run: RunOptions = field(default_factory=RunOptions)
-    pictures: int = 200
+    pictures: int = 1000
     grid: int | None = None
     part: float = 0.34
     draws: int = 8
