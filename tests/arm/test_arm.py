@@ -12,10 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
+from glimpse_models.bundle.head import FILE as HEAD
+from glimpse_models.bundle.head import read_head
 from glimpse_models.bundle.manifest import read_manifest, spec_of
-from glimpse_models.graph.io import open_session
+from glimpse_models.graph.features import OUTPUT as FEATURES
+from glimpse_models.graph.io import load_onnx, open_session
 from glimpse_models.graph.optimize import optimize_graph
+from glimpse_models.graph.outputs import maps_of
 from glimpse_models.measure.classifiers import read_input
 
 HERE = Path(__file__).resolve().parent
@@ -79,17 +84,39 @@ def here(models: list[Path], pixels: np.ndarray) -> Outputs:
     return dict(zip(names, found, strict=True))
 
 
+@pytest.fixture(scope="module")
+def near(models: list[Path], here: Outputs) -> dict[str, float]:
+    """How far apart an output may be: 2 % of its range, which is five steps of the features' 255.
+
+    Sums of integers are exact everywhere; rounding to them may go the other way.
+    """
+    graph = load_onnx(models[0]).graph
+    scale = next(node for node in graph.node if node.output[0] == FEATURES).input[1]
+    step = next(tensor for tensor in graph.initializer if tensor.name == scale)
+    return {
+        "logits": 0.02 * float(np.abs(here["logits"]).max()),
+        FEATURES: 0.02 * 255 * float(numpy_helper.to_array(step)),
+    }
+
+
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_arm_answers_as_this_processor_does(
-    name: str, arm: Path, models: list[Path], pixels: np.ndarray, here: Outputs, tmp_path: Path
+    name: str,
+    arm: Path,
+    models: list[Path],
+    pixels: np.ndarray,
+    here: Outputs,
+    near: dict[str, float],
+    tmp_path: Path,
 ) -> None:
     plain, optimized = on_arm(PROCESSORS[name], arm, models, pixels, tmp_path)
     assert plain["logits"].argmax(axis=1).tolist() == here["logits"].argmax(axis=1).tolist()
     for output, found in here.items():
-        # Sums of integers are exact everywhere; rounding to them may go the other way.
-        near = 0.02 * np.abs(found).max()
-        assert np.allclose(plain[output], found, rtol=0, atol=near), output
+        assert np.allclose(plain[output], found, rtol=0, atol=near[output]), output
         assert np.array_equal(optimized[output], plain[output]), f"{output} of the optimized graph"
+    head = read_head((BUNDLE / HEAD).read_bytes())
+    maps = maps_of(here[FEATURES], head)
+    assert np.abs(maps_of(plain[FEATURES], head) - maps).max() <= 0.01 * np.abs(maps).max()
 
 
 def on_arm(
