@@ -97,7 +97,7 @@ test-edge-package: onnxruntime openvino pictures target/venv-edge/.stamp ## the 
 	$(BINARIES)
 	cd infra/edge && PYTHONPATH=../../tests ../../target/venv-edge/bin/python -m pytest -p skips
 
-test-arm: pictures $(VENV)/.stamp ## the default bundle on 64-bit ARM, under QEMU
+test-arm: pictures $(VENV)/.stamp ## both bundles on 64-bit ARM, under QEMU
 	cd models && PYTHONPATH=../tests ../$(VENV)/bin/python -m pytest -p skips -p no:cacheprovider ../tests/arm
 
 test-jpeg: build-tools pictures $(VENV)/.stamp ## the JPEG decoder built without NASM, and for 64-bit ARM under QEMU

@@ -88,9 +88,22 @@ def test_training_goes_on_from_it(restored: Path, bundle: Path, tiny: Path, tmp_
     said = (tmp_path / "CARD.md").read_text()
     assert "Went on from the bundle colours 1.0.0" in said
     assert "Weights: from scratch." in said
-    assert "is not a training run" in refused(
-        *card, "--run", runs[0], "--out", tmp_path / "CARD.md"
+
+
+def test_a_bundle_is_calibrated_again_without_training(
+    restored: Path, tiny: Path, tmp_path: Path
+) -> None:
+    ok(
+        *("build", "--data", tiny, "--name", "colours", "--version", "1.0.1"),
+        *("--runs", restored.parent, "--pictures", "8", "--check", "8", "--out", tmp_path / "new"),
     )
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "A resnet18 for 4 classes" in card
+    assert "Went on from the bundle colours 1.0.0" in card
+    assert "Weights: from scratch." in card
+    origin = json.loads((tmp_path / "new" / "bundle.json").read_text())["provenance"]
+    fingerprints = [run["data_fingerprint"] for run in origin["runs"]]
+    assert fingerprints == [origin["data_fingerprint"]] * 2
 
 
 def test_to_checkpoint_refuses(bundle: Path, folders: Path, tiny: Path, tmp_path: Path) -> None:

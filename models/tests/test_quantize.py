@@ -17,12 +17,15 @@ from glimpse_models.data.dataset import open_data
 from glimpse_models.data.normalization import NORMALIZATIONS
 from glimpse_models.data.splits import SINGLE, Split
 from glimpse_models.errors import UserError
+from glimpse_models.graph.optimize import optimize_graph
 from glimpse_models.graph.quantize import Method, Quantizer
 from glimpse_models.graph.wrap import wrap
 from glimpse_models.measure import compare
 from glimpse_models.measure.classifiers import Classifier, batches_of, open_classifier
 from glimpse_models.pipeline import quantize
 from glimpse_models.pipeline.quantize import Check
+
+MODELS = Path(__file__).resolve().parents[1]
 
 
 def weights_of(path: Path) -> dict[str, np.ndarray]:
@@ -56,6 +59,35 @@ def test_activations_are_uint8_and_weights_seven_bits_a_channel(int8_model: Path
 def test_logits_are_not_rounded(int8_model: Path) -> None:
     producer = {name: node for node in onnx.load(int8_model).graph.node for name in node.output}
     assert producer["logits"].op_type == "Gemm"
+
+
+@pytest.mark.parametrize("bundle", [None, "default", "imagenet-lite"])
+def test_all_sums_round_alike_with_fused_multiplications_and_without(
+    bundle: str | None, int8_model: Path
+) -> None:
+    model = MODELS / bundle / "model.onnx" if bundle else int8_model
+    graph = onnx.load_from_string(optimize_graph(model.read_bytes())).graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    adds = [node for node in graph.node if node.op_type == "QLinearAdd"]
+    blocks = {None: 8, "default": 16, "imagenet-lite": 9}
+    assert len(adds) == blocks[bundle], "one for each residual block"
+    for node in adds:
+        values = [constants[name].item() for name in node.input if name in constants]
+        fused, plain = (all_sums(*values, fused=fused) for fused in (True, False))
+        assert np.array_equal(fused, plain), node.name
+
+
+def all_sums(*scales_and_zeros: float, fused: bool) -> np.ndarray:
+    """As ONNX Runtime adds each two numbers of 8 bits, in float32 (`MlasQLinearAdd`)."""
+    first, first_zero, second, second_zero, scale, zero = np.float32(scales_and_zeros)
+    ratios = first / scale, second / scale
+    total = zero - (ratios[0] * first_zero + ratios[1] * second_zero)
+    numbers = np.arange(256, dtype=np.float32)
+    for ratio, column in zip(ratios, (numbers[:, None], numbers[None]), strict=True):
+        # Float64 holds the product exactly.
+        product = np.float64(ratio) * column if fused else ratio * column
+        total = (product + total).astype(np.float32)
+    return np.rint(total).clip(0, 255)
 
 
 def test_int8_answers_as_float_does(float_model: Path, int8_model: Path) -> None:

@@ -64,10 +64,6 @@ def write_card(options: CardOptions) -> None:
     """Data, recipe, figures, weak spots, and how it was made."""
     bundle = verify(options.bundle)
     records, report = read_runs(options.runs), _read(options.report)
-    if "bundle" in records[-1]:
-        raise UserError(
-            f"{options.runs[-1]} is not a training run; name one that went on from it, last"
-        )
     name = f"{bundle.name} {bundle.version}"
     last = _from(options.report, lambda: str(report[-1]["model"]))
     if last != name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from glimpse_models.bundle.verify import VerifiedBundle
 from glimpse_models.data.dataset import HELD_OUT, open_data
@@ -96,14 +97,16 @@ def of_runs(records: list[Record]) -> Record:
     }
 
 
-def of_bundle(bundle: VerifiedBundle, command: str, seed: int, data: DataSet) -> Record:
-    """The record of weights that were taken out of a bundle."""
+def of_bundle(
+    bundle: VerifiedBundle, command: str, recipe: dict[str, Any], data: dict[str, Any]
+) -> Record:
+    """The record of weights that were taken out of a bundle; `recipe` has backbone and seed."""
     return {
         "command": command,
         "git_commit": git_commit(),
-        "recipe": {"weights": "bundle", "seed": seed},
+        "recipe": {"weights": "bundle", **recipe},
         "weights": f"{bundle.name} {bundle.version}",
-        "data": {"name": data.name, **data.held_out},
+        "data": data,
         "bundle": {"sha256": bundle.sha256, "provenance": bundle.manifest.get("provenance", {})},
     }
 

@@ -82,6 +82,18 @@ def inspect(data: DataSet, kept: Path) -> Findings:
     return found
 
 
+def record_of(data: DataSet, findings: Findings) -> dict[str, Any]:
+    """What `run.json` says of the data set."""
+    return {
+        "name": data.name,
+        "classes": len(data.labels),
+        "train": len(data.train),
+        "validation": len(data.validation),
+        **data.held_out,
+        **findings.record(),
+    }
+
+
 def report(findings: Findings, total: int, broken: str) -> None:
     """Say what was found; with `refuse`, broken pictures are refused."""
     if findings.broken:

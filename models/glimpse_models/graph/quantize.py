@@ -2,7 +2,7 @@
 
 Weights take 7 bits (`reduce_range`) unless the full range is asked for: on CPUs without VNNI,
 products of uint8 and int8 are summed in pairs into 16 bits and would saturate. The mean error of
-the rounded weights is taken out of the biases.
+the rounded weights is taken out of the biases, and sums have scales without ties.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from glimpse_models.errors import UserError
 from glimpse_models.graph.bias import Shifts, bias_shifts, shift_biases
 from glimpse_models.graph.front import KEPT_IN_FLOAT
+from glimpse_models.graph.ties import Overrides, scales_without_ties
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "GlobalAveragePool", "MaxPool", "Relu", "Clip"]
@@ -79,6 +80,8 @@ class Quantizer:
     def write(self, out: Path, keep_float: list[str], only: list[str] | None = None) -> None:
         """The int8 model; with `only`, these nodes alone are quantized."""
         self._quantize(out, keep_float, only or [])
+        if not only and (scales := scales_without_ties(onnx.load(out))):
+            self._quantize(out, keep_float, [], scales=scales)
 
     def nodes(self) -> list[str]:
         """The nodes with weights, which are what quantization is about."""
@@ -91,6 +94,7 @@ class Quantizer:
         keep_float: list[str],
         only: list[str],
         reader: CalibrationReader | None = None,
+        scales: Overrides | None = None,
     ) -> None:
         from onnxruntime.quantization import (
             CalibrationMethod,
@@ -114,8 +118,12 @@ class Quantizer:
             op_types_to_quantize=OPERATORS,
             nodes_to_quantize=only,
             nodes_to_exclude=[*KEPT_IN_FLOAT, *keep_float],
-            # A batch at a time: the histograms would otherwise hold all activations of all pictures.
-            extra_options={"CalibStridedMinMax": 1, "CalibPercentile": self.method.percentile},
+            extra_options={
+                # A batch at a time: histograms would otherwise hold all activations of all pictures.
+                "CalibStridedMinMax": 1,
+                "CalibPercentile": self.method.percentile,
+                "TensorQuantOverrides": scales or {},
+            },
             calibration_cache_path=str(self.ranges),
         )
         model = onnx.load(out)

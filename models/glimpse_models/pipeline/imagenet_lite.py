@@ -46,7 +46,7 @@ class LiteOptions:
     out: Path
     command: str
     weights: Path | None = None
-    version: str = "1.0.3"
+    version: str = "1.0.4"
     pictures: int = 512
     limit: int | None = None
     cpu_graph: bool = True

@@ -25,6 +25,7 @@ from glimpse_models.bundle.manifest import spec_of, task_of
 from glimpse_models.bundle.provenance import of_bundle
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import HELD_OUT, open_data
+from glimpse_models.data.inspect import inspect, record_of, without_broken
 from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
@@ -60,15 +61,18 @@ def to_checkpoint(options: CheckpointOptions) -> None:
         raise UserError(
             f"{options.data} has other classes than {options.bundle}; give its data set"
         )
+    options.out.mkdir(parents=True, exist_ok=True)
+    findings = inspect(data, options.out / "pictures.json")
+    data = without_broken(data, findings.broken)
     spec, folded = spec_of(verified.manifest), constants(options.bundle / "model.onnx")
     model, trained = with_batch_norms(folded, options.bundle)
     measure(model, trained.network(), data.train.sample(options.pictures, options.seed), spec)
-    options.out.mkdir(parents=True, exist_ok=True)
     found = replace(trained, state=model.state_dict(), labels=verified.labels)
     task = task_of(verified.manifest)
     found = replace(found, side=spec.side, resize=spec.resize, task=task)
     found.save(options.out / "weights.pt")
-    record = of_bundle(verified, options.command, options.seed, data)
+    recipe = {"backbone": trained.backbone, "seed": options.seed}
+    record = of_bundle(verified, options.command, recipe, record_of(data, findings))
     write_record(options.out, record)
 
 

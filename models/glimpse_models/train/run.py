@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from glimpse_models.data.inspect import record_of
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train import batches, network
@@ -273,14 +274,7 @@ class Run:
             "git_commit": self._beginning.git_commit,
             "recipe": {**self._recipe.record(), "weights": short(weights)},
             "weights": self._beginning.weights.replace(weights, short(weights)),
-            "data": {
-                "name": data.name,
-                "classes": len(data.labels),
-                "train": len(data.train),
-                "validation": len(data.validation),
-                **data.held_out,
-                **self._pictures.findings.record(),
-            },
+            "data": record_of(data, self._pictures.findings),
             "hardware": hardware(self._place.device.type),
             "hours": round(self._progress.seconds / 3600, 3),
         }
