@@ -1,7 +1,7 @@
 //! A worker of your own: label every object under a prefix, and write each label beside its object.
 //!
 //! ```sh
-//! export GLIMPSE_MODEL_URI=s3://models/default/0.7.0 AWS_REGION=eu-central-1
+//! export GLIMPSE_MODEL_URI=s3://models/default/0.7.1 AWS_REGION=eu-central-1
 //! cargo run --release --example own_worker -- my-bucket holidays/
 //! ```
 //!
