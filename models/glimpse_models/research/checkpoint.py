@@ -25,7 +25,7 @@ from glimpse_models.bundle.manifest import spec_of, task_of
 from glimpse_models.bundle.provenance import of_bundle
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import HELD_OUT, open_data
-from glimpse_models.data.inspect import inspect, record_of, without_broken
+from glimpse_models.data.inspect import inspect, record_of, report, without_broken
 from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
@@ -63,6 +63,7 @@ def to_checkpoint(options: CheckpointOptions) -> None:
         )
     options.out.mkdir(parents=True, exist_ok=True)
     findings = inspect(data, options.out / "pictures.json")
+    report(findings, len(data.train) + len(data.validation), "leave-out")
     data = without_broken(data, findings.broken)
     spec, folded = spec_of(verified.manifest), constants(options.bundle / "model.onnx")
     model, trained = with_batch_norms(folded, options.bundle)
