@@ -25,7 +25,11 @@ import sbom
 ARCH = "x86_64"
 PROVIDERS = ("openvino",)
 PLUGIN = "libonnxruntime_providers_openvino_plugin.so"
-LICENCE = "MIT AND Apache-2.0"
+# What is packed: wheel, the library that stands for it, licence.
+COMPONENTS = (
+    ("onnxruntime-ep-openvino", PLUGIN, "MIT"),
+    ("openvino", "libopenvino.so.*", "Apache-2.0"),
+)
 CONTROL = """Package: glimpse-{provider}
 Version: {version}-1
 Architecture: amd64
@@ -61,19 +65,26 @@ def main() -> None:
     tree = arguments.out / f"glimpse-{provider}-{version}-{ARCH}-linux"
     shutil.rmtree(tree, ignore_errors=True)
     stage(tree, provider)
-    pins = (HERE.parent / "fetch/onnxruntime-ep-openvino.txt").read_text()
-    found = pins.split()[0].split("==")
     sbom.write(
         tree / "sbom.cdx.json",
         sbom.empty(f"glimpse-{provider}", sbom.source_date()),
         f"glimpse-{provider}",
         version,
-        [sbom.wheel(*found, tree / "lib" / PLUGIN, LICENCE)],
+        [
+            sbom.wheel(*pinned(package), next((tree / "lib").glob(library)), licence)
+            for package, library, licence in COMPONENTS
+        ],
     )
     checksums(tree)
     print(pack(tree))
     if shutil.which("dpkg-deb"):
         print(deb(tree, provider, version, "-Zgzip" if arguments.fast else "-Zxz"))
+
+
+def pinned(package: str) -> list[str]:
+    """The package and its version."""
+    pins = (HERE.parent / f"fetch/{package}.txt").read_text()
+    return pins.split()[0].split("==")
 
 
 def stage(tree: Path, provider: str) -> None:

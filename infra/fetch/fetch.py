@@ -44,6 +44,8 @@ class Part:
     executable: bool = False
     architectures: tuple[str, ...] = tuple(ARCHITECTURES)
     link: tuple[str, str] | None = None
+    others: tuple[str, ...] = ()
+    """Parts that belong to it."""
 
 
 PARTS = {
@@ -72,6 +74,17 @@ PARTS = {
             "onnxruntime_ep_openvino/third-party-programs.txt": "licenses/third-party-programs.txt",
         },
         architectures=("x86_64",),
+        others=("openvino-licenses",),
+    ),
+    # That wheel has OpenVINO's, oneTBB's and hwloc's libraries, but not the licences of what they are made of.
+    "openvino-licenses": Part(
+        package="openvino",
+        folder="openvino/{arch}",
+        files={
+            "openvino-{version}.dist-info/licenses/LICENSE": "licenses/openvino-LICENSE",
+            "openvino-{version}.dist-info/licenses/licensing/*.txt": "licenses/",
+        },
+        architectures=("x86_64",),
     ),
     "emulator": Part(
         package="aws-sam-cli",
@@ -91,7 +104,7 @@ PARTS = {
 
 
 def main() -> int:
-    """Fetch one part; prints a line only where there is something to download."""
+    """Fetch one part, and those that belong to it; prints a line only where there is something to download."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--arch", default=platform.machine(), help="x86_64 or aarch64")
@@ -99,23 +112,29 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.arch not in ARCHITECTURES:
         parser.error(f"nothing to fetch for {arguments.arch}; --arch takes x86_64 or aarch64")
-    template = PARTS[arguments.part]
-    pins = HERE / f"{template.package}.txt"
-    if arguments.arch not in template.architectures:
-        print(f"there is no {arguments.part} for {arguments.arch}", file=sys.stderr)
-        return 0
-    part = filled(template, arguments.arch, pinned_version(pins))
-    folder = arguments.out or TARGET / part.folder
-    stamp = folder / f".{arguments.part}.stamp"
-    wanted = hashlib.sha256(pins.read_bytes() + repr(part).encode()).hexdigest()
-    complete = all((folder / name).exists() for name in part.files.values())
-    if complete and stamp.exists() and stamp.read_text() == wanted:
-        return 0
-    print(f"fetching {arguments.part} ({arguments.arch}) …", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        unpack(download(pins, arguments.arch, Path(temporary)), part, folder)
-    stamp.write_text(wanted)
+    for name in (arguments.part, *PARTS[arguments.part].others):
+        if arguments.arch not in PARTS[name].architectures:
+            print(f"there is no {name} for {arguments.arch}", file=sys.stderr)
+            return 0
+        fetch(name, arguments.arch, arguments.out)
     return 0
+
+
+def fetch(name: str, arch: str, out: Path | None) -> None:
+    """Fetch a part that is not there, or not as it is wanted."""
+    template = PARTS[name]
+    pins = HERE / f"{template.package}.txt"
+    part = filled(template, arch, pinned_version(pins))
+    folder = out or TARGET / part.folder
+    stamp = folder / f".{name}.stamp"
+    wanted = hashlib.sha256(pins.read_bytes() + repr(part).encode()).hexdigest()
+    complete = all((folder / file).exists() for file in part.files.values())
+    if complete and stamp.exists() and stamp.read_text() == wanted:
+        return
+    print(f"fetching {name} ({arch}) …", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        unpack(download(pins, arch, Path(temporary)), part, folder)
+    stamp.write_text(wanted)
 
 
 def pinned_version(pins: Path) -> str:

@@ -153,12 +153,23 @@ def test_a_provider_is_packed_with_its_licences(openvino: Path) -> None:
         "lib/libopenvino_intel_cpu_plugin.so",
         "licenses/third-party-programs.txt",
         "licenses/onnxruntime-ep-openvino-METADATA",
+        "licenses/openvino-LICENSE",
+        "licenses/runtime-third-party-programs.txt",
+        "licenses/onednn_third-party-programs.txt",
+        "licenses/onetbb_third-party-programs.txt",
         "glimpse.service.conf",
         "install.sh",
     } <= names
     assert "Apache License" in (tree / "licenses/third-party-programs.txt").read_text()
+    # libhwloc.so and libtbb.so are packed.
+    of_threads = (tree / "licenses/onetbb_third-party-programs.txt").read_text(errors="replace")
+    assert "Portable Hardware Locality (hwloc)" in of_threads
+    # The libraries of OpenVINO carry the version of the wheel that has their licences: 2026.4.1 → 2641.
+    version = (ROOT / "infra/fetch/openvino.txt").read_text().split()[0].split("==")[1]
+    assert f"lib/libopenvino.so.{version[2:].replace('.', '')}" in names
     bill = json.loads((tree / "sbom.cdx.json").read_text())
-    assert [part["name"] for part in bill["components"]] == ["onnxruntime-ep-openvino"]
+    parts = [part["name"] for part in bill["components"]]
+    assert parts == ["onnxruntime-ep-openvino", "openvino"]
     holds(bill)
 
 
