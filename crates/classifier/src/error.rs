@@ -160,7 +160,7 @@ pub enum ProviderError {
         found: String,
     },
     /// It offers no device, or none of the wanted kind.
-    #[error("the provider has not {wanted} device; it offers: {offered}")]
+    #[error("the provider has no {wanted} device; it offers: {offered}")]
     NoDevice {
         /// The wanted kind.
         wanted: String,

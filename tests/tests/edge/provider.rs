@@ -77,7 +77,7 @@ fn the_cpu_provider_runs_the_model_where_the_other_one_cannot() {
         (
             Graph::MeanColour,
             &["--provider", &mean_colour(), "--provider-device", "NPU"],
-            "the provider has not NPU device; it offers: CPU",
+            "the provider has no NPU device; it offers: CPU",
         ),
         // It gives one output of two, and something else than this graph.
         (Graph::Featured, &["--provider", &mean_colour()], "the provider is broken"),
