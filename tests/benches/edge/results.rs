@@ -25,6 +25,8 @@ pub fn write(servers: &[Server], clients: &[usize], bare: &[Vec<f64>]) -> Result
     let measured = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let results = json!({
         "measured": measured,
+        // What the other build is: its commit, for who reads the figures.
+        "baseline": std::env::var("GLIMPSE_BENCH_BASELINE_IS").ok(),
         "servers": found,
         "explained": explained,
         "bare": by_clients(clients, bare)?,

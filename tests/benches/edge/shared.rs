@@ -163,7 +163,7 @@ fn goals(servers: &[Server], bare: &Spread) {
     for other in others {
         let alone = |server: &Server| server.median(0, |turn| turn.p50).median;
         let lone = alone(shared) / alone(other);
-        verdict(&format!("p50 of 1 client / {}", other.name), lone, 1.03, lone <= 1.03);
+        verdict(&format!("p50 of 1 client / {}", other.name), lone, 1.0, lone <= 1.0);
         let gain = rate / other.median(goal, |turn| turn.rate).median;
         verdict(&format!("rate of {GOAL} clients / {}", other.name), gain, 1.15, gain >= 1.15);
         let explained = |server: &Server| {
@@ -171,7 +171,7 @@ fn goals(servers: &[Server], bare: &Spread) {
         };
         if !other.explained.is_empty() {
             let ratio = explained(shared) / explained(other);
-            verdict(&format!("p50, explained / {}", other.name), ratio, 1.03, ratio <= 1.03);
+            verdict(&format!("p50, explained / {}", other.name), ratio, 1.0, ratio <= 1.0);
         }
     }
     let reached = rate / bare.median;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from glimpse_peers import document, labels, machine, peers, places, results, tables
@@ -55,11 +54,10 @@ def _measure(arguments: argparse.Namespace) -> None:
     print(f"{about.processor}: {about.processor_class}, {about.cores} cores, load {about.load}")
     stage = Stage.prepare(plan, arguments.peers)
     results.add(arguments.results, "machine", about.to_json())
-    results.add(arguments.results, "plan", asdict(plan) | {"quick": arguments.quick})
     results.add(arguments.results, "absent", stage.absent)
     results.add(arguments.results, "provider", peers.provider_note())
     for part in arguments.parts:
-        results.add(arguments.results, part, PARTS[part](stage))
+        results.add(arguments.results, part, PARTS[part](stage), plan.rounds_of(part))
     print(document.printed(results.whole(arguments.results)))
 
 

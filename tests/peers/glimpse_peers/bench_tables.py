@@ -5,6 +5,7 @@ from __future__ import annotations
 from glimpse_scaling.text import table
 
 from glimpse_peers.cells import ABSENT, of, ratio_cell, ratio_cells, spread_cell
+from glimpse_peers.goals import SAME
 from glimpse_peers.labels import CPU, PROVIDER, Answer
 from glimpse_peers.results import ALONE, OTHER, SERVICE, SHARED, Results
 from glimpse_peers.statistics import ratio, spread
@@ -16,8 +17,6 @@ SERVERS = {
 }
 SURE = 0.5
 """The score of the CPU provider's label from which on a picture is clear to a model."""
-SAME = 0.995
-"""The goal: the share of pictures with the same label."""
 
 
 @of("edge")

@@ -34,6 +34,8 @@ def spread_cell(samples: Sequence[float]) -> str:
     if found is None:
         return ABSENT
     digits = _digits(found.median)
+    if found.count == 1:
+        return f"{found.median:,.{digits}f}"
     return f"{found.median:,.{digits}f} ({found.low:,.{digits}f} to {found.high:,.{digits}f})"
 
 
@@ -46,6 +48,8 @@ def ratio_cells(found: Spread | None, digits: int) -> tuple[str, str]:
     """The median of a ratio, and its quartiles."""
     if found is None:
         return ABSENT, ABSENT
+    if found.count == 1:
+        return f"{found.median:.{digits}f}", ABSENT
     return f"{found.median:.{digits}f}", f"{found.low:.{digits}f} to {found.high:.{digits}f}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from glimpse_scaling.text import table
 
 from glimpse_peers import goals
-from glimpse_peers.cells import NOT_MEASURED, of, ratio_cells
+from glimpse_peers.cells import ABSENT, NOT_MEASURED, of, ratio_cells
 from glimpse_peers.machine import CLASSES
 from glimpse_peers.results import Results
 
@@ -22,7 +22,12 @@ def with_run(kept: Results, results: Results) -> Results:
     if not found:
         return kept
     shown = {goal.name: _row(goal) for goal in goals.goals(results) if goal.found is not None}
-    run = {"processor": found["processor"], "measured": _day(results), "goals": shown}
+    run = {
+        "processor": found["processor"],
+        "measured": _day(results),
+        "provider": results.get("provider"),
+        "goals": shown,
+    }
     return kept | {found["processor_class"]: run}
 
 
@@ -35,19 +40,23 @@ def by_class(kept: Results) -> str:
     rows = [
         [ratio, *(_cell(kept[name]["goals"].get(ratio)) for name in present)] for ratio in ratios
     ]
+    if any(kept[name].get("provider") for name in present):
+        notes = [kept[name].get("provider") or "as the package has it" for name in present]
+        rows.append(["the OpenVINO provider", *notes])
     return table(["ratio", *head], rows)
 
 
 def _row(goal: goals.Goal) -> dict[str, Any]:
-    median, quartiles = ratio_cells(goal.found, 2)
-    limit = f"{goal.sign} {goal.limit:.2f}"
-    return {"median": median, "quartiles": quartiles, "goal": limit, "verdict": goal.verdict}
+    median, quartiles = ratio_cells(goal.found, goal.digits)
+    return {"median": median, "quartiles": quartiles, "goal": goal.wanted, "verdict": goal.verdict}
 
 
 def _cell(found: dict[str, str] | None) -> str:
     if found is None:
         return NOT_MEASURED
-    return f"{found['median']} ({found['quartiles']}), goal {found['goal']}, {found['verdict']}"
+    quartiles = "" if found["quartiles"] == ABSENT else f" ({found['quartiles']})"
+    goal = f", goal {found['goal']}, {found['verdict']}" if found["verdict"] else ""
+    return f"{found['median']}{quartiles}{goal}"
 
 
 def _day(results: Results) -> str:

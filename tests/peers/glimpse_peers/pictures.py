@@ -15,13 +15,16 @@ from PIL import Image
 from glimpse_peers import places
 
 SMALL = "500 × 375 JPEG"
+UNSURE = "500 × 375 JPEG, close labels"
+"""The model has no class for this picture: two labels are close, and the CPU provider decides."""
 LARGE = "12-megapixel JPEG"
 CLOSE = "12-megapixel JPEG, close labels"
-"""The model has no class for this picture, so two labels are close, and Glimpse decodes it again at full scale."""
+"""The same picture: Glimpse decodes it again at full scale."""
 HEIC = "12-megapixel HEIC"
 SURE = "coffee.png"
 """The model is sure of this photograph: one run gives its label, whichever provider runs."""
-KINDS = (SMALL, LARGE, CLOSE, HEIC)
+NO_CLASS = "astronaut.png"
+KINDS = (SMALL, UNSURE, LARGE, CLOSE, HEIC)
 
 GRAIN = 5.0
 QUALITY = 85
@@ -44,7 +47,7 @@ def jpeg(width: int, height: int, source: str = SURE, quality: int = QUALITY) ->
     return path.read_bytes()
 
 
-def heic(width: int, height: int, source: str = "astronaut.png") -> bytes:
+def heic(width: int, height: int, source: str = NO_CLASS) -> bytes:
     """A HEIC file of that size, made once with the OpenVINO peer's environment."""
     path = places.PICTURES / f"{Path(source).stem}-{width}x{height}.heic"
     if not path.exists():
@@ -64,8 +67,9 @@ def kinds() -> dict[str, bytes]:
     """The pictures that peers are compared with."""
     return {
         SMALL: jpeg(500, 375),
+        UNSURE: jpeg(500, 375, NO_CLASS),
         LARGE: jpeg(4000, 3000),
-        CLOSE: jpeg(4000, 3000, "astronaut.png"),
+        CLOSE: jpeg(4000, 3000, NO_CLASS),
         HEIC: heic(4000, 3000),
     }
 

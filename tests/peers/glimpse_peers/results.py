@@ -36,9 +36,10 @@ def save(path: Path, results: Results) -> None:
     partial.replace(path)
 
 
-def add(path: Path, part: str, measured: Any) -> None:
-    """Put a part in the place of an older one."""
+def add(path: Path, part: str, measured: Any, rounds: int = 0) -> None:
+    """Put a part in the place of an older one, with when it was measured and in how many rounds."""
     results = load(path)
     results[part] = measured
     results.setdefault("measured", {})[part] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+    results.setdefault("rounds", {})[part] = rounds
     save(path, results)

@@ -20,7 +20,7 @@ from glimpse_peers.cells import (
     ratio_cells,
     spread_cell,
 )
-from glimpse_peers.pictures import CLOSE, HEIC, KINDS, LARGE, SMALL
+from glimpse_peers.pictures import CLOSE, HEIC, KINDS, LARGE, SMALL, UNSURE
 from glimpse_peers.results import BESIDE, Results
 from glimpse_peers.statistics import percentile, spread
 
@@ -30,16 +30,22 @@ MB = 1e6
 
 def about(results: Results) -> str:
     """The machine and when each part was measured."""
-    found, plan = results.get("machine"), results.get("plan")
-    if not found or not plan:
+    found = results.get("machine")
+    if not found:
         return NOT_MEASURED
     rows = [
         ["processor", f"{found['processor']}, class **{found['processor_class']}**"],
         ["cores, memory", f"{found['cores']}, {found['memory_gb']:g} GB"],
         ["system", found["system"]],
         ["load before the run", f"{found['load']:g}"],
-        ["rounds", f"{plan['rounds']}{', quick' if plan['quick'] else ''}"],
-        ["measured (UTC)", results.get("measured", {}).get("machine", ABSENT)],
+    ]
+    rows += [
+        [
+            f"`make bench-peers`, {part}",
+            f"rounds {rounds}, measured {results['measured'][part]} (UTC)",
+        ]
+        for part, rounds in results["rounds"].items()
+        if rounds
     ]
     measured = {found["processor_class"], *results.get(classes.PART, {})}
     others = [name for name, _ in machine.CLASSES if name not in measured]
@@ -49,6 +55,8 @@ def about(results: Results) -> str:
         for name in BESIDE
         if name in results
     ]
+    if build := results.get("edge", {}).get("baseline"):
+        rows.append(["the build before", build])
     if note := results.get("provider"):
         rows.append(["OpenVINO as a provider", note])
     rows += [[f"not measured: {_names()[key]}", why] for key, why in results["absent"].items()]
@@ -59,9 +67,9 @@ def met(results: Results) -> str:
     """Goals with what was measured."""
     rows = []
     for goal in goals.goals(results):
-        found, quartiles = ratio_cells(goal.found, 2)
+        found, quartiles = ratio_cells(goal.found, goal.digits)
         found = NOT_MEASURED if goal.found is None else found
-        rows.append([goal.name, f"{goal.sign} {goal.limit:.2f}", found, quartiles, goal.verdict])
+        rows.append([goal.name, goal.wanted, found, quartiles, goal.verdict])
     return table(["ratio", "goal", "median", "quartiles", ""], rows)
 
 
@@ -77,6 +85,29 @@ def cold(measured: Results) -> str:
         rows.append([name, *cells])
     head = ["ms, median (quartiles)", *PLACES.values()]
     return table([*head, "folder, Python handler = 1", "S3, the same"], rows)
+
+
+@of("starts")
+def far(measured: Results) -> str:
+    """Where a function's start goes with its model in the slowed S3."""
+    place = "s3-slow"
+    names = {
+        "transfer": "the graph alone from the slowed S3: round trip and bytes",
+        "session": "create the session",
+        "first_run": "first run",
+    }
+    starts, floors = measured["cold"].get(place, {}), measured["floor"].get(place, {})
+    of_model = {"resnet50": "function", "imagenet-lite": "function-imagenet-lite"}
+    models = [model for model in of_model if model in floors]
+    rows = [
+        [name, *(spread_cell(floors[model].get(stage, [])) for model in models)]
+        for stage, name in names.items()
+    ]
+    emulator = measured["cold"].get("folder", {}).get("empty", [])
+    rows.append(["the emulator and an empty process", *[spread_cell(emulator)] * len(models)])
+    whole = [starts.get(of_model[model], []) for model in models]
+    rows.append(["a function's start", *map(spread_cell, whole)])
+    return table(["ms, median (quartiles)", *models], rows)
 
 
 @of("starts", "floor", "folder")
@@ -159,7 +190,7 @@ def throughput(measured: Results) -> str:
                     ratio_cell(rates, base),
                     *(ms_cell(percentile(times, percent)) for percent in (50, 99)),
                     str(sum(seen["errors"] for seen in rounds)),
-                    dollars(cost.on_machine(max(rates))) if rates and max(rates) > 0 else ABSENT,
+                    _million(rates),
                 ]
             )
     head = ["", "clients", "answers a second (quartiles)", "OpenVINO server = 1", "p50, ms"]
@@ -204,15 +235,13 @@ def sizes(measured: Results) -> str:
 @of("growth", "picture")
 def growth_picture(measured: Results) -> str:
     """A request by the megapixels of its JPEG."""
-    return _growth(measured, "megapixels", lambda _, value: f"{value:.1f}")
+    return _growth(measured, "megapixels", lambda _: 1)
 
 
 @of("growth", "batch")
 def growth_batch(measured: Results) -> str:
     """A picture's share of a request by the batch."""
-    return _growth(
-        measured, "pictures in a request", lambda size, value: f"{value / float(size):.1f}"
-    )
+    return _growth(measured, "pictures in a request", float)
 
 
 def growth_bundle(results: Results) -> str:
@@ -293,7 +322,9 @@ TABLES: dict[str, Table] = {
     "goals-by-class": classes.by_class,
     "cold": cold,
     "floor": floor,
+    "far": far,
     "warm-small": of("starts", "warm")(lambda measured: _warm(measured, SMALL)),
+    "warm-unsure": of("starts", "warm")(lambda measured: _warm(measured, UNSURE)),
     "warm-large": of("starts", "warm")(lambda measured: _warm(measured, LARGE)),
     "warm-close": of("starts", "warm")(lambda measured: _warm(measured, CLOSE)),
     "warm-heic": of("starts", "warm")(lambda measured: _warm(measured, HEIC)),
@@ -314,14 +345,22 @@ TABLES: dict[str, Table] = {
 }
 
 
-def _growth(measured: Results, unit: str, cell: Callable[[str, float], str]) -> str:
+def _growth(measured: Results, unit: str, shared_by: Callable[[str], float]) -> str:
     present = list(_present(measured))
     steps = list(measured[present[0][0]])
     rows = []
     for size in steps:
-        found = [spread(measured[key].get(size, [])) for key, _ in present]
-        rows.append([size, *(ABSENT if one is None else cell(size, one.median) for one in found)])
-    return table([unit, *(f"{name}, ms" for _, name in present)], rows)
+        shares = (
+            [took / shared_by(size) for took in measured[key].get(size, [])] for key, _ in present
+        )
+        rows.append([size, *map(spread_cell, shares)])
+    return table([unit, *(f"{name}, ms (quartiles)" for _, name in present)], rows)
+
+
+def _million(rates: list[float]) -> str:
+    """Dollars for a million pictures at the median rate."""
+    found = spread(rates)
+    return dollars(cost.on_machine(found.median)) if found and found.median > 0 else ABSENT
 
 
 def _medians(measured: Results, key: str, kind: str) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glimpse_peers.pictures import CLOSE, KINDS, LARGE, SMALL
+from glimpse_peers.pictures import CLOSE, HEIC, KINDS, LARGE, SMALL, UNSURE
 from glimpse_peers.results import OTHER, SERVICE, SHARED, Results
 
 MACHINE = {
@@ -17,7 +17,13 @@ MACHINE = {
 
 def results() -> Results:
     """Three rounds of the function, two servers and the handlers."""
-    warm = {SMALL: [[10.0] * 50] * 3, LARGE: [[100.0] * 10] * 3, CLOSE: [[200.0] * 10] * 3}
+    warm = {
+        SMALL: [[10.0] * 50] * 3,
+        UNSURE: [[15.0] * 10] * 3,
+        LARGE: [[100.0] * 10] * 3,
+        CLOSE: [[200.0] * 10] * 3,
+        HEIC: [[1000.0] * 10] * 3,
+    }
     twice = {
         kind: [[2 * time for time in block] for block in blocks] for kind, blocks in warm.items()
     }
@@ -38,7 +44,7 @@ def results() -> Results:
     return {
         "machine": MACHINE,
         "measured": {"machine": "2026-01-01 00:00"},
-        "plan": {"rounds": 3, "quick": False},
+        "rounds": {"machine": 0},
         "absent": {"serve-openvino": "the plugin is absent"},
         "starts": {
             "cold": {
@@ -47,7 +53,7 @@ def results() -> Results:
                 "s3-slow": {"function": [475.0] * 3},
             },
             "warm": {"function": warm, "handler": twice, "handler-draft": twice, "openvino": warm},
-            "stages": {"function": dict.fromkeys(KINDS[:3], stage)},
+            "stages": {"function": dict.fromkeys(KINDS, stage)},
             "memory": {
                 "function": {
                     "first": [100e6] * 3,
@@ -62,8 +68,10 @@ def results() -> Results:
                     "peak-heic": [200e6] * 3,
                 },
             },
-            "floor": {"folder": floor_of, "s3-slow": floor_of},
-            "bytes": {"resnet50": 21_000_000},
+            "floor": {
+                "folder": floor_of,
+                "s3-slow": {"resnet50": {**floor_of["resnet50"], "transfer": [320.0] * 3}},
+            },
         },
         "throughput": {"serve": loads, "openvino": loads},
         "growth": {
@@ -75,6 +83,7 @@ def results() -> Results:
         "quotas": {"function": {"885": of_size, "1769": {**of_size, "small": [[10.0]]}}},
         "edge": {
             "measured": 1_767_225_600,
+            "baseline": "commit 1234567",
             "servers": {
                 SHARED: {"1": [turn] * 3, "16": [turn] * 3},
                 OTHER: {"1": [turn] * 3, "16": [before] * 3},

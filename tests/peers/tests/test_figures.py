@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from glimpse_scaling import facts
 
-from glimpse_peers import cost, goals, machine, statistics
+from glimpse_peers import cells, cost, goals, machine, pictures, statistics
 from tests.samples import results
 
 
@@ -51,7 +51,7 @@ def test_goals_compare_medians_with_their_limits() -> None:
     assert start.found is not None
     assert start.found.median == 0.25
     assert start.verdict == "met"
-    # 21 MB at 70 MB/s, 20 ms, 60 ms and 20 ms: 400 ms, of which 475 is 1.19.
+    # 320 ms, 60 ms and 20 ms: 400 ms, of which 475 is 1.19.
     far = next(goal for name, goal in by_name.items() if "70 MB/s" in name)
     assert far.found is not None
     assert far.found.median == pytest.approx(475 / 400)
@@ -76,6 +76,20 @@ def test_a_verdict_is_about_the_figure_that_is_shown() -> None:
     spread = statistics.spread([1.004])
     assert goals.Goal("a ratio", 1.0, spread).verdict == "met"
     assert goals.Goal("a ratio", 1.01, spread, at_least=True).verdict == "**missed**"
+
+
+def test_a_ratio_without_a_limit_is_shown_and_not_judged() -> None:
+    [unsure] = [goal for goal in goals.goals(results()) if pictures.UNSURE in goal.name]
+    assert unsure.found is None, "the provider is absent"
+    judged = goals.Goal("a ratio", None, statistics.spread([3.0]))
+    assert (judged.wanted, judged.verdict) == (cells.ABSENT, "")
+
+
+def test_a_share_of_labels_is_held_to_its_third_digit() -> None:
+    by_name = {goal.name: goal for goal in goals.goals(results())}
+    [share] = [goal for name, goal in by_name.items() if "`default`" in name]
+    assert (share.wanted, share.verdict) == ("≥ 0.995", "**missed**")
+    assert goals.Goal("a share", 0.995, statistics.spread([0.994]), True, 3).verdict != "met"
 
 
 def test_goals_without_a_measurement_have_no_verdict() -> None:

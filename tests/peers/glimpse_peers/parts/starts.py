@@ -37,7 +37,7 @@ def measure(stage: Stage) -> Results:
                 tasks.append(run.lite(function, place, uri, objects.environment))
             if slow:
                 # Beside them, so that the machine's mood is the same.
-                tasks += [run.floor(RESNET50, place), run.floor(LITE, place)]
+                tasks += [run.far(RESNET50, place, objects), run.far(LITE, place, objects)]
             _interleaved(f"cold starts from {place}, round", tasks, stage.plan.rounds)
     return run.results
 
@@ -59,13 +59,6 @@ class _Run:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.results: Results = {"cold": {}, "warm": {}, "stages": {}, "memory": {}, "floor": {}}
-        self.results["bytes"] = {
-            model: sum(
-                (stage.models[model] / name).stat().st_size
-                for name in places.fetched(stage.models[model])
-            )
-            for model in (RESNET50, LITE)
-        }
 
     def whole(self, peer: Peer) -> Task:
         def task() -> None:
@@ -102,6 +95,17 @@ class _Run:
         with self.stage.start(peers.empty(), "none") as running:
             self._cold("folder", running.peer.key, running.cold_ms)
             self._warm(running, SMALL, self.stage.plan.requests[SMALL])
+
+    def far(self, model: str, place: str, objects: Objects) -> Task:
+        """The floor, and the transfer of the graph alone."""
+
+        def task() -> None:
+            self.floor(model, place)()
+            graph = places.graph(self.stage.models[model])
+            took = objects.transfer_ms(model, graph)
+            self.results["floor"][place][model].setdefault("transfer", []).append(took)
+
+        return task
 
     def floor(self, model: str, place: str) -> Task:
         def task() -> None:
