@@ -44,7 +44,17 @@ def debs(packages: Path) -> list[str]:
     for version in VERSIONS:
         tree = packages / f"glimpse-{version}-{ARCH}-linux"
         subprocess.run([EDGE / "deb", tree, "--compress-type=gz", "--fast"], check=True)
-    return sorted(path.name for path in packages.glob("*.deb"))
+    return sorted(path.name for path in packages.glob("glimpse_*.deb"))
+
+
+@pytest.fixture(scope="session")
+def provider(packages: Path) -> str:
+    """The name of the package of OpenVINO, beside the others."""
+    if not (ROOT / "target/openvino" / ARCH).is_dir():
+        pytest.skip(f"there is no OpenVINO for {ARCH}")
+    command: list[str | Path] = [EDGE / "provider.py", "--version", "1.0.0", "--fast"]
+    subprocess.run([*command, "--out", packages], check=True)
+    return f"glimpse-openvino-1.0.0-{ARCH}-linux"
 
 
 @pytest.fixture

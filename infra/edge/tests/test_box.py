@@ -71,6 +71,22 @@ def test_the_service_can_do_little(box: Box) -> None:
     box.run("systemd-analyze", "security", "glimpse", "--threshold=20", "--no-pager")
 
 
+def test_the_confined_service_runs_its_model_by_the_provider(box: Box, provider: str) -> None:
+    install(box)
+    unpacked = f"cd /tmp; tar -xzf /packages/{provider}.tar.gz"
+    box.shell(f"{unpacked}; {provider}/install.sh 2>&1")
+    box.wait(box.answers, "the service with the provider")
+    # It offers devices of Intel's processors alone; elsewhere the CPU provider runs the model.
+    intel = "GenuineIntel" in Path("/proc/cpuinfo").read_text()
+    assert json.loads(box.request("/model"))["provider"] == ("openvino" if intel else "cpu")
+    assert label(box) == "espresso"
+    status = box.shell(f"cat /proc/{box.main_pid()}/status")
+    assert "Seccomp:\t2" in status
+    box.shell(f"/tmp/{provider}/install.sh --uninstall")
+    box.wait(box.answers, "the service without it")
+    assert json.loads(box.request("/model"))["provider"] == "cpu"
+
+
 def test_a_killed_or_hanging_service_is_started_again(box: Box) -> None:
     install(box, arguments="--no-start")
     box.shell("mkdir -p /etc/systemd/system/glimpse.service.d")
