@@ -191,7 +191,7 @@ bench-labels: onnxruntime openvino pictures $(VENV)/.stamp ## compare the labels
 bench-lambda: bench-peers ## the same for the function and the Python handler alone: cold start, latency, memory
 bench-lambda: MEASURED := --parts starts --peers function handler handler-draft --results target/peers/lambda.json
 
-bench-peers: onnxruntime $(if $(filter x86_64,$(shell uname -m)),openvino) emulator pictures target/bundle-224-optimized $(VENV)/.stamp $(PEER_STAMPS) ## Glimpse beside what users would pick instead (ROUNDS=8: 20 minutes; QUICK=1: seven): docs/performance.md
+bench-peers: onnxruntime $(if $(filter x86_64,$(shell uname -m)),openvino) emulator pictures target/bundle-224-optimized $(VENV)/.stamp $(PEER_STAMPS) ## Glimpse beside what users would pick instead (ROUNDS=8: 45 minutes; QUICK=1: seven): docs/performance.md
 	$(CARGO) build --profile $(BENCH_PROFILE) --locked --package glimpse-http-api --package glimpse-edge --bins
 	$(CARGO) build --workspace --locked --examples
 	GLIMPSE_BENCH_PROFILE=$(BENCH_PROFILE) $(PEERS_PYTHON) measure $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) $(MEASURED)
