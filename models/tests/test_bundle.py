@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -19,8 +20,10 @@ from conftest import explained, glimpse, ok, refused
 from onnx import TensorProto, helper, numpy_helper
 from torchvision.models import resnet18, resnext50_32x4d
 
+from glimpse_models.bundle.head import write_head
+from glimpse_models.bundle.manifest import Content, parse_manifest, write_bundle
 from glimpse_models.bundle.provenance import open_recorded
-from glimpse_models.bundle.verify import verify
+from glimpse_models.bundle.verify import check_model, verify
 from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.errors import UserError
 from glimpse_models.measure.classifiers import open_classifier
@@ -29,6 +32,13 @@ from glimpse_models.pipeline import bundle as bundle_step
 CHANCE = np.random.default_rng(5)
 WEIGHTS = CHANCE.normal(0, 1, (3, 4)).astype(np.float32)
 PIXELS = CHANCE.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+
+# What the service's own test of its parser reads too.
+MANIFESTS = json.loads(
+    (Path(__file__).parents[2] / "crates/classifier/src/bundle/fixtures/manifests.json").read_text(
+        "utf-8"
+    )
+)
 
 
 def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
@@ -66,8 +76,13 @@ def test_the_form_is_the_documented_one(bundle: Path, trained: Path) -> None:
         "seed": 1,
         "weights": "from scratch",
         "data_fingerprint": run["data"]["fingerprint"],
+        "epochs": len(run["epochs"]),
+        "hours": run["hours"],
     }
-    assert manifest["license"].endswith("trained on Tiny-ImageNet pictures, whose own terms apply")
+    assert (
+        manifest["license"]
+        == "not stated; trained on Tiny-ImageNet pictures, whose own terms apply"
+    )
     assert manifest["class_maps"] == {"stride": 32, "first": 0.5}, "a ResNet's, known by hand"
     assert (bundle / "labels.txt").read_text() == "blue\ngreen\nred\ncrimson\n"
 
@@ -362,6 +377,171 @@ def test_a_malformed_description_is_refused(
     assert "does not describe a bundle" in refused("publish", *base, "--to", "s3://models/x")
     assert "does not describe a bundle" in refused("resize", *base, "--out", tmp_path / "out")
     assert "does not describe a bundle" in refused("evaluate", "--data", tiny, tmp_path / "bundle")
+
+
+def described(case: dict[str, Any]) -> bytes:
+    """The text of a case, as the table says that it is made."""
+    whole = json.loads(json.dumps(MANIFESTS["whole"]))
+
+    def place(pointer: str) -> tuple[dict[str, Any], str]:
+        _, *parents, field = pointer.split("/")
+        there = whole
+        for parent in parents:
+            there = there[parent]
+        return there, field
+
+    for pointer, value in case.get("set", {}).items():
+        there, field = place(pointer)
+        there[field] = value
+    for pointer in case.get("remove", []):
+        there, field = place(pointer)
+        del there[field]
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    old, new = case.get("replace", ("", ""))
+    assert old in text
+    return str(case.get("text", text.replace(old, new, 1))).encode()
+
+
+@pytest.mark.parametrize("case", MANIFESTS["accepted"], ids=lambda case: case["name"])
+def test_a_description_that_the_service_takes_is_taken(case: dict[str, Any]) -> None:
+    manifest = parse_manifest(Path("bundle.json"), described(case))
+    assert manifest["schema_version"] == 2
+    empty = [name for name, value in manifest.items() if value is None]
+    assert set(empty) <= {"decision", "profile", "provenance"}, "steps read what is there"
+
+
+@pytest.mark.parametrize("case", MANIFESTS["refused"], ids=lambda case: case["name"])
+def test_a_description_that_the_service_refuses_is_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"^bundle\.json (does not describe|has schema version 3)"):
+        parse_manifest(Path("bundle.json"), described(case))
+
+
+def test_a_description_without_an_end_is_refused() -> None:
+    deep = (
+        json.dumps(MANIFESTS["whole"])[:-1] + ', "provenance": ' + "[" * 10**5 + "]" * 10**5 + "}"
+    )
+    with pytest.raises(UserError, match="does not describe a bundle"):
+        parse_manifest(Path("bundle.json"), deep.encode())
+
+
+def serving(height: int = 64, width: int = 64, columns: int | str = 4, **outputs: Any) -> bytes:
+    """A graph of the serving form: the mean colour times `WEIGHTS`; `outputs` are declared shapes of the image's mean."""
+    shape = ["N", height, width, 3]
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["mean", "weights"], ["product"]),
+        helper.make_node("Reshape", ["product", "shape"], ["logits"]),
+        *(helper.make_node("Identity", ["mean"], [name]) for name in outputs),
+    ]
+    initializers = [numpy_helper.from_array(WEIGHTS, "weights")]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, shape)]
+    if columns == 4:
+        initializers.append(numpy_helper.from_array(np.array([-1, 4], np.int64), "shape"))
+    else:  # of a shape that is known in a run alone
+        nodes.insert(3, helper.make_node("Shape", ["product"], ["shape"]))
+    floats = {"logits": ["N", columns], **outputs}
+    graph = helper.make_graph(
+        nodes,
+        "serving",
+        inputs,
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, dims) for n, dims in floats.items()],
+        initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def written(
+    folder: Path, content: Content, change: dict[str, Any] | None = None, **about: Any
+) -> Path:
+    """A bundle of these files, whose description is the table's with a change of its `input`."""
+    whole = {**MANIFESTS["whole"], **about}
+    write_bundle(folder, content, {**whole, "input": {**whole["input"], **(change or {})}})
+    return folder
+
+
+LABELS = ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize(
+    ("change", "about"),
+    [
+        ({"resize": {"mode": "shorter-side", "size": 64, "filter": "hamming"}}, {}),
+        ({"resize": {"mode": "shorter-side", "size": 32}}, {}),
+        ({"crop": "none"}, {}),
+        ({"resize": {"mode": "squash", "size": 64, "fill": [0, 0, 0]}}, {}),
+        ({"channels": 1}, {}),
+        ({"height": 65, "width": 65}, {}),
+        ({"height": 32}, {}),
+        ({}, {"calibration": {"temperature": 1.0, "ece_before": 0.1, "ece_after": 0.1}}),
+        ({}, {"class_maps": {"stride": 0, "first": 0.5}}),
+        ({}, {"metrics": 3}),
+        ({}, {"license": 3}),
+    ],
+)
+def test_what_the_service_would_not_load_is_neither_verified_nor_published(
+    tmp_path: Path, change: dict[str, Any], about: dict[str, Any]
+) -> None:
+    content = Content.of(serving(), LABELS)
+    assert "serves" in ok("verify", "--bundle", written(tmp_path / "good", content))
+    bad = written(tmp_path / "bad", content, change, **about)
+    assert "bundle.json" in refused("verify", "--bundle", bad)
+    assert "bundle.json" in refused("publish", "--bundle", bad, "--to", "s3://models/x")
+
+
+def test_a_rectangle_is_verified_and_no_step_makes_one(tmp_path: Path) -> None:
+    model = serving(100, 300)
+    change = {"height": 100, "width": 300, "resize": {"mode": "squash", "size": [100, 300]}}
+    folder = written(tmp_path / "wide", Content.of(model, LABELS), change)
+    assert "serves" in ok("verify", "--bundle", folder)
+    with pytest.raises(UserError, match="square inputs alone"):
+        check_model(model, 4)
+    turned = {**change, "height": 300, "width": 100, "resize": {"mode": "squash", "size": 300}}
+    said = refused(
+        "verify", "--bundle", written(tmp_path / "tall", Content.of(model, LABELS), turned)
+    )
+    assert "takes pictures of 100 × 300, but bundle.json says 300 × 100" in said
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (serving(columns="C"), "with C known"),
+        (serving(features=["N", 3]), "features are declared"),
+        (serving(embedding=["N", 3]), ""),
+        (serving(class_maps=["N", 3]), "class_maps must be"),
+    ],
+)
+def test_outputs_that_the_service_refuses_are_refused(
+    tmp_path: Path, model: bytes, said: str
+) -> None:
+    folder = written(tmp_path, Content.of(model, LABELS))
+    if said:
+        assert said in refused("verify", "--bundle", folder)
+    else:
+        ok("verify", "--bundle", folder)
+
+
+@pytest.mark.parametrize(
+    ("weights", "bias"),
+    [((3, 3), (4,)), ((4, 3), (3,)), ((12,), (4,)), ((4, 3), (4, 1)), (None, (4,))],
+)
+def test_a_head_that_cannot_explain_is_refused(
+    tmp_path: Path, weights: tuple[int, ...] | None, bias: tuple[int, ...]
+) -> None:
+    values = np.full((4, 3), np.nan) if weights is None else np.ones(weights)
+    head = write_head(values.astype(np.float32), np.ones(bias, np.float32))
+    folder = written(tmp_path, replace(Content.of(serving(), LABELS), head=head))
+    assert "head.safetensors has weights" in refused("verify", "--bundle", folder)
+
+
+@pytest.mark.parametrize("text", ["a\nb\nc\u2028d\n", "a\rb\nc\nd\n"])
+def test_labels_whose_lines_the_service_counts_otherwise_are_refused(
+    tmp_path: Path, text: str
+) -> None:
+    folder = written(tmp_path, Content(serving(), text.encode()))
+    assert "labels.txt" in refused("verify", "--bundle", folder)
 
 
 def test_a_bundle_of_version_1_is_read_and_rewritten_as_version_2(

@@ -14,10 +14,13 @@ from typing import Any
 
 from glimpse_models.bundle.cpu_graph import FILE as CPU_GRAPH
 from glimpse_models.bundle.cpu_graph import CpuGraph
+from glimpse_models.bundle.fields import integer, object_of, parse_json, refuse
+from glimpse_models.bundle.form import check_form
+from glimpse_models.bundle.geometry import input_from_1
 from glimpse_models.bundle.head import FILE as HEAD
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.data.preprocess import InputSpec
-from glimpse_models.data.splits import MULTI, SINGLE, TASKS
+from glimpse_models.data.splits import SINGLE
 from glimpse_models.errors import UserError
 
 SCHEMA_VERSION = 2
@@ -143,61 +146,25 @@ def read_description(bundle: Path) -> bytes:
 
 
 def parse_manifest(path: Path, stored: bytes) -> Manifest:
-    """The content of `path`, if it is a bundle's description; one of version 1 is converted."""
+    """The content of `path`, if the service would take it; one of version 1 is converted."""
     try:
-        manifest = json.loads(stored.decode("utf-8"))
-        version = manifest.get("schema_version") if isinstance(manifest, dict) else None
-        if isinstance(version, int) and version > SCHEMA_VERSION:
+        manifest = parse_json(stored)
+        object_of({"schema_version": integer(0, 2**32 - 1)})("", manifest)
+        version = manifest["schema_version"]
+        if version > SCHEMA_VERSION:
             raise UserError(
                 f"{path} has schema version {version}; this code knows 1 to {SCHEMA_VERSION}: upgrade it"
             )
+        if version < 1:
+            raise refuse("schema_version", version, f"1 to {SCHEMA_VERSION}")
         if version == 1:
-            manifest = _from_1(manifest)
-        if not _is_description(manifest):
-            raise ValueError("it lacks name, version, files or input, or one has another form")
-        _check_task(manifest)
-    except ValueError as error:
+            entry = input_from_1(manifest.get("input"))
+            manifest |= {"schema_version": SCHEMA_VERSION, "input": entry}
+        return check_form(manifest)
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} does not describe a bundle: {error}; make the bundle anew"
         ) from error
-    found: Manifest = manifest
-    return found
-
-
-def _from_1(manifest: Manifest) -> Manifest:
-    """In the form of version 2: torchvision's evaluation transform was the only one."""
-    match manifest.get("input"):
-        case {"height": int(side), "resize_shorter_side": int(resize)}:
-            entry = input_entry(InputSpec(side, resize))
-            return {**manifest, "schema_version": SCHEMA_VERSION, "input": entry}
-    return manifest
-
-
-def _is_description(manifest: Any) -> bool:
-    """Whether it has what the steps read of every bundle."""
-    match manifest:
-        case {
-            "schema_version": int(),
-            "name": str(),
-            "version": str(),
-            "files": dict(),
-            "input": {"height": int(), "resize": {"mode": str(), "size": int() | list()}},
-        }:
-            return True
-    return False
-
-
-def _check_task(manifest: Manifest) -> None:
-    if task_of(manifest) not in TASKS:
-        raise ValueError(f"its task {manifest['task']!r} is not {' or '.join(TASKS)}")
-    match manifest.get("thresholds"):
-        case None:
-            return
-        case [*numbers] if all(isinstance(one, int | float) and 0 <= one <= 1 for one in numbers):
-            if task_of(manifest) != MULTI:
-                raise ValueError(f"its thresholds belong to the task {MULTI} alone")
-        case _:
-            raise ValueError("its thresholds are not scores of 0 to 1")
 
 
 def task_of(manifest: Manifest) -> str:

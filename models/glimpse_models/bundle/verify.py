@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from glimpse_models.bundle.contract import sides_of
 from glimpse_models.bundle.cpu_graph import FILE as CPU_GRAPH
 from glimpse_models.bundle.cpu_graph import CpuGraph, read_cpu_graph
 from glimpse_models.bundle.head import FILE as HEAD
@@ -20,8 +21,10 @@ from glimpse_models.bundle.manifest import (
 )
 from glimpse_models.data.labels import parse_labels
 from glimpse_models.errors import UserError
-from glimpse_models.graph.io import open_session
 from glimpse_models.graph.optimize import require_same_outputs
+
+MAX_TEXT_BYTES = 4 << 20
+"""Of `bundle.json` and `labels.txt`: the service reads no more."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +62,68 @@ class VerifiedBundle:
 
 
 def verify(folder: Path) -> VerifiedBundle:
-    """Every file against its checksum, then a run: what publishing and serving rely on."""
+    """What publishing and serving rely on: the service's rules for `bundle.json`, every checksum, a run."""
     path = folder / "bundle.json"
     description = read_description(folder)
+    _check_length(path, description)
     manifest = parse_manifest(path, description)
     head = _verified_file(folder, HEAD, manifest) if HEAD in manifest["files"] else None
     found = {name: _verified_file(folder, name, manifest) for name in ("model.onnx", "labels.txt")}
     cpu_graph = _verified_cpu_graph(folder, manifest)
     content = Content(found["model.onnx"], found["labels.txt"], head, cpu_graph)
+    classes = _count_labels(folder / "labels.txt", content.labels)
     if head is not None:
-        read_head(head)
-    classes = len(parse_labels(folder / "labels.txt", content.labels))
+        _check_head(folder / HEAD, head, classes)
     if "thresholds" in manifest and len(manifest["thresholds"]) != classes:
         raise UserError(
             f"{path} has {len(manifest['thresholds'])} thresholds for {classes} labels; make the bundle anew"
         )
-    check_model(content.model, classes)
+    _check_sides(folder / "model.onnx", content.model, classes, manifest)
     if cpu_graph is not None and cpu_graph.runs_here():
+        _check_sides(folder / CPU_GRAPH, cpu_graph.model, classes, manifest)
         require_same_outputs(content.model, cpu_graph.model)
     return VerifiedBundle(folder, manifest, description, content)
+
+
+def _check_length(path: Path, content: bytes) -> None:
+    if len(content) > MAX_TEXT_BYTES:
+        raise UserError(
+            f"{path} has {len(content)} bytes; the service reads {MAX_TEXT_BYTES} at most"
+        )
+
+
+def _count_labels(path: Path, content: bytes) -> int:
+    """The service ends a line at a line feed alone, Python at other characters too."""
+    _check_length(path, content)
+    labels = parse_labels(path, content)
+    lines = content.decode("utf-8").removesuffix("\n").split("\n")
+    if len(lines) != len(labels):
+        raise UserError(
+            f"{path} has {len(lines)} lines for the service and {len(labels)} with its other line breaks; "
+            "end every line with a line feed, and have no other line breaks"
+        )
+    return len(labels)
+
+
+def _check_head(path: Path, content: bytes, classes: int) -> None:
+    """The service reads it at the first explained request, which would fail."""
+    weights, bias = read_head(content)
+    fits = weights.ndim == 2 and len(weights) == classes and bias.shape == (classes,)
+    if not fits or not np.isfinite(weights).all() or not np.isfinite(bias).all():
+        raise UserError(
+            f"{path} has weights {list(weights.shape)} and bias {list(bias.shape)}; the service needs "
+            f"[{classes}, D] and [{classes}], all finite: make the bundle anew"
+        )
+
+
+def _check_sides(path: Path, model: bytes, classes: int, manifest: Manifest) -> None:
+    height, width = sides_of(model, classes)
+    described = manifest["input"]
+    if (height, width) != (described["height"], described["width"]):
+        raise UserError(
+            f"{path} takes pictures of {height} × {width}, but bundle.json says "
+            f"{described['height']} × {described['width']} in input; make the bundle anew"
+        )
 
 
 def _verified_file(folder: Path, name: str, manifest: Manifest) -> bytes:
@@ -105,42 +151,11 @@ def verify_source(folder: Path, version: str, out: Path) -> VerifiedBundle:
 
 
 def check_model(model: bytes, classes: int) -> int:
-    """Run the model as the service would; gives its input side."""
-    session = open_session(model)
-    inputs = session.get_inputs()
-    image = inputs[0]
-    if (
-        len(inputs) != 1
-        or image.name != "image"
-        or image.type != "tensor(uint8)"
-        or len(image.shape) != 4
-    ):
-        found = ", ".join(f"{value.name} {value.type} {value.shape}" for value in inputs)
-        raise UserError(f"the model takes {found}; the service needs image, uint8 [N, H, W, 3]")
-    _, height, width, channels = image.shape
-    if not isinstance(height, int) or height != width or channels != 3:
+    """Run the model as the service would; gives its input side, for the steps that make bundles."""
+    height, width = sides_of(model, classes)
+    if height != width:
         raise UserError(
-            f"the model's input is {image.shape}; the service needs fixed, square RGB: give --side"
+            f"the model takes pictures of {height} × {width}; the service would, but these steps make "
+            "bundles of square inputs alone: export it for a square"
         )
-    if "logits" not in [output.name for output in session.get_outputs()]:
-        raise UserError(
-            "the model has no output logits; give the plain float model, which is then wrapped"
-        )
-    for count in (1, 2):
-        pixels = np.zeros((count, height, width, 3), np.uint8)
-        try:
-            logits = session.run(["logits"], {"image": pixels})[0]
-        except Exception as error:  # onnxruntime's own exceptions have no common base
-            raise UserError(
-                f"the model fails on {count} pictures at once ({error}); export it with a dynamic batch axis"
-            ) from error
-        if logits.shape != (count, classes):
-            raise UserError(
-                f"logits are {list(logits.shape)} for {count} pictures, but there are {classes} labels; "
-                "give the labels it was trained with, and export it with a dynamic batch axis"
-            )
-        if not np.isfinite(logits).all():
-            raise UserError(
-                "the logits of a black picture are not finite; the training or the export went wrong"
-            )
-    return int(height)
+    return height

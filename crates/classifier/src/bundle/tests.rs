@@ -218,3 +218,63 @@ fn the_file_and_the_entry_of_a_graph_for_the_cpu_belong_together() {
     let entry = parse(|v| v["cpu_graph"] = json!({"onnxruntime": "1.32.0", "architectures": []}));
     assert!(matches!(entry, Err(BundleError::CpuGraph)));
 }
+
+/// A line of `fixtures/manifests.json`, which the tests of the training package read too.
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    #[serde(default)]
+    set: BTreeMap<String, Value>,
+    #[serde(default)]
+    remove: Vec<String>,
+    #[serde(default)]
+    replace: Option<[String; 2]>,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Cases {
+    whole: Value,
+    accepted: Vec<Case>,
+    refused: Vec<Case>,
+}
+
+impl Case {
+    /// The description that it stands for.
+    fn described(&self, whole: &Value) -> String {
+        let mut changed = whole.clone();
+        for (pointer, value) in &self.set {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            changed.pointer_mut(parent).unwrap()[field] = value.clone();
+        }
+        for pointer in &self.remove {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            let there = changed.pointer_mut(parent).and_then(Value::as_object_mut).unwrap();
+            assert!(there.remove(field).is_some(), "{}", self.name);
+        }
+        let text = changed.to_string();
+        match (&self.text, &self.replace) {
+            (Some(text), _) => text.clone(),
+            (None, Some([old, new])) => {
+                assert!(text.contains(old.as_str()), "{}", self.name);
+                text.replacen(old.as_str(), new, 1)
+            }
+            (None, None) => text,
+        }
+    }
+}
+
+#[test]
+fn what_the_training_package_takes_is_read_and_what_it_refuses_is_refused() {
+    let Cases { whole, accepted, refused } =
+        serde_json::from_str(include_str!("fixtures/manifests.json")).unwrap();
+    for case in &accepted {
+        let parsed = Manifest::parse(case.described(&whole).as_bytes());
+        assert!(parsed.is_ok(), "{}: {parsed:?}", case.name);
+    }
+    for case in &refused {
+        let parsed = Manifest::parse(case.described(&whole).as_bytes());
+        assert!(parsed.is_err(), "{} is accepted", case.name);
+    }
+}
