@@ -47,7 +47,9 @@ def _torchvision(name: str, folder: Path, labels: Path, samples: list[Path]) -> 
 
     transform = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     network = torchvision.models.get_model(name, weights=None, num_classes=len(LABELS))
-    return _saved(f"torchvision:{name}", network, transform, folder, labels, samples)
+    # A file of one's own does not say which of a network's transforms it was trained for.
+    member = torchvision.models.get_model_weights(name).DEFAULT.name
+    return _saved(f"torchvision:{name}.{member}", network, transform, folder, labels, samples)
 
 
 def _timm(name: str, folder: Path, labels: Path, samples: list[Path]) -> Made:

@@ -43,6 +43,14 @@ AUTHOR_STEPS = {
 # Where a step's name cannot be its module's.
 MODULES = {"list": "versions", "to-checkpoint": "checkpoint", "imagenet-lite": "imagenet_lite"}
 
+FRAMEWORKS = {
+    "timm": "timm",
+    "transformers": "'transformers>=5'",
+    "keras": "'keras>=3'",
+    "safetensors": "safetensors",
+}
+"""What to install for classifiers made elsewhere: packages that are not among the requirements."""
+
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements.txt"
 
 
@@ -67,16 +75,21 @@ def main(words: list[str] | None = None) -> int:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        print(
-            f"{name}: the package {error.name} is not installed for {sys.executable}; in the folder models, "
-            f"once: {INSTALL}; then in each shell: . .venv/bin/activate",
-            file=sys.stderr,
-        )
+        print(f"{name}: {_how_to_install(error.name or str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _how_to_install(module: str) -> str:
+    """A framework by itself; everything else is among the requirements."""
+    package = module.partition(".")[0]
+    lacking = f"the package {package} is not installed for {sys.executable}"
+    if package in FRAMEWORKS:
+        return f"{lacking}; once: {sys.executable} -m pip install {FRAMEWORKS[package]}"
+    return f"{lacking}; in the folder models, once: {INSTALL}; then in each shell: . .venv/bin/activate"
 
 
 def _help(words: list[str]) -> int:

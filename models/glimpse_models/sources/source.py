@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 Values = npt.NDArray[np.float32]
+
+DIGEST = re.compile(r"-([0-9a-f]{8,})\.")
+"""The start of the sha256 in the name of a published file, as torch.hub reads it."""
 
 
 @dataclass(frozen=True)
@@ -119,23 +124,49 @@ def state_of(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def load_into(network: nn.Module, path: Path) -> nn.Module:
-    """The network with the weights of a file, in evaluation mode."""
-    try:
-        network.load_state_dict(state_of(path))
-    except RuntimeError as error:
-        first = str(error).splitlines()[1:2] or [str(error)]
+def published_as(path: Path, urls: Mapping[str, str]) -> str | None:
+    """Which of the published files it is, by its sha256; a file with a published name must match."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; give a file of weights")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    for name, url in urls.items():
+        start = DIGEST.search(url)
+        if start and digest.startswith(start[1]):
+            return name
+    for name, url in urls.items():
+        if path.name == url.rsplit("/", 1)[-1]:
+            if start := DIGEST.search(url):
+                raise UserError(
+                    f"{path} is named as the weights {name}, but its sha256 does not start with {start[1]}; "
+                    "fetch it again, or rename it if it is another file"
+                )
+            return name
+    return None
+
+
+def does_not_fit(path: Path, error: RuntimeError) -> UserError:
+    """What PyTorch says first about names and shapes."""
+    first = str(error).splitlines()[1:2] or [str(error)]
+    return UserError(
+        f"{path} does not fit the network ({first[0].strip()}); name the network that it is of, "
+        "and with --labels as many labels as it has classes"
+    )
+
+
+def check_classes(what: str, published: int, labels: int) -> None:
+    """Published weights have a classifier of their own labels only."""
+    if published != labels:
         raise UserError(
-            f"{path} does not fit the network ({first[0].strip()}); name the network that it is of, "
-            "and with --labels as many labels as it has classes"
-        ) from error
-    return network.eval()
+            f"the weights of {what} are for {published} classes, and --labels names {labels}; "
+            "name the file of the network that was fine-tuned: --weights FILE"
+        )
 
 
-def missing_weights(what: str, url: str, why: object) -> UserError:
+def missing_weights(what: str, url: str, source: str, why: object) -> UserError:
     """Which file to bring, where the weights cannot be downloaded."""
     name = url.rsplit("/", 1)[-1]
     return UserError(
         f"the weights of {what} cannot be downloaded ({why}); fetch {name} from {url} on a machine with a network, "
-        f"and name it: --weights {name}"
+        f"and name it: --from {source} --weights {name}"
     )
