@@ -15,7 +15,7 @@ from PIL import Image
 
 from glimpse_models.data import inspect as inspection
 from glimpse_models.data.dataset import open_data
-from glimpse_models.data.files import LeftOut, is_hidden, pictures_below
+from glimpse_models.data.files import LeftOut, is_hidden, pictures_below, split_of
 from glimpse_models.errors import UserError
 from glimpse_models.research.pictures import picture
 
@@ -39,6 +39,17 @@ def made(root: Path, *names: str, count: int = 4) -> Path:
         ("TRAIN", "TEST"),
         ("train", "valid"),
         ("training", "Validation"),
+        ("training_set", "test_set"),
+        ("train_images", "val_images"),
+        ("images-train", "images-val"),
+        ("Train Set", "Validation Set"),
+        ("trn", "tst"),
+        ("train", "dev"),
+        ("train", "eval"),
+        ("train", "validate"),
+        ("train", "hold-out"),
+        ("trainset", "testset"),
+        ("train2017", "val2017"),
     ],
 )
 def test_split_folders_have_the_names_that_people_use(
@@ -57,7 +68,48 @@ def test_of_val_and_test_the_test_pictures_stay_unseen(tmp_path: Path) -> None:
     assert {path.parent.parent.name for path in open_data(tmp_path).validation.files} == {"val"}
 
 
-@pytest.mark.parametrize("lonely", ["train", "Testing", "valid"])
+@pytest.mark.parametrize(
+    ("validation", "unseen"), [("dev", "eval"), ("eval", "test"), ("valid_set", "holdout")]
+)
+def test_splits_behind_the_one_for_validation_stay_unseen(
+    validation: str, unseen: str, tmp_path: Path
+) -> None:
+    made(tmp_path, *(f"{part}/{name}" for part in ("train", validation, unseen) for name in "ab"))
+    found = {path.parent.parent.name for path in open_data(tmp_path).validation.files}
+    assert found == {validation}
+
+
+def test_two_folders_for_one_split_are_refused(tmp_path: Path) -> None:
+    made(tmp_path, *(f"{part}/{name}" for part in ("train", "val", "dev") for name in "ab"))
+    with pytest.raises(UserError, match="dev, val for one split; keep one of them"):
+        open_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["cat", "trains", "tests", "trainer", "contest", "devices", "validity", "images", ""]
+)
+def test_other_names_are_no_splits(name: str) -> None:
+    assert split_of(name) == ""
+
+
+def test_folders_that_share_their_folders_are_splits_and_not_classes(tmp_path: Path) -> None:
+    made(tmp_path, *(f"{part}/{name}" for part in ("first", "second") for name in ("cat", "dog")))
+    with pytest.raises(UserError) as caught:
+        open_data(tmp_path)
+    said = str(caught.value)
+    assert "first/ and second/" in said
+    assert "(cat, dog)" in said
+    assert "folder train and the validation pictures' folder val" in said
+    draw(1, 1, 40).save(tmp_path / "first" / "own.jpg")
+    assert open_data(tmp_path).labels == ("first", "second"), "a class may have folders in it"
+
+
+def test_classes_that_share_one_folder_are_classes(tmp_path: Path) -> None:
+    made(tmp_path, "cat/2023", "cat/2024", "dog/2024")
+    assert open_data(tmp_path).labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize("lonely", ["train", "Testing", "valid", "training_set"])
 def test_a_split_without_its_other_half_is_refused(lonely: str, tmp_path: Path) -> None:
     made(tmp_path, f"{lonely}/cat", f"{lonely}/dog", "other/cat")
     with pytest.raises(UserError, match="no folder for the other split"):
@@ -214,6 +266,20 @@ def test_near_duplicates_between_the_splits_are_found(tmp_path: Path) -> None:
     found = looked_at(tmp_path, tmp_path / "kept.json")
     assert found.twins == (("val/dog/again.jpg", "train/dog/1.png"),)
     assert found.record()["near_duplicates"] == 1
+
+
+def test_copies_of_flat_pictures_are_found_though_they_have_no_print(tmp_path: Path) -> None:
+    made(tmp_path, *(f"{part}/{name}" for part in ("train", "val") for name in ("cat", "dog")))
+    for path in (tmp_path / "val").rglob("*.jpg"):
+        content = draw(int(path.stem) + 50, 3, 40)
+        content.rotate(90 * int(path.stem)).save(path)
+    before = looked_at(tmp_path, tmp_path / "1.json").twins
+    Image.new("RGB", (50, 50), (9, 9, 9)).save(tmp_path / "train" / "cat" / "flat.png")
+    shutil.copy(tmp_path / "train/cat/flat.png", tmp_path / "val/dog/copy.png")
+    for part in ("train", "val"):
+        (tmp_path / part / "cat" / "empty.jpg").write_bytes(b"")
+    after = looked_at(tmp_path, tmp_path / "2.json").twins
+    assert set(after) - set(before) == {("val/dog/copy.png", "train/cat/flat.png")}
 
 
 def test_small_things_on_white_are_no_near_duplicates_of_each_other() -> None:

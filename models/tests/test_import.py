@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
 
+from glimpse_models.bundle.verify import verify
+from glimpse_models.data.dataset import open_data
 from glimpse_models.graph.io import open_session
-from glimpse_models.measure.classifiers import open_classifier
+from glimpse_models.measure.classifiers import batches_of, open_classifier
 from glimpse_models.measure.metrics import softmax
 
 SIDE = 32
@@ -361,3 +364,79 @@ def test_both_exporters_of_pytorch_give_class_activation_maps(
             "stride": 2,
             "first": 0.5,
         }
+
+
+def words_of_import(tmp_path: Path, labels: str) -> tuple[object, ...]:
+    """Of `build`, with the network in `tmp_path`."""
+    onnx.save(model_of([]), tmp_path / "net.onnx")
+    (tmp_path / "labels.txt").write_text(labels)
+    return (
+        *("build", "--from", f"onnx:{tmp_path / 'net.onnx'}", "--labels", tmp_path / "labels.txt"),
+        *("--normalise", "unit", "--resize", "32", "--filter", "bilinear", "--name", "net"),
+        *("--version", "1", "--out", tmp_path / "bundle"),
+    )
+
+
+@pytest.fixture
+def pets(folders: Path, tmp_path: Path) -> Path:
+    """Three of the classes, with a picture that cannot be decoded."""
+    root = tmp_path / "pets"
+    for name in ("blue", "green", "red"):
+        shutil.copytree(folders / name, root / name)
+    (root / "red" / "01.jpg").write_bytes(b"no picture")
+    return root
+
+
+def test_an_import_leaves_broken_pictures_out_and_records_its_data(
+    tmp_path: Path, pets: Path
+) -> None:
+    base = words_of_import(tmp_path, "cat\ndog\nbird\n")
+    done = glimpse(*base, "--data", pets)
+    assert done.code == 0, done.err
+    assert "1 of 60 pictures cannot be decoded" in done.err
+    assert "red/01.jpg: not an image of a known format" in done.err
+    assert "neither measured nor calibrated" in done.err
+    assert "does not have the model's labels" in done.err
+    assert "int8.onnx" not in done.out, "a temporary file"
+    manifest = verify(tmp_path / "bundle").manifest
+    made = manifest["provenance"]["quantization"]
+    assert made["method"] == "minmax"
+    assert made["data"]["broken"] == ["red/01.jpg"]
+    assert made["data"]["train"] + made["data"]["validation"] == 59
+    assert 0 < made["pictures"] < made["data"]["train"]
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    for phrase in (
+        f"Calibrated by minmax with {made['pictures']} of the {made['data']['train']} training pictures of pets",
+        made["data"]["fingerprint"],
+        "1 pictures that cannot be decoded were left out",
+        "Not calibrated",
+        "Not measured here",
+    ):
+        assert phrase in card
+    said = refused(*base, "--data", pets, "--broken", "refuse")
+    assert all(phrase in said for phrase in ("red/01.jpg", "--broken leave-out"))
+
+
+def test_an_import_with_pictures_of_its_classes_is_measured_and_calibrated(
+    tmp_path: Path, pets: Path
+) -> None:
+    """The model has the labels in another order than the folders."""
+    for path in sorted((pets / "red").glob("0*.jpg"))[1:]:
+        for row in range(3):
+            shutil.copy(path, path.with_name(f"{row}-{path.name}"))
+    done = glimpse(*words_of_import(tmp_path, "red\nblue\ngreen\n"), "--data", pets)
+    assert done.code == 0, done.err
+    bundle = verify(tmp_path / "bundle")
+    assert bundle.labels == ("red", "blue", "green")
+    metrics = bundle.manifest["metrics"]
+    assert metrics["dataset"] == "pets validation"
+    plain = open_classifier(tmp_path / "bundle")
+    data = open_data(pets).without({pets / "red/01.jpg"})
+    logits = np.concatenate(list(map(plain.logits, batches_of(data.validation.files, plain.spec))))
+    true = [bundle.labels.index(data.labels[target]) for target in data.validation.targets]
+    assert metrics["images"] == len(true)
+    top1 = (logits.argmax(axis=1) == true).mean()
+    assert metrics["int8_top1"] == pytest.approx(top1, abs=1e-6)
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert f"top-1: {top1:.4f}" in card
+    assert "may have trained it" in card

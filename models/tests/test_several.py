@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import glimpse, ok, refused
+from conftest import RECIPE, glimpse, ok, refused
 from PIL import Image
 from shapes import LABELS, draw, labels_of
 from test_import import PIXELS, Ends, model_of, run_plain, words
@@ -100,7 +100,7 @@ def test_tasks_that_do_not_fit_are_refused(
 ) -> None:
     out = ("--out", tmp_path / "run")
     said = refused("train", "--data", shapes, *out, "--task", SINGLE)
-    assert "has several labels per picture" in said
+    assert "pictures with several labels and" in said
     said = refused("train", "--data", folders, *out, "--task", MULTI)
     assert "link each picture into the folder" in said
     for words_, fault in (
@@ -188,7 +188,7 @@ def test_every_form_of_table_says_the_same(tmp_path: Path) -> None:
 def test_a_table_may_name_the_splits(tmp_path: Path) -> None:
     names = pictures(tmp_path, 6)
     splits = ("train", "Train", "train", "val", "val", "test")
-    rows = [f"{name},{'a|b'},{split}" for name, split in zip(names, splits, strict=True)]
+    rows = [f"{name},a|b,{split}" for name, split in zip(names, splits, strict=True)]
     (tmp_path / "t.csv").write_text("\n".join(["file,labels,split", *rows]))
     data = open_data(tmp_path / "t.csv")
     assert [path.name for path in data.train.files] == names[:3]
@@ -204,6 +204,7 @@ def test_a_table_may_name_the_splits(tmp_path: Path) -> None:
         ("t.csv", "name,labels\n0.png,cat\n", "none of its columns is called file"),
         ("t.csv", "file,cat\n0.png,yes\n", "line 2 has 'yes' under cat, not 0 or 1"),
         ("t.csv", "file,labels\n0.png,cat,dog\n", "not as many fields"),
+        ("t.csv", 'file,labels\n0.png,"cat,dog"\n', "put | or ; between labels"),
         ("t.csv", "file,labels\n0.png,\n", "gives no picture a label"),
         ("t.csv", "file,labels,split\n0.png,cat,later\n", "has the split 'later'"),
         ("t.csv", "file,labels,split\n0.png,cat,train\n1.png,cat,\n", "none for 1.png"),
@@ -221,6 +222,63 @@ def test_what_a_table_lacks_is_named(tmp_path: Path, name: str, content: str, fa
         with pytest.raises(UserError, match=None) as caught:
             open_it(tmp_path / name)
         assert fault in str(caught.value)
+
+
+def test_a_table_of_one_label_per_picture_is_single_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = pictures(tmp_path, 20)
+    given = {name: "cat" if row % 3 else "dog" for row, name in enumerate(names)}
+    tables = {
+        "label.csv": ["file,label", *(f"{name},{label}" for name, label in given.items())],
+        "marks.csv": [
+            "image,cat,dog",
+            *(f"{n},{float(one == 'cat')},{float(one == 'dog')}" for n, one in given.items()),
+        ],
+        "map.json": [json.dumps({name: [label] for name, label in given.items()})],
+    }
+    for name, lines in tables.items():
+        path = tmp_path / name
+        path.write_text("\n".join(lines))
+        data = open_data(path, held_out=0.25)
+        assert (data.task, data.labels) == (SINGLE, ("cat", "dog"))
+        assert f"the task is {SINGLE}; --task {MULTI}" in capsys.readouterr().err
+        for split in (data.train, data.validation):
+            assert [given[file.name] for file in split.files] == [
+                data.labels[target] for target in split.targets
+            ]
+        assert open_data(path, held_out=0.25, task=SINGLE) == data
+        several_ = open_data(path, held_out=0.25, task=MULTI)
+        assert several_.task == MULTI
+        assert several_.validation.files == data.validation.files, "the same are held out"
+        assert training_pictures(path, 1, 0.25, MULTI) == several_.train
+        assert capsys.readouterr().err == "", "the task was asked for"
+
+
+@pytest.mark.parametrize("task", [SINGLE, MULTI])
+def test_a_run_keeps_the_task_that_a_table_of_one_label_got(task: str, tmp_path: Path) -> None:
+    names = pictures(tmp_path, 20)
+    rows = [f"{name},{'cat' if row % 2 else 'dog'}" for row, name in enumerate(names)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,labels", *rows]))
+    data, run = ("--data", tmp_path / "t.csv"), tmp_path / "run"
+    ok("train", *data, "--out", run, "--task", task, *RECIPE, "--until", "1", "--augment", "crop")
+    assert json.loads((run / "run.json").read_text())["recipe"]["task"] == task
+    said = ok("evaluate", *data, "--run", run, run / "weights.pt")
+    assert ("mAP" in said) == (task == MULTI)
+
+
+def test_a_table_with_pictures_without_a_label_says_what_single_label_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = pictures(tmp_path, 20)
+    rows = [f"{name},{'cat' if row % 2 else ''}" for row, name in enumerate(names)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,labels", *rows]))
+    assert open_data(tmp_path / "t.csv").task == MULTI
+    assert "10 pictures have no label, so that the task is multi-label" in capsys.readouterr().err
+    said = refused(
+        "train", "--data", tmp_path / "t.csv", "--out", tmp_path / "run", "--task", SINGLE
+    )
+    assert "has 0 pictures with several labels and 10 without one" in said
 
 
 def test_pictures_that_are_linked_in_several_folders_have_several_labels(tmp_path: Path) -> None:
@@ -245,13 +303,15 @@ def test_pictures_that_are_linked_in_several_folders_have_several_labels(tmp_pat
     assert data.train.classes() == data.validation.classes() == {0, 1}
 
 
-def test_other_labels_are_another_data_set(tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", [SINGLE, MULTI])
+def test_other_labels_are_another_data_set(task: str, tmp_path: Path) -> None:
     names = pictures(tmp_path, 8)
     prints = set()
     for label in ("dog", "bird"):
         rows = [f"{name},{'cat' if row % 2 else label}" for row, name in enumerate(names)]
         (tmp_path / "t.csv").write_text("\n".join(["file,labels", *rows]))
-        data = open_data(tmp_path / "t.csv", held_out=0.25)
+        data = open_data(tmp_path / "t.csv", held_out=0.25, task=task)
+        assert data.task == task
         prints.add(inspect(data, tmp_path / "pictures.json").fingerprint)
     assert len(prints) == 2
 
@@ -389,6 +449,25 @@ def test_an_import_of_several_labels_is_quantized_with_pictures_of_no_class(
     assert verify(tmp_path / "bundle").manifest["thresholds"] == [0.4, 0.4, 0.4]
     assert "drop of" in said
     assert "int8" in said
+
+
+def test_an_import_fits_thresholds_on_pictures_with_its_labels(
+    tmp_path: Path, shapes: Path
+) -> None:
+    """The labels are in another order than in the table."""
+    words_ = imported(tmp_path, [("Sigmoid", {})], "--task", MULTI, "--data", shapes)
+    (tmp_path / "labels.txt").write_text("square\ncircle\ncross\n")
+    ok(*words_)
+    bundle = verify(tmp_path / "bundle")
+    assert bundle.labels == ("square", "circle", "cross")
+    assert {"int8_mean_ap", "int8_f1"} <= set(bundle.manifest["metrics"])
+    assert len(bundle.manifest["thresholds"]) == 3
+    assert bundle.manifest["calibration"]["images"] > 0
+    said = glimpse(*words_, "--threshold", "0.4").err
+    assert "neither measured nor calibrated: --threshold is given" in said
+    manifest = verify(tmp_path / "bundle").manifest
+    assert manifest["thresholds"] == [0.4, 0.4, 0.4]
+    assert "metrics" not in manifest
 
 
 def test_ends_that_do_not_fit_the_task_are_refused(tmp_path: Path) -> None:

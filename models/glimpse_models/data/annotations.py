@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from glimpse_models.data.files import TRAIN_NAMES, VALIDATION_NAMES
+from glimpse_models.data.files import SPLIT_NAMES, split_of
 from glimpse_models.errors import UserError
 
 ENDINGS = (".csv", ".json")
@@ -33,7 +33,7 @@ FORM = (
 
 @dataclass
 class Annotated:
-    """One picture's labels, in no order, and its split where the table names one."""
+    """One picture's labels, in no order, and its split (as `split_of` has it) where the table names one."""
 
     labels: set[str] = field(default_factory=set)
     split: str = ""
@@ -109,11 +109,20 @@ def _of_csv(text: str) -> tuple[list[Row], list[str]]:
         if None in row or None in row.values():
             raise ValueError(f"line {number} has not as many fields as the first line")
         if listed is not None:
-            labels = _clean(SEPARATORS.split(row[listed]))
+            labels = _listed(number, row[listed])
         else:
             labels = {column.strip() for column in columns if _mark(number, column, row[column])}
         rows.append((row[file].strip(), labels, row[split] if split else ""))
     return rows, [] if listed is not None else [column.strip() for column in columns]
+
+
+def _listed(line: int, value: str) -> set[str]:
+    """A comma may be part of a label or between two, so that it is refused."""
+    if "," in value:
+        raise ValueError(
+            f"line {line} has a comma in the labels {value!r}: put | or ; between labels, and write labels that have a comma themselves in JSON"
+        )
+    return _clean(SEPARATORS.split(value))
 
 
 def _mark(line: int, column: str, value: str) -> bool:
@@ -137,9 +146,8 @@ def _picture(table: Path, name: str) -> Path:
 
 
 def _split(table: Path, name: str) -> str:
-    known = name.strip().lower()
-    if known in ("", *TRAIN_NAMES, *VALIDATION_NAMES):
-        return known
-    raise UserError(
-        f"{table} has the split {name!r}; give {', '.join((*TRAIN_NAMES, *VALIDATION_NAMES))}"
-    )
+    role = split_of(name)
+    if role or not name.strip():
+        return role
+    known = [one for names in SPLIT_NAMES.values() for one in names]
+    raise UserError(f"{table} has the split {name!r}; give {', '.join(known)}")

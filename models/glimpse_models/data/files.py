@@ -6,8 +6,9 @@ The table is `picture_files.json`, which the Rust programs read too.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -19,9 +20,17 @@ _TABLE = json.loads(
 ENDINGS = frozenset(f".{ending}" for ending in _TABLE["endings"])
 """Lower case, with the dot."""
 
-TRAIN_NAMES: tuple[str, ...] = tuple(_TABLE["splits"]["train"])
-VALIDATION_NAMES: tuple[str, ...] = tuple(_TABLE["splits"]["validation"])
+TRAIN = "train"
+SPLIT_NAMES: dict[str, tuple[str, ...]] = {
+    role: tuple(names) for role, names in _TABLE["splits"].items()
+}
+"""Training first, then the splits in the order in which they are taken for validation."""
 
+_FILLERS = "|".join(_TABLE["split_fillers"])
+_SPLITS = {
+    role: re.compile(f"(?:{_FILLERS})*(?:{'|'.join(names)})(?:{_FILLERS})*")
+    for role, names in SPLIT_NAMES.items()
+}
 _HIDDEN = tuple(_TABLE["hidden_prefixes"])
 _SYSTEM = frozenset(_TABLE["system_names"])
 
@@ -64,9 +73,24 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
-def split_folders(root: Path, names: tuple[str, ...]) -> list[Path]:
-    """The folders in `root` that have one of the `names`, in any case."""
-    return [path for path in folders_in(root) if path.name.lower() in names]
+def split_of(name: str) -> str:
+    """The split that a name stands for, as `Training_Set` or `val-images`; empty for other names."""
+    word = re.sub(r"[\W\d_]+", "", name.lower())
+    return next((role for role, form in _SPLITS.items() if form.fullmatch(word)), "")
+
+
+def split_folders(root: Path) -> dict[str, list[Path]]:
+    """The folders in `root` that are splits by their names."""
+    found: dict[str, list[Path]] = {}
+    for path in folders_in(root):
+        if role := split_of(path.name):
+            found.setdefault(role, []).append(path)
+    return found
+
+
+def validation_of(splits: Collection[str]) -> str:
+    """The split that is for validation; those behind it in the order stay unseen."""
+    return next((role for role in SPLIT_NAMES if role in splits and role != TRAIN), "")
 
 
 def _is_taken(path: Path, left_out: LeftOut) -> bool:

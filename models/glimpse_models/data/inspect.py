@@ -22,7 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from glimpse_models.data.decode import decode
-from glimpse_models.data.splits import DataSet
+from glimpse_models.data.splits import SINGLE, DataSet
 from glimpse_models.errors import UserError
 
 BROKEN_CHOICES = ("leave-out", "refuse")
@@ -145,10 +145,9 @@ def _look(data: DataSet, files: list[Path]) -> Findings:
         name: one.fault for name, one in zip(names, looked, strict=True) if one.fault is not None
     }
     count = len(data.train)
-    prints = [one.print for one in looked]
     twins = tuple(
         (names[count + ours], names[theirs])
-        for ours, theirs in near_duplicates(prints[count:], prints[:count])
+        for ours, theirs in _twins(looked[count:], looked[:count])
     )
     return Findings(digest.hexdigest(), broken, twins)
 
@@ -180,6 +179,20 @@ def print_of(picture: Image.Image) -> Print | None:
     return details / np.float32(length) if length >= LEAST_CONTRAST * GRID else None
 
 
+def _twins(ours: list[Inspected], others: list[Inspected]) -> list[tuple[int, int]]:
+    """Rows of copies and of near duplicates; flat pictures have no print, but they may be copies."""
+    near = near_duplicates([one.print for one in ours], [one.print for one in others])
+    first: dict[str, int] = {}
+    for row, one in enumerate(others):
+        first.setdefault(one.sha256, row)
+    same = {
+        row: first[one.sha256]
+        for row, one in enumerate(ours)
+        if one.fault is None and one.sha256 in first
+    }
+    return sorted({**dict(near), **same}.items())
+
+
 def near_duplicates(ours: list[Print | None], others: list[Print | None]) -> list[tuple[int, int]]:
     """Rows of `ours`, each with the row of the most alike of `others`, where they are near enough."""
     (rows, prints), (other_rows, other_prints) = _stacked(ours), _stacked(others)
@@ -204,6 +217,8 @@ def _stacked(prints: list[Print | None]) -> tuple[list[int], Print]:
 def _labels(data: DataSet) -> list[str]:
     """The labels of each picture, where its path does not say them."""
     splits = (data.train, data.validation)
+    if data.listed and data.task == SINGLE:
+        return [f"\0{data.labels[target]}" for one in splits for target in one.targets]
     sets = [one.label_sets or ((),) * len(one) for one in splits]
     return [
         "".join(f"\0{data.labels[index]}" for index in classes) for one in sets for classes in one

@@ -1,4 +1,4 @@
-"""Opens a data set with several labels per picture, and holds a part of it out.
+"""Opens a data set with any number of labels per picture, and holds a part of it out.
 
 Either a table of labels, or class folders in which the same picture is linked (by symbolic or hard
 links) into the folder of each of its classes.
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from glimpse_models.data.annotations import Table
-from glimpse_models.data.files import TRAIN_NAMES
+from glimpse_models.data.files import TRAIN, validation_of
 from glimpse_models.data.labels import check_labels
 from glimpse_models.data.splits import DataSet, Split
 from glimpse_models.errors import UserError
@@ -46,10 +46,9 @@ def of_table(path: Path, table: Table, seed: int, held_out: float) -> DataSet:
     if not all(named.values()):
         lacking = next(picture.name for picture, split in named.items() if not split)
         raise UserError(f"{path} names a split for some pictures and none for {lacking}")
-    splits = set(named.values()) - set(TRAIN_NAMES)
-    chosen = {split for split in splits if not split.startswith("test")} or splits
-    train = [(picture, sets[picture]) for picture in sets if named[picture] in TRAIN_NAMES]
-    validation = [(picture, sets[picture]) for picture in sets if named[picture] in chosen]
+    chosen = validation_of(named.values())
+    train = [(picture, sets[picture]) for picture in sets if named[picture] == TRAIN]
+    validation = [(picture, sets[picture]) for picture in sets if named[picture] == chosen]
     data = DataSet(name, labels, Split.of_sets(train), Split.of_sets(validation), root=path.parent)
     _require_all_classes(path, data)
     return data

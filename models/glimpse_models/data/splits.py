@@ -47,6 +47,22 @@ class Split:
         """Whether a picture has one label or any number of them."""
         return SINGLE if self.label_sets is None else MULTI
 
+    def with_one_label(self) -> Split:
+        """The same pictures, each of which has exactly one label, with their targets."""
+        targets = tuple(index for (index,) in self.label_sets or ())
+        return replace(self, targets=targets, label_sets=None)
+
+    def without_labels(self) -> Split:
+        """The same pictures, whose targets are -1."""
+        return replace(self, targets=(-1,) * len(self), label_sets=None)
+
+    def moved(self, to: list[int]) -> Split:
+        """The same pictures, where class `i` is now `to[i]`."""
+        if self.label_sets is None:
+            return replace(self, targets=tuple(to[index] for index in self.targets))
+        sets = tuple(tuple(sorted(to[index] for index in held)) for held in self.label_sets)
+        return replace(self, label_sets=sets)
+
     def take(self, rows: list[int]) -> Split:
         """Some of them."""
         sets = self.label_sets
@@ -85,7 +101,8 @@ class DataSet:
 
     `root` is the folder that records name its files in. `held_out` records the part and the seed that drew `validation`; it is empty where the data set
     has a validation split of its own. `picture_side` is set where all pictures are squares of one
-    side. `left_out` says in a phrase which files were not taken. `terms` and `limits` are sentences
+    side. `left_out` says in a phrase which files were not taken. `listed` says that a table gives the
+    labels, so that paths do not say them. `terms` and `limits` are sentences
     for the model card, where the data set is a known one.
     """
 
@@ -97,6 +114,7 @@ class DataSet:
     held_out: dict[str, Any] = field(default_factory=dict)
     picture_side: int | None = None
     left_out: str = ""
+    listed: bool = False
     terms: str = ""
     limits: str = ""
 
@@ -104,6 +122,20 @@ class DataSet:
     def task(self) -> str:
         """What a classifier of these pictures is for."""
         return self.train.task
+
+    def with_one_label(self) -> DataSet:
+        """For single-label; every picture has exactly one label."""
+        return replace(
+            self,
+            train=self.train.with_one_label(),
+            validation=self.validation.with_one_label(),
+        )
+
+    def with_labels(self, labels: tuple[str, ...]) -> DataSet:
+        """The same labels in another order."""
+        moved = [labels.index(label) for label in self.labels]
+        train, validation = (split.moved(moved) for split in (self.train, self.validation))
+        return replace(self, labels=labels, train=train, validation=validation)
 
     def without(self, files: set[Path]) -> DataSet:
         """The data set but for some of its pictures."""

@@ -159,7 +159,7 @@ def build(options: BuildOptions) -> None:
 def _trained(options: BuildOptions, folders: Folders) -> Path:
     """The folder of the run, finished."""
     out = folders.work / "run"
-    data = open_data(options.data, options.seed, options.held_out)
+    data = open_data(options.data, options.seed, options.held_out, options.task)
     require_task(options.data, data, options.task)
     choice = choose_recipe(
         Choice(

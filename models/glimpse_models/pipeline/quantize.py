@@ -57,13 +57,36 @@ class QuantizeOptions:
     sensitivity: bool = False
 
 
+@dataclass(frozen=True)
+class Quantized:
+    """What came of it: the size of the file, the number of calibration pictures, nodes in float."""
+
+    bytes: int
+    pictures: int
+    in_float: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.bytes / 1e6:.1f} MB, {self.pictures} calibration pictures, "
+            f"in float: {', '.join(self.in_float) or 'no node'}"
+        )
+
+
 def quantize(options: QuantizeOptions) -> None:
-    """Calibrate once, quantize, measure; keep sensitive nodes in float until the drop is small."""
+    """Quantize with the training pictures of a data set."""
     run = options.run.read()
     spec = _input_of(options, run.records)
     pictures = _training_pictures(options.data, run)
     task = options.task or _task_of(pictures, run)
-    calibration, check = divide(pictures, options, run.seed)
+    found = quantize_with(pictures, options, spec, task, run.seed)
+    print(f"{options.out}: {found}")
+
+
+def quantize_with(
+    pictures: Split, options: QuantizeOptions, spec: InputSpec, task: str, seed: int
+) -> Quantized:
+    """Calibrate once, quantize, measure; keep sensitive nodes in float until the drop is small."""
+    calibration, check = divide(pictures, options, seed)
     if options.sensitivity and not options.check:
         raise UserError("--sensitivity needs pictures to check on; give a --check above 0")
     if options.check and not len(check):
@@ -82,21 +105,24 @@ def quantize(options: QuantizeOptions) -> None:
             model = open_as(options.model, spec)
             exact = Check(model, check, len(pictures.classes()), task)
             kept = _within(options, quantizer, exact, kept)
-    size = options.out.stat().st_size / 1e6
-    print(
-        f"{options.out}: {size:.1f} MB, {len(calibration)} calibration pictures, in float: {', '.join(kept) or 'no node'}"
-    )
+    return Quantized(options.out.stat().st_size, len(calibration), tuple(kept))
 
 
 def _training_pictures(root: Path, run: RunRead) -> Split:
     """Without those that the last run found broken."""
     broken = {folder_of(root) / name for name in run.broken()}
-    return training_pictures(root, run.seed, run.held_out).without(broken)
+    task = _learnt_task(run)
+    return training_pictures(root, run.seed, run.held_out, task).without(broken)
 
 
 def _task_of(pictures: Split, run: RunRead) -> str:
     """As the run learnt it, else as the pictures are labelled."""
-    return str(run.records[-1]["recipe"].get("task", SINGLE)) if run.records else pictures.task
+    return _learnt_task(run) or pictures.task
+
+
+def _learnt_task(run: RunRead) -> str | None:
+    """That of the last run, which a table of labels may not say."""
+    return str(run.records[-1]["recipe"].get("task", SINGLE)) if run.records else None
 
 
 def divide(pictures: Split, options: QuantizeOptions, seed: int) -> tuple[Split, Split]:

@@ -51,7 +51,7 @@ def train(options: TrainOptions) -> None:
     if device.type == "cpu":
         keep_freed_memory()
     options.out.mkdir(parents=True, exist_ok=True)
-    data = open_data(options.data, options.recipe.seed, options.held_out)
+    data = open_data(options.data, options.recipe.seed, options.held_out, options.task)
     require_task(options.data, data, options.task)
     findings = inspect(data, options.out / "pictures.json")
     report(findings, len(data.train) + len(data.validation), options.broken)
