@@ -162,11 +162,14 @@ image-template: ## template.yaml for these images, with SnapStart, as target/ima
 test-image: onnxruntime pictures ## the image on Debian against a runtime API that knows snapshots (skipped where no container engine runs)
 	@infra/image/test
 
+# Of the default bundle's weights.
+LICENSE := MIT OR Apache-2.0; trained on Tiny-ImageNet pictures, whose own terms apply
+
 imagenet-model: $(VENV)/.stamp ## torchvision's ImageNet weights as a bundle (PICTURES=folder OUT=folder; needs a network)
 	cd models && ../$(VENV)/bin/python -m glimpse_models imagenet --pictures $(abspath $(PICTURES)) --out $(abspath $(OUT))
 
 default-model: $(VENV)/.stamp ## finished training runs as models/default and its card (DATA=folder RUN="folders, in order" VERSION=1.2.3 SIDE=pixels METHOD=of calibration)
-	cd models && ../$(VENV)/bin/python -m glimpse_models build --data $(abspath $(DATA)) --name resnet50-tiny-imagenet --version $(VERSION) $(if $(SIDE),--side $(SIDE)) $(if $(METHOD),--method $(METHOD)) --runs $(abspath $(RUN)) --no-cpu-graph --out default
+	cd models && ../$(VENV)/bin/python -m glimpse_models build --data $(abspath $(DATA)) --name resnet50-tiny-imagenet --version $(VERSION) $(if $(SIDE),--side $(SIDE)) $(if $(METHOD),--method $(METHOD)) --runs $(abspath $(RUN)) --no-cpu-graph --license "$(LICENSE)" --out default
 
 scaling: $(VENV)/.stamp ## simulate 1 to 10,000 pictures a second: plots and tables of docs/scaling.md, docs/backfill.md
 	cd docs/scaling && ../../$(VENV)/bin/python -m glimpse_scaling

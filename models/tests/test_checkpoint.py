@@ -101,6 +101,7 @@ def test_a_bundle_is_calibrated_again_without_training(
     assert "A resnet18 for 4 classes" in card
     assert "Went on from the bundle colours 1.0.0" in card
     assert "Weights: from scratch." in card
+    assert " epochs in " in card, "of the run that made the bundle's weights"
     origin = json.loads((tmp_path / "new" / "bundle.json").read_text())["provenance"]
     fingerprints = [run["data_fingerprint"] for run in origin["runs"]]
     assert fingerprints == [origin["data_fingerprint"]] * 2

@@ -63,6 +63,17 @@ def test_few_pictures_all_fit_and_are_measured_in_folds() -> None:
     assert temperature.calibrate_logits(logits[:19], split.take(list(range(19)))) is None
 
 
+def test_a_temperature_that_does_not_help_on_others_is_not_taken() -> None:
+    logits, split = answers(1000, 1)
+    fitting, _ = temperature.halves(split)
+    logits[fitting] *= 3  # too sure, while the others are as sure as they should be
+    found = temperature.calibrate_logits(logits, split)
+    assert found is not None
+    assert temperature.fit_temperature(logits[fitting], np.array(split.targets)[fitting]) > 2
+    assert (found.temperature, found.ece_after) == (1, found.ece_before)
+    assert "no smaller" in str(found)
+
+
 def test_a_picture_fits_or_measures_but_never_both() -> None:
     _, split = answers(500, 1)
     fitting, others = temperature.halves(split)

@@ -9,11 +9,11 @@ from typing import Any
 from glimpse_models.bundle.verify import VerifiedBundle
 from glimpse_models.data.dataset import HELD_OUT, open_data
 from glimpse_models.data.inspect import without_broken
-from glimpse_models.data.splits import DataSet
+from glimpse_models.data.splits import SINGLE, DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train.record import Record, git_commit, read_runs
 
-LICENSE = "MIT OR Apache-2.0"
+UNKNOWN_LICENSE = "not stated"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class RunOptions:
 def open_recorded(root: Path, records: list[Record], seed: int, part: float) -> DataSet:
     """The data set, without the pictures that the last run found broken."""
     broken = broken_of(records)
-    data = open_data(root, seed, part)
+    task = records[-1]["recipe"].get("task", SINGLE) if records else None
+    data = open_data(root, seed, part, task)
     return without_broken(data, broken) if broken else data
 
 
@@ -124,8 +125,14 @@ def of_average(first: Record, command: str, weights: list[str], parts: list[floa
     }
 
 
+def earlier_runs(record: Record) -> list[Record]:
+    """What the bundle that a record went on from says of the runs before."""
+    before: Record = record.get("bundle", {}).get("provenance", {})
+    found: list[Record] = before.get("runs", [before] if "training_command" in before else [])
+    return found
+
+
 def _entries(record: Record) -> list[Record]:
-    before = record.get("bundle", {}).get("provenance", {})
     own = {
         "training_command": record["command"],
         "git_commit": record["git_commit"],
@@ -134,7 +141,11 @@ def _entries(record: Record) -> list[Record]:
     }
     if "fingerprint" in record["data"]:
         own["data_fingerprint"] = record["data"]["fingerprint"]
-    return [*before.get("runs", [before] if "training_command" in before else []), own]
+    if epochs := record.get("epochs"):
+        own |= {"epochs": len(epochs), "hours": record["hours"]}
+        if teacher := record["recipe"].get("teacher"):
+            own["teacher"] = teacher
+    return [*earlier_runs(record), own]
 
 
 def of_command(command: str | None, seed: int) -> Record:
@@ -148,5 +159,7 @@ def of_command(command: str | None, seed: int) -> Record:
 
 
 def license_of(data: str | None) -> str:
-    """The code's licence for the weights, and that the pictures have terms of their own."""
-    return f"{LICENSE}; trained on {data} pictures, whose own terms apply" if data else LICENSE
+    """What is known without being told: the weights are not ours, and the pictures have terms of their own."""
+    if not data:
+        return UNKNOWN_LICENSE
+    return f"{UNKNOWN_LICENSE}; trained on {data} pictures, whose own terms apply"

@@ -135,31 +135,35 @@ def fit_scores(logits: Logits, split: Split) -> FittedScores | None:
     parts = parts_of(split)
     if not parts:
         return None
-    rows = [row for _, measured in parts for row in measured]
-    scaled, decided = [], []
-    for fitting, measured in parts:
-        temperature, thresholds = _fit(logits[fitting], true[fitting])
-        scaled.append(sigmoid(logits[measured] / temperature))
-        decided.append(scaled[-1] >= np.array(thresholds))
     fitting = parts[0][0] if len(parts) == 1 else list(range(len(split)))
-    temperature, thresholds = _fit(logits[fitting], true[fitting])
-    before, after = (
-        binary_calibration_error(scores, true[rows])
-        for scores in (sigmoid(logits[rows]), np.concatenate(scaled))
-    )
-    return FittedScores(
-        Calibration(temperature, len(fitting), before, after),
-        thresholds,
-        float(f1_of(np.concatenate(decided), true[rows]).mean()),
-    )
+    fitted = [fit_sigmoid(logits[rows], true[rows]) for rows, _ in parts]
+    before, f1 = _on_others(logits, true, parts, [1.0] * len(parts))
+    after, f1_after = _on_others(logits, true, parts, fitted)
+    temperature = 1.0
+    if after < before:
+        temperature, f1 = fit_sigmoid(logits[fitting], true[fitting]), f1_after
+    found = Calibration(temperature, len(fitting), before, min(before, after))
+    thresholds = fit_thresholds(sigmoid(logits[fitting] / temperature), true[fitting])
+    return FittedScores(found, thresholds, f1)
 
 
-def _fit(logits: Logits, true: Truth) -> tuple[float, tuple[float, ...]]:
-    temperature = fit_sigmoid(logits, true)
-    scores = sigmoid(logits / temperature)
-    return temperature, tuple(
-        fit_threshold(scores[:, index], true[:, index]) for index in range(true.shape[1])
-    )
+def _on_others(
+    logits: Logits, true: Truth, parts: list[tuple[list[int], list[int]]], temperatures: list[float]
+) -> tuple[float, float]:
+    """Calibration error and F1 of pictures under temperature and thresholds that others fitted."""
+    scores, decided = [], []
+    for (fitting, measured), temperature in zip(parts, temperatures, strict=True):
+        thresholds = fit_thresholds(sigmoid(logits[fitting] / temperature), true[fitting])
+        scores.append(sigmoid(logits[measured] / temperature))
+        decided.append(scores[-1] >= np.array(thresholds))
+    own = true[[row for _, measured in parts for row in measured]]
+    error = binary_calibration_error(np.concatenate(scores), own)
+    return error, float(f1_of(np.concatenate(decided), own).mean())
+
+
+def fit_thresholds(scores: Floats, true: Truth) -> tuple[float, ...]:
+    """Of each class, of scores and truth `[N, C]`."""
+    return tuple(fit_threshold(scores[:, index], true[:, index]) for index in range(true.shape[1]))
 
 
 def fit_sigmoid(logits: Logits, true: Truth) -> float:

@@ -27,7 +27,10 @@ HALVINGS = 50
 
 @dataclass(frozen=True)
 class Calibration:
-    """The temperature, how many pictures fitted it, and the expected error on others."""
+    """The temperature, how many pictures fitted it, and the expected error on others.
+
+    The temperature is 1 where the fitted one made the error on the others no smaller.
+    """
 
     temperature: float
     images: int
@@ -43,6 +46,8 @@ class Calibration:
         return {"calibration": self.record()}
 
     def __str__(self) -> str:
+        if self.temperature == 1:
+            return f"temperature 1: one fitted on {self.images} pictures made the calibration error on others no smaller than {self.ece_before:.4f}"
         return (
             f"temperature {self.temperature:.3f} fitted on {self.images} pictures; "
             f"calibration error on others {self.ece_before:.4f} → {self.ece_after:.4f}"
@@ -67,6 +72,8 @@ def calibrate_logits(logits: Logits, split: Split) -> Calibration | None:
         calibration_error(softmax(found[measured]), targets[measured]) for found in (logits, scaled)
     )
     fitting = parts[0][0] if len(parts) == 1 else list(range(len(split)))
+    if after >= before:
+        return Calibration(1.0, len(fitting), before, before)
     temperature = fit_temperature(logits[fitting], targets[fitting])
     return Calibration(temperature, len(fitting), before, after)
 

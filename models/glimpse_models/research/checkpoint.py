@@ -56,23 +56,23 @@ class CheckpointOptions:
 def to_checkpoint(options: CheckpointOptions) -> None:
     """Write the weights and their record."""
     verified = verify(options.bundle)
-    data = open_data(options.data, options.seed, options.held_out)
+    data = open_data(options.data, options.seed, options.held_out, task_of(verified.manifest))
     if data.labels != verified.labels:
         raise UserError(
             f"{options.data} has other classes than {options.bundle}; give its data set"
         )
+    spec, folded = spec_of(verified.manifest), constants(options.bundle / "model.onnx")
+    model, trained = with_batch_norms(folded, options.bundle)
     options.out.mkdir(parents=True, exist_ok=True)
     findings = inspect(data, options.out / "pictures.json")
     report(findings, len(data.train) + len(data.validation), "leave-out")
     data = without_broken(data, findings.broken)
-    spec, folded = spec_of(verified.manifest), constants(options.bundle / "model.onnx")
-    model, trained = with_batch_norms(folded, options.bundle)
     measure(model, trained.network(), data.train.sample(options.pictures, options.seed), spec)
     found = replace(trained, state=model.state_dict(), labels=verified.labels)
     task = task_of(verified.manifest)
     found = replace(found, side=spec.side, resize=spec.resize, task=task)
     found.save(options.out / "weights.pt")
-    recipe = {"backbone": trained.backbone, "seed": options.seed}
+    recipe = {"backbone": trained.backbone, "seed": options.seed, "task": task}
     record = of_bundle(verified, options.command, recipe, record_of(data, findings))
     write_record(options.out, record)
 
