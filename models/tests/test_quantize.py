@@ -219,6 +219,14 @@ def test_a_quarter_of_few_pictures_checks_the_result(
         assert not set(calibration.files) & set(check.files)
 
 
+def test_one_picture_of_a_small_check_may_be_chance() -> None:
+    options = quantize.QuantizeOptions(Path("m"), Path("d"), Path("o"))
+    assert quantize.allowed_drop(options, 2000) == 0.003
+    assert 0.9 - 0.85 <= quantize.allowed_drop(options, 20) < 0.06
+    strict = replace(options, max_drop=0.003)
+    assert quantize.allowed_drop(strict, 20) == 0.003
+
+
 def test_too_few_pictures_to_check_on_are_reported(
     float_model: Path, folders: Path, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from glimpse_models.cli.options import (
     run_options,
 )
 from glimpse_models.graph.quantize import METHODS, Method
-from glimpse_models.pipeline.quantize import QuantizeOptions, quantize
+from glimpse_models.pipeline.quantize import MAX_DROP, QuantizeOptions, quantize
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-drop",
         type=float,
-        help=f"of top-1 or mAP; above it, the most sensitive nodes stay float (default: {QuantizeOptions.max_drop})",
+        help=f"of top-1 or mAP; above it, the most sensitive nodes stay float (default: {MAX_DROP}, or one picture of a small check)",
     )
     parser.add_argument(
         "--sensitivity", action="store_true", help="list the nodes by what quantizing each costs"

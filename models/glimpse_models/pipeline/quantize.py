@@ -27,6 +27,8 @@ from glimpse_models.measure.metrics import fall
 from glimpse_models.train.average_precision import mean_average_precision
 from glimpse_models.train.record import Record
 
+MAX_DROP = 0.003
+ROUNDING = 1e-9  # of shares that are subtracted
 MOST_KEPT = 8  # nodes in float, beyond which int8 would not be worth having
 
 # Of the training pictures at most, so that calibration leaves some to check the result on.
@@ -38,7 +40,8 @@ FEWEST_CHECKED = 4
 class QuantizeOptions:
     """`pictures` and `check` are numbers of training pictures; `max_drop` is a fraction of top-1.
 
-    With several labels per picture it is one of mean average precision. `task` is what the data and
+    With several labels per picture it is one of mean average precision. Where none is given, it is
+    0.003, or one picture of a small check. `task` is what the data and
     the run do not say.
     """
 
@@ -53,7 +56,7 @@ class QuantizeOptions:
     resize: int | None = None
     geometry: Geometry = field(default_factory=Geometry)
     keep_float: tuple[str, ...] = ()
-    max_drop: float = 0.003
+    max_drop: float | None = None
     sensitivity: bool = False
 
 
@@ -148,24 +151,30 @@ def _within(
     print(
         f"drop of {exact.figure} on {len(exact.split)} training pictures: {100 * drop:.2f} points"
     )
-    if drop <= options.max_drop and not options.sensitivity:
+    allowed = allowed_drop(options, len(exact.split))
+    if drop <= allowed and not options.sensitivity:
         return kept
     ranking = sensitivity(quantizer, exact, kept)
     for name, error in ranking[:10]:
         print(f"  quantizing {name} alone changes the logits by {100 * error:.2f} %")
     count = 1
-    while drop > options.max_drop and count <= min(MOST_KEPT, len(ranking)):
+    while drop > allowed and count <= min(MOST_KEPT, len(ranking)):
         kept = [*options.keep_float, *(name for name, _ in ranking[:count])]
         quantizer.write(options.out, kept)
         drop = exact.drop(open_as(options.out, exact.spec))
         print(f"with {count} in float: {100 * drop:.2f} points")
         count *= 2
-    if drop > options.max_drop:
+    if drop > allowed:
         print(
-            f"still above {100 * options.max_drop:.2f} points: try --method entropy or percentile, or more --pictures",
+            f"still above {100 * allowed:.2f} points: try --method entropy or percentile, or more --pictures",
             file=sys.stderr,
         )
     return kept
+
+
+def allowed_drop(options: QuantizeOptions, checked: int) -> float:
+    """Of few pictures, one is more than 0.003, and may be chance."""
+    return max(MAX_DROP, 1 / checked + ROUNDING) if options.max_drop is None else options.max_drop
 
 
 class Check:
