@@ -265,6 +265,8 @@ def test_a_run_keeps_the_task_that_a_table_of_one_label_got(task: str, tmp_path:
     assert json.loads((run / "run.json").read_text())["recipe"]["task"] == task
     said = ok("evaluate", *data, "--run", run, run / "weights.pt")
     assert ("mAP" in said) == (task == MULTI)
+    again = ok("evaluate", *data, run / "weights.pt")
+    assert ("mAP" in again) == (task == MULTI), "as the weights say"
 
 
 def test_a_table_with_pictures_without_a_label_says_what_single_label_needs(

@@ -28,9 +28,9 @@ class RunRead:
         """The pictures that the last run could not decode."""
         return broken_of(self.records)
 
-    def open(self, root: Path) -> DataSet:
-        """The data set as the last run used it."""
-        return open_recorded(root, self.records, self.seed, self.held_out)
+    def open(self, root: Path, task: str | None = None) -> DataSet:
+        """The data set as the last run used it; without a run, as a model of this task reads it."""
+        return open_recorded(root, self.records, self.seed, self.held_out, task)
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,13 @@ class RunOptions:
         return RunRead(records, *held_out(records, self.held_out, self.seed))
 
 
-def open_recorded(root: Path, records: list[Record], seed: int, part: float) -> DataSet:
+def open_recorded(
+    root: Path, records: list[Record], seed: int, part: float, task: str | None = None
+) -> DataSet:
     """The data set, without the pictures that the last run found broken."""
     broken = broken_of(records)
-    task = records[-1]["recipe"].get("task", SINGLE) if records else None
+    if records:
+        task = records[-1]["recipe"].get("task", SINGLE)
     data = open_data(root, seed, part, task)
     return without_broken(data, broken) if broken else data
 

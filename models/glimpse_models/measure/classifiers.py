@@ -14,6 +14,7 @@ from glimpse_models.bundle.manifest import read_manifest, spec_of, task_of
 from glimpse_models.data.decode import open_picture
 from glimpse_models.data.labels import read_labels
 from glimpse_models.data.preprocess import EVALUATION, Geometry, InputSpec, fit
+from glimpse_models.data.splits import MULTI
 from glimpse_models.errors import UserError
 from glimpse_models.graph import embedding, features
 from glimpse_models.graph.io import load_onnx, open_session
@@ -70,6 +71,11 @@ def open_classifier(
     if path.suffix == ".onnx":
         return _onnx(path, path.name, resize, threads, geometry)
     raise UserError(f"{path} is not a bundle folder, an .onnx file or a .pt file of weights")
+
+
+def several(classifiers: list[Classifier]) -> str | None:
+    """The task by which to read labels for them, where one gives several; else what the labels say."""
+    return MULTI if any(one.task == MULTI for one in classifiers) else None
 
 
 def open_as(path: Path, spec: InputSpec) -> Classifier:

@@ -18,7 +18,13 @@ from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.data.labels import read_labels
 from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.errors import UserError
-from glimpse_models.measure.classifiers import Classifier, Logits, open_classifier, read_input
+from glimpse_models.measure.classifiers import (
+    Classifier,
+    Logits,
+    open_classifier,
+    read_input,
+    several,
+)
 from glimpse_models.measure.evaluate import answers
 from glimpse_models.measure.metrics import fall, measure
 from glimpse_models.measure.several import THRESHOLD, measure_sets, sigmoid
@@ -67,14 +73,14 @@ def compare(options: CompareOptions) -> None:
     if labels[0] != labels[1]:
         raise UserError("the bundles have different labels; compare bundles of the same classes")
     run = options.run.read()
-    data = run.open(options.data)
+    folders = (options.old, options.new)
+    classifiers = [open_classifier(folder, threads=options.threads) for folder in folders]
+    data = run.open(options.data, several(classifiers))
     if len(data.labels) != len(labels[0]):
         raise UserError(
             f"the bundles know {len(labels[0])} classes, the data set {len(data.labels)}; give their data set"
         )
     split = data.validation.sample(options.limit, run.seed) if options.limit else data.validation
-    folders = (options.old, options.new)
-    classifiers = [open_classifier(folder, threads=options.threads) for folder in folders]
     logits = [answers(classifier, split, data.labels)[0] for classifier in classifiers]
     times = latency(classifiers, split)
     decided = [labels_given(*pair) for pair in zip(classifiers, logits, strict=True)]

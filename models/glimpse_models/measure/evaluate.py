@@ -22,7 +22,13 @@ from glimpse_models.data.labels import refuse_other_order
 from glimpse_models.data.preprocess import Geometry
 from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.errors import UserError
-from glimpse_models.measure.classifiers import Classifier, Logits, batches_of, open_classifier
+from glimpse_models.measure.classifiers import (
+    Classifier,
+    Logits,
+    batches_of,
+    open_classifier,
+    several,
+)
 from glimpse_models.measure.label_errors import likely_label_errors
 from glimpse_models.measure.metrics import WORST, Floats, Quality, measure, softmax
 from glimpse_models.measure.several import SeveralQuality, measure_sets
@@ -56,14 +62,14 @@ class EvaluateOptions:
 def evaluate(options: EvaluateOptions) -> None:
     """Print the table; with `out` write the rest."""
     run = options.run.read()
-    data = run.open(options.data)
-    split = data.validation
-    if options.limit:
-        split = split.sample(options.limit, run.seed)
     classifiers = [
         open_classifier(path, options.resize, side=options.side, geometry=options.geometry)
         for path in options.models
     ]
+    data = run.open(options.data, several(classifiers))
+    split = data.validation
+    if options.limit:
+        split = split.sample(options.limit, run.seed)
     rows = [evaluate_one(classifier, split, data.labels) for classifier in classifiers]
     print(f"{data.name}, {len(split)} validation pictures")
     print(table(rows))

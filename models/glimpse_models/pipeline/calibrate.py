@@ -9,7 +9,7 @@ from glimpse_models.bundle.manifest import write_bundle
 from glimpse_models.bundle.provenance import RunOptions
 from glimpse_models.bundle.verify import verify_source
 from glimpse_models.errors import UserError
-from glimpse_models.measure.classifiers import open_classifier
+from glimpse_models.measure.classifiers import open_classifier, several
 from glimpse_models.measure.evaluate import answers
 from glimpse_models.measure.several import calibration_of
 from glimpse_models.measure.temperature import FEWEST
@@ -29,8 +29,8 @@ class CalibrateOptions:
 def calibrate(options: CalibrateOptions) -> None:
     """The same model and labels under a new version, with a temperature and perhaps thresholds."""
     old = verify_source(options.bundle, options.version, options.out)
-    data = options.run.read().open(options.data)
     classifier = open_classifier(options.bundle)
+    data = options.run.read().open(options.data, several([classifier]))
     logits, _ = answers(classifier, data.validation, data.labels)
     found = calibration_of(logits, data.validation)
     if found is None:
