@@ -145,8 +145,8 @@ def _scores(manifest: dict[str, Any]) -> str:
     )
     if found["temperature"] == 1:
         return (
-            f"## Scores\n\nScores are the {scores} of the logits. A temperature, fitted on {found['images']:,} validation pictures, made the "
-            f"expected calibration error on others no smaller, so there is none; the error is {found['ece_before']:.4f}.{fitted}"
+            f"## Scores\n\nScores are the {scores} of the logits, which no temperature divides. One was fitted on {found['images']:,} validation "
+            f"pictures, but it did not lower the expected calibration error of the others. That error is {found['ece_before']:.4f}.{fitted}"
         )
     return (
         f"## Scores\n\nLogits are divided by the temperature {found['temperature']:.3f}, fitted on {found['images']:,} validation "

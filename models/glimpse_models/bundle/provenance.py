@@ -59,10 +59,13 @@ def open_recorded(
 ) -> DataSet:
     """The data set, without the pictures that the last run found broken."""
     broken = broken_of(records)
-    if records:
-        task = records[-1]["recipe"].get("task", SINGLE)
-    data = open_data(root, seed, part, task)
+    data = open_data(root, seed, part, learnt_task(records) or task)
     return without_broken(data, broken) if broken else data
+
+
+def learnt_task(records: list[Record]) -> str | None:
+    """That of the last run, which a table of labels may not say."""
+    return str(records[-1]["recipe"].get("task", SINGLE)) if records else None
 
 
 def broken_of(records: list[Record]) -> list[str]:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from glimpse_models.bundle.provenance import RunOptions, RunRead, resize_at
+from glimpse_models.bundle.provenance import RunOptions, RunRead, learnt_task, resize_at
 from glimpse_models.data.dataset import folder_of, training_pictures
 from glimpse_models.data.preprocess import Geometry, InputSpec
-from glimpse_models.data.splits import MULTI, SINGLE, Split
+from glimpse_models.data.splits import MULTI, Split
 from glimpse_models.errors import UserError
 from glimpse_models.graph.io import input_side, load_onnx
 from glimpse_models.graph.quantize import Method, Quantizer
@@ -114,18 +114,13 @@ def quantize_with(
 def _training_pictures(root: Path, run: RunRead) -> Split:
     """Without those that the last run found broken."""
     broken = {folder_of(root) / name for name in run.broken()}
-    task = _learnt_task(run)
+    task = learnt_task(run.records)
     return training_pictures(root, run.seed, run.held_out, task).without(broken)
 
 
 def _task_of(pictures: Split, run: RunRead) -> str:
     """As the run learnt it, else as the pictures are labelled."""
-    return _learnt_task(run) or pictures.task
-
-
-def _learnt_task(run: RunRead) -> str | None:
-    """That of the last run, which a table of labels may not say."""
-    return str(run.records[-1]["recipe"].get("task", SINGLE)) if run.records else None
+    return learnt_task(run.records) or pictures.task
 
 
 def divide(pictures: Split, options: QuantizeOptions, seed: int) -> tuple[Split, Split]:
