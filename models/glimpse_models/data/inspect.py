@@ -82,6 +82,13 @@ def inspect(data: DataSet, kept: Path) -> Findings:
     return found
 
 
+def inspect_and_report(data: DataSet, kept: Path, broken: str) -> Findings:
+    """The findings, after they were said; with `refuse`, broken pictures are refused."""
+    found = inspect(data, kept)
+    report(found, len(data.train) + len(data.validation), broken)
+    return found
+
+
 def record_of(data: DataSet, findings: Findings) -> dict[str, Any]:
     """What `run.json` says of the data set."""
     return {

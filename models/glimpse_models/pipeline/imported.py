@@ -22,7 +22,7 @@ from glimpse_models.bundle.manifest import Manifest, write_bundle
 from glimpse_models.bundle.names import check_name, check_version
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import open_pictures
-from glimpse_models.data.inspect import inspect, record_of, report, without_broken
+from glimpse_models.data.inspect import inspect_and_report, record_of, without_broken
 from glimpse_models.data.preprocess import fit
 from glimpse_models.data.splits import MULTI, SINGLE, DataSet
 from glimpse_models.errors import UserError
@@ -255,8 +255,7 @@ def _quantized(exact: Ready, data: DataSet, task: str, options: ImportOptions) -
         raise UserError(f"{options.source} is quantized already; leave --data out")
     labelled = _labelled(exact, data, task, options)
     with tempfile.TemporaryDirectory() as folder:
-        findings = inspect(data, Path(folder) / "pictures.json")
-        report(findings, len(data.train) + len(data.validation), options.broken)
+        findings = inspect_and_report(data, Path(folder) / "pictures.json", options.broken)
         if labelled is not None:
             labelled = without_broken(labelled, findings.broken)
         data = labelled or data.without({data.root / name for name in findings.broken})

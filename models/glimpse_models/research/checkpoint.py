@@ -25,7 +25,7 @@ from glimpse_models.bundle.manifest import spec_of, task_of
 from glimpse_models.bundle.provenance import of_bundle
 from glimpse_models.bundle.verify import verify
 from glimpse_models.data.dataset import HELD_OUT, open_data
-from glimpse_models.data.inspect import inspect, record_of, report, without_broken
+from glimpse_models.data.inspect import inspect_and_report, record_of, without_broken
 from glimpse_models.data.preprocess import InputSpec
 from glimpse_models.data.splits import Split
 from glimpse_models.errors import UserError
@@ -56,7 +56,8 @@ class CheckpointOptions:
 def to_checkpoint(options: CheckpointOptions) -> None:
     """Write the weights and their record."""
     verified = verify(options.bundle)
-    data = open_data(options.data, options.seed, options.held_out, task_of(verified.manifest))
+    task = task_of(verified.manifest)
+    data = open_data(options.data, options.seed, options.held_out, task)
     if data.labels != verified.labels:
         raise UserError(
             f"{options.data} has other classes than {options.bundle}; give its data set"
@@ -64,12 +65,10 @@ def to_checkpoint(options: CheckpointOptions) -> None:
     spec, folded = spec_of(verified.manifest), constants(options.bundle / "model.onnx")
     model, trained = with_batch_norms(folded, options.bundle)
     options.out.mkdir(parents=True, exist_ok=True)
-    findings = inspect(data, options.out / "pictures.json")
-    report(findings, len(data.train) + len(data.validation), "leave-out")
+    findings = inspect_and_report(data, options.out / "pictures.json", "leave-out")
     data = without_broken(data, findings.broken)
     measure(model, trained.network(), data.train.sample(options.pictures, options.seed), spec)
     found = replace(trained, state=model.state_dict(), labels=verified.labels)
-    task = task_of(verified.manifest)
     found = replace(found, side=spec.side, resize=spec.resize, task=task)
     found.save(options.out / "weights.pt")
     recipe = {"backbone": trained.backbone, "seed": options.seed, "task": task}

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from glimpse_models.data.dataset import HELD_OUT, open_data, require_task
-from glimpse_models.data.inspect import Findings, inspect, report, without_broken
+from glimpse_models.data.inspect import Findings, inspect_and_report, without_broken
 from glimpse_models.data.splits import DataSet
 from glimpse_models.errors import UserError
 from glimpse_models.train.allocator import keep_freed_memory
@@ -53,8 +53,7 @@ def train(options: TrainOptions) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     data = open_data(options.data, options.recipe.seed, options.held_out, options.task)
     require_task(options.data, data, options.task)
-    findings = inspect(data, options.out / "pictures.json")
-    report(findings, len(data.train) + len(data.validation), options.broken)
+    findings = inspect_and_report(data, options.out / "pictures.json", options.broken)
     data = without_broken(data, findings.broken)
     teacher = options.teacher
     named = "" if teacher is None else teacher.name
