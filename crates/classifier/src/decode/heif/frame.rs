@@ -1,7 +1,5 @@
 //! A decoded picture of a codec, and how it is painted onto RGB or alpha.
 
-use image::RgbImage;
-
 use super::colour::Colour;
 use crate::decode::isobmff::Fault;
 
@@ -65,6 +63,23 @@ pub(super) trait Samples {
     fn read_row(&self, plane: usize, y: u32, row: &mut [u16]) -> Option<()>;
 }
 
+/// Rows of a canvas, `stride` bytes each.
+pub(super) struct Band<'a> {
+    pub(super) bytes: &'a mut [u8],
+    pub(super) stride: usize,
+}
+
+impl Band<'_> {
+    /// Each row from its byte `start` on, at most `most` bytes of it.
+    fn rows(&mut self, start: usize, most: usize) -> impl Iterator<Item = &mut [u8]> {
+        let end = start.saturating_add(most).min(self.stride);
+        let start = start.min(end);
+        self.bytes
+            .chunks_exact_mut(self.stride.max(1))
+            .filter_map(move |row| row.get_mut(start..end))
+    }
+}
+
 /// A decoded picture.
 pub(super) struct Frame {
     pub(super) shape: Shape,
@@ -72,28 +87,24 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Paint the picture with its upper left corner at `x`, `y`; what lies outside is cut off.
+    /// Paint the picture as RGB onto a band of that, from pixel `x` on; what lies outside is cut off.
     pub(super) fn paint(
         &self,
         colour: Option<Colour>,
         upsampling: Upsampling,
-        (x, y): (u32, u32),
-        canvas: &mut RgbImage,
+        x: u32,
+        band: &mut Band<'_>,
     ) -> Result<(), Fault> {
         let Shape { luma_bits, chroma_bits, chroma, .. } = self.shape;
         let conversion = colour.unwrap_or(self.shape.colour).conversion(luma_bits, chroma_bits)?;
         if conversion.is_identity() && chroma != Chroma::Full && chroma != Chroma::Monochrome {
             return Err(Fault::Unsupported("RGB with subsampled planes"));
         }
-        let width = self.shape.width.min(canvas.width().saturating_sub(x));
-        let height = self.shape.height.min(canvas.height().saturating_sub(y));
-        let mut luma = vec![0; width as usize];
+        let (x, width) = (x as usize, self.shape.width as usize);
+        let width = width.min((band.stride / 3).saturating_sub(x));
+        let mut luma = vec![0; width];
         let mut rows = ChromaRows::new(self, upsampling, width);
-        let stride = canvas.width() as usize * 3;
-        let (x, width) = (x as usize * 3, width as usize * 3);
-        let below = canvas.chunks_exact_mut(stride.max(1)).skip(y as usize);
-        for (canvas_row, row) in below.zip(0..height) {
-            let to = canvas_row.get_mut(x..x + width).ok_or(Fault::Corrupt)?;
+        for (to, row) in band.rows(x * 3, width * 3).zip(0..self.shape.height) {
             self.read(0, row, &mut luma)?;
             if chroma == Chroma::Monochrome {
                 conversion.grey_row(&luma, to);
@@ -105,20 +116,15 @@ impl Frame {
         Ok(())
     }
 
-    /// Paint luma as alpha of 0 to 255 onto rows of `stride` bytes.
-    pub(super) fn paint_alpha(
-        &self,
-        (x, y): (u32, u32),
-        stride: u32,
-        canvas: &mut [u8],
-    ) -> Result<(), Fault> {
-        let width = self.shape.width.min(stride.saturating_sub(x));
+    /// Paint luma as alpha of 0 to 255 onto a band of that, from pixel `x` on.
+    pub(super) fn paint_alpha(&self, x: u32, band: &mut Band<'_>) -> Result<(), Fault> {
+        let (x, width) = (x as usize, self.shape.width as usize);
+        let width = width.min(band.stride.saturating_sub(x));
         let largest = (1u32 << self.shape.luma_bits) - 1;
-        let mut luma = vec![0; width as usize];
-        let rows = canvas.chunks_exact_mut(stride.max(1) as usize).skip(y as usize);
-        for (to, row) in rows.zip(0..self.shape.height) {
+        let mut luma = vec![0; width];
+        for (to, row) in band.rows(x, width).zip(0..self.shape.height) {
             self.read(0, row, &mut luma)?;
-            for (to, sample) in to.iter_mut().skip(x as usize).zip(&luma) {
+            for (to, sample) in to.iter_mut().zip(&luma) {
                 let scaled = (u32::from(*sample) * 255 + largest / 2) / largest;
                 *to = u8::try_from(scaled).unwrap_or(u8::MAX);
             }
@@ -141,10 +147,10 @@ struct ChromaRows<'a> {
 }
 
 impl<'a> ChromaRows<'a> {
-    fn new(frame: &'a Frame, upsampling: Upsampling, width: u32) -> Self {
+    fn new(frame: &'a Frame, upsampling: Upsampling, width: usize) -> Self {
         let (across, _) = frame.shape.chroma.shifts();
-        let samples = width.div_ceil(1 << across) as usize;
-        let row = vec![0; width as usize];
+        let samples = width.div_ceil(1 << across);
+        let row = vec![0; width];
         Self {
             frame,
             upsampling,
