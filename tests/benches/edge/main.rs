@@ -5,8 +5,9 @@
 //! are what is quoted. `GLIMPSE_BENCH_ROUNDS` (5), `GLIMPSE_BENCH_PICTURES` (10,000) and
 //! `GLIMPSE_BENCH_SECONDS` (60) say how much, 0 leaves that part out; `GLIMPSE_BENCH_BUNDLE` says with
 //! which model. `GLIMPSE_BENCH_PROGRAM` is the `glimpse` to measure, by default the one that was built
-//! with this; `GLIMPSE_BENCH_BASELINE` is the `glimpse` of another build, to compare with. What the
-//! clients saw goes to `target/peers/edge.json`, from which `make performance-docs` makes a table.
+//! with this; `GLIMPSE_BENCH_BASELINE` is the `glimpse` of another build, to compare with, and
+//! `GLIMPSE_BENCH_BASELINE_BUNDLE` its model where it needs another form of it. What the clients saw
+//! goes to `target/peers/edge.json`, from which `make performance-docs` makes a table.
 
 #![allow(missing_docs)]
 

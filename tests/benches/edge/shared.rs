@@ -2,7 +2,7 @@
 //! the other build, and the bare session, in turns.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,9 +100,11 @@ pub fn run(bundle: &Path, rounds: usize) -> Result<(), Failure> {
     let mut servers =
         vec![Server::start("shared runs", measured(bundle)), Server::start(ALONE, alone)];
     if let Some(baseline) = std::env::var_os("GLIMPSE_BENCH_BASELINE") {
-        // With the model as its own tools make it, without a graph that it may not know.
-        let plain = workspace::root().join("target/bundle-224");
-        servers.push(Server::start("the other build", program(baseline, plain)));
+        // Without a graph that it may not know.
+        let plain = || workspace::root().join("target/bundle-224");
+        let model =
+            std::env::var_os("GLIMPSE_BENCH_BASELINE_BUNDLE").map_or_else(plain, PathBuf::from);
+        servers.push(Server::start("the other build", program(baseline, model)));
     }
     let (bare, mut bare_rates) = (Bare::new(bundle)?, [const { Vec::new() }; CLIENTS.len()]);
     bare.run()?;
