@@ -6,6 +6,7 @@ Scaled alone, a large picture would be smoother than any photograph, and its fil
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 from pathlib import Path
 
@@ -29,12 +30,25 @@ KINDS = (SMALL, UNSURE, LARGE, CLOSE, HEIC)
 GRAIN = 5.0
 QUALITY = 85
 HEIC_QUALITY = 60
+TILE = 512
+"""Of a phone's HEIC files, which are grids of such pictures."""
 # Runs where there is an encoder; Pillow has none.
-ENCODE = """import sys
+ENCODE = """import io, sys
 from PIL import Image
 from pillow_heif import register_heif_opener
+from heif_container import Container, take_apart
 register_heif_opener()
-Image.open(sys.argv[1]).save(sys.argv[2], quality=int(sys.argv[3]))"""
+whole, side = Image.open(sys.argv[1]), int(sys.argv[4])
+across, down = -(-whole.width // side), -(-whole.height // side)
+tiles = []
+for at in range(across * down):
+    left, top = at % across * side, at // across * side
+    coded = io.BytesIO()
+    whole.crop((left, top, left + side, top + side)).save(coded, "HEIF", quality=int(sys.argv[3]))
+    tiles += take_apart(coded.getvalue())
+container = Container([b"heic", b"mif1"])
+container.add_grid(tiles, down, across, whole.size)
+open(sys.argv[2], "wb").write(container.write())"""
 
 
 def jpeg(width: int, height: int, source: str = SURE, quality: int = QUALITY) -> bytes:
@@ -48,16 +62,16 @@ def jpeg(width: int, height: int, source: str = SURE, quality: int = QUALITY) ->
 
 
 def heic(width: int, height: int, source: str = NO_CLASS) -> bytes:
-    """A HEIC file of that size, made once with the OpenVINO peer's environment."""
-    path = places.PICTURES / f"{Path(source).stem}-{width}x{height}.heic"
+    """A HEIC file of that size, a grid as a phone's, made once with the OpenVINO peer's environment."""
+    path = places.PICTURES / f"{Path(source).stem}-{width}x{height}-{TILE}.heic"
     if not path.exists():
         pixels = places.PICTURES / "pixels.png"
         pixels.parent.mkdir(parents=True, exist_ok=True)
         _picture(width, height, source).save(pixels, compress_level=1)
         partial = path.with_name("partial.heic")
         python = places.python("peer-openvino")
-        words = [str(python), "-c", ENCODE, str(pixels), str(partial), str(HEIC_QUALITY)]
-        subprocess.run(words, check=True)
+        words = [str(python), "-c", ENCODE, str(pixels), str(partial), str(HEIC_QUALITY), str(TILE)]
+        subprocess.run(words, check=True, env={**os.environ, "PYTHONPATH": str(places.CONTAINERS)})
         pixels.unlink()
         partial.replace(path)
     return path.read_bytes()

@@ -13,6 +13,8 @@ OUT = TARGET / "peers"
 RESULTS = OUT / "results.json"
 PICTURES = OUT / "pictures"
 DOCS = ROOT / "docs"
+CONTAINERS = ROOT / "tests" / "pictures"
+"""Has what makes HEIF containers."""
 
 LITE = ROOT / "models" / "imagenet-lite"
 KERAS = OUT / "keras"
