@@ -85,6 +85,14 @@ def test_the_card_reports_the_records(
     assert json.loads((trained / "run.json").read_text())["command"] in card
     assert "Four colours only." in card
     assert "| crimson |" in card
+    assert "pictures, which neither training nor quantization used:" in card
+    record = json.loads((trained / "run.json").read_text())
+    record["recipe"]["patience"] = 3
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    ok(*base, "--run", tmp_path, "--report", tmp_path / "report.json")
+    card = (tmp_path / "CARD.md").read_text()
+    assert "pictures, which chose the epoch that training kept" in card
+    assert "neither training nor quantization used" not in card
     ok("evaluate", "--data", tiny, "--out", tmp_path, float_model)
     assert "this bundle last" in refused(*base, "--report", tmp_path / "report.json")
     assert "does not exist" in refused(*base, "--report", tmp_path / "none.json")

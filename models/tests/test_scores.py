@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from glimpse_models.data.splits import Split
-from glimpse_models.measure import metrics, temperature
+from glimpse_models.measure import metrics, several, temperature
 from glimpse_models.measure.classifiers import open_classifier
-from glimpse_models.measure.label_errors import likely_label_errors
+from glimpse_models.measure.label_errors import doubtful_labels, likely_label_errors
 
 SIDE, SPOT = 32, 8
 
@@ -215,6 +215,28 @@ def test_wrong_labels_are_found_by_confident_learning() -> None:
     assert len(found) <= 8, "few of those that are right"
     flat = likely_label_errors(np.full((200, 4), 0.25), split)
     assert flat == [], "a network that knows nothing accuses nobody"
+
+
+def test_each_of_several_labels_is_doubted_by_itself() -> None:
+    chance = np.random.default_rng(5)
+    true = chance.random((200, 3)) < (0.5, 0.05, 0.3)
+    logits = chance.normal(np.where(true, 3.0, -3.0), 1.0)
+    given = true.copy()
+    wrong = [(3, 0), (60, 1), (120, 2), (199, 0)]
+    for row, label in wrong:
+        logits[row, label] *= 2  # the network is surer of these than of most
+        given[row, label] ^= True
+    scores = several.sigmoid(logits)
+    found = doubtful_labels(scores, given)
+    assert {(one.row, one.label) for one in found[:4]} == set(wrong), "the surest first"
+    assert all(one.given != true[one.row, one.label] for one in found[:4])
+    assert len(found) <= 8, "few of those that are right"
+    assert doubtful_labels(np.full((200, 3), 0.5), given) == [], "what knows nothing accuses nobody"
+    given[:, 1] = False
+    given[:2, 1] = True
+    assert {one.label for one in doubtful_labels(scores, given)} == {0, 2}, (
+        "two pictures say nothing"
+    )
 
 
 def test_likely_label_errors_are_in_the_report(spotted: tuple[Path, Path], tmp_path: Path) -> None:

@@ -95,6 +95,41 @@ def test_steps_measure_several_labels(
     assert again["calibration"] == manifest["calibration"]
 
 
+def test_doubtful_labels_are_listed(built: tuple[Path, str], tmp_path: Path) -> None:
+    """A label that is turned around on the surest pictures is among the first, with its direction."""
+    classifier = open_classifier(built[0] / "bundle")
+    (tmp_path / "pictures").mkdir()
+    drawn = [draw(row, labels_of(row)) for row in range(1000, 1150)]
+    for row, picture in enumerate(drawn):
+        picture.save(tmp_path / "pictures" / f"{row}.png")
+    sets = [set(labels_of(row)) for row in range(1000, 1150)]
+    scores = several.sigmoid(classifier.logits(np.stack([np.asarray(one) for one in drawn])))
+    order = np.argsort(scores[:130, classifier.labels.index("square")]).tolist()
+    absent = next(row for row in order if "square" not in sets[row])
+    there = next(row for row in reversed(order) if "square" in sets[row])
+    sets[absent].add("square")
+    sets[there].remove("square")
+    rows = [
+        f"pictures/{row}.png,{'|'.join(sorted(one))},{'validation' if row < 130 else 'train'}"
+        for row, one in enumerate(sets)
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,labels,split", *rows]) + "\n")
+    said = ok(
+        *("evaluate", "--data", tmp_path / "labels.csv", "--out", tmp_path / "report"),
+        built[0] / "bundle",
+    )
+    report = json.loads((tmp_path / "report/report.json").read_text())
+    found = {(one["file"], one["label"]): one for one in report[0]["likely_label_errors"]}
+    for row, given in ((there, False), (absent, True)):
+        one = found[f"pictures/{row}.png", "square"]
+        assert one["given"] == given
+        assert one["score"] == pytest.approx(
+            scores[row, classifier.labels.index("square")], abs=0.1
+        )
+    assert f"  pictures/{there}.png: likely square too (" in said
+    assert f"  pictures/{absent}.png: square given, likely absent (" in said
+
+
 def test_tasks_that_do_not_fit_are_refused(
     built: tuple[Path, str], shapes: Path, bundle: Path, folders: Path, tmp_path: Path
 ) -> None:

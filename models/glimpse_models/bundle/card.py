@@ -76,7 +76,7 @@ def write_card(options: CardOptions) -> None:
     parts = [
         f"# {name}",
         _from(f"{described} or {runs}", lambda: _about(manifest, records, options.about_data)),
-        _from(options.report, lambda: _figures(report)),
+        _from(options.report, lambda: _figures(report, _chosen_by_validation(records))),
         _from(described, lambda: _scores(manifest)),
         _from(options.faithfulness, lambda: _explanation(explained)),
         _from(options.report, lambda: _weak_spots(report[-1])),
@@ -112,7 +112,12 @@ def geometry(spec: InputSpec) -> str:
     return f"{how}, {kind}{', centre cropped' if spec.crop != 'none' else ''}"
 
 
-def _figures(report: list[dict[str, Any]]) -> str:
+def _chosen_by_validation(records: list[Record]) -> bool:
+    """Whether a run kept the epoch that did best on the validation pictures."""
+    return any(record["recipe"].get("patience") for record in records)
+
+
+def _figures(report: list[dict[str, Any]], chosen: bool) -> str:
     first, second = FIGURES[_task(report[-1])]
     rows = [
         f"| {row['model']} ({row['kind']}) | {row['loss']:.4f} | {row[first]:.4f} | {row[second]:.4f} | {row['ece_raw']:.4f} | {row['ece']:.4f} |"
@@ -122,7 +127,10 @@ def _figures(report: list[dict[str, Any]]) -> str:
         f"| model | loss | {SHOWN[first]} | {SHOWN[second]} | calibration error, raw | as served |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    title = f"## Figures\n\nOn {report[-1]['images']:,} validation pictures, which neither training nor quantization used:\n"
+    unused = "which neither training nor quantization used"
+    if chosen:
+        unused = "which chose the epoch that training kept, and were not used for anything else in training or quantization"
+    title = f"## Figures\n\nOn {report[-1]['images']:,} validation pictures, {unused}:\n"
     change = 100 * (report[-1][first] - report[-2][first]) if len(report) > 1 else 0.0
     lost = f"\nQuantization changes {SHOWN[first]} by {change:+.2f} points." if report[1:] else ""
     return "\n".join((title, *head, *rows, lost)).rstrip()

@@ -29,9 +29,9 @@ from glimpse_models.measure.classifiers import (
     open_classifier,
     several,
 )
-from glimpse_models.measure.label_errors import likely_label_errors
+from glimpse_models.measure.label_errors import doubtful_labels, likely_label_errors
 from glimpse_models.measure.metrics import WORST, Floats, Quality, measure, softmax
-from glimpse_models.measure.several import SeveralQuality, measure_sets
+from glimpse_models.measure.several import SeveralQuality, measure_sets, sigmoid
 from glimpse_models.measure.temperature import unfitted
 
 
@@ -95,7 +95,8 @@ def row_of(
     ms, heat, rows = 1000 * seconds / len(split), classifier.temperature, unfitted(split)
     if split.task == MULTI:
         true = split.matrix(len(labels)) > 0
-        return Row(classifier, measure_sets(logits, true, heat, classifier.thresholds, rows), ms)
+        found = measure_sets(logits, true, heat, classifier.thresholds, rows)
+        return Row(classifier, found, ms, _doubtful_labels(sigmoid(logits / heat), split, labels))
     quality = measure(logits, np.array(split.targets, dtype=np.int64), heat, rows)
     return Row(classifier, quality, ms, _label_errors(softmax(logits / heat), split, labels))
 
@@ -103,10 +104,10 @@ def row_of(
 def _label_errors(
     scores: Floats, split: Split, labels: tuple[str, ...]
 ) -> tuple[dict[str, Any], ...]:
-    """For the report: files by their last two parts."""
+    """For the report."""
     return tuple(
         {
-            "file": "/".join(split.files[one.row].parts[-2:]),
+            "file": _shown(split.files[one.row]),
             "label": labels[one.given],
             "likely": labels[one.likely],
             "score": round(one.likely_score, 4),
@@ -115,13 +116,39 @@ def _label_errors(
     )
 
 
+def _doubtful_labels(
+    scores: Floats, split: Split, labels: tuple[str, ...]
+) -> tuple[dict[str, Any], ...]:
+    """For the report."""
+    return tuple(
+        {
+            "file": _shown(split.files[one.row]),
+            "label": labels[one.label],
+            "given": one.given,
+            "score": round(one.score, 4),
+        }
+        for one in doubtful_labels(scores, split.matrix(len(labels)) > 0)
+    )
+
+
+def _shown(file: Path) -> str:
+    """A file by its last two parts."""
+    return "/".join(file.parts[-2:])
+
+
 def print_label_errors(row: Row) -> None:
     """The surest of them, where there are any."""
     if not row.label_errors:
         return
     print(f"{len(row.label_errors)} validation pictures may have a wrong label:")
     for one in row.label_errors[:WORST]:
-        print(f"  {one['file']}: {one['label']}, likely {one['likely']} ({one['score']:.2f})")
+        print(f"  {one['file']}: {_doubt(one)} ({one['score']:.2f})")
+
+
+def _doubt(one: dict[str, Any]) -> str:
+    if "likely" in one:
+        return f"{one['label']}, likely {one['likely']}"
+    return f"{one['label']} given, likely absent" if one["given"] else f"likely {one['label']} too"
 
 
 def answers(classifier: Classifier, split: Split, labels: tuple[str, ...]) -> tuple[Logits, float]:
