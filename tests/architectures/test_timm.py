@@ -46,6 +46,47 @@ def saved(name: str, path: Path, **options: Any) -> dict[str, torch.Tensor]:
     return found
 
 
+def saved_by_big_vision(name: str, path: Path) -> dict[str, torch.Tensor]:
+    """Random weights of a vision transformer in a file as its authors publish them: JAX's names and axes."""
+    network = timm.create_model(name, pretrained=False)
+    torch.manual_seed(1)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    state: dict[str, torch.Tensor] = network.state_dict()
+    arrays = {key: value.numpy() for key, value in state.items()}
+    width, heads = network.embed_dim, network.blocks[0].attn.num_heads
+    found = {
+        "embedding/kernel": arrays["patch_embed.proj.weight"].transpose(2, 3, 1, 0),
+        "embedding/bias": arrays["patch_embed.proj.bias"],
+        "cls": arrays["cls_token"],
+        "Transformer/posembed_input/pos_embedding": arrays["pos_embed"],
+        "Transformer/encoder_norm/scale": arrays["norm.weight"],
+        "Transformer/encoder_norm/bias": arrays["norm.bias"],
+        "head/kernel": arrays["head.weight"].T,
+        "head/bias": arrays["head.bias"],
+    }
+    for number in range(len(network.blocks)):
+        block, own = f"Transformer/encoderblock_{number}", f"blocks.{number}"
+        for ours, theirs in (("norm1", "LayerNorm_0"), ("norm2", "LayerNorm_2")):
+            found[f"{block}/{theirs}/scale"] = arrays[f"{own}.{ours}.weight"]
+            found[f"{block}/{theirs}/bias"] = arrays[f"{own}.{ours}.bias"]
+        attention = f"{block}/MultiHeadDotProductAttention_1"
+        weights = np.split(arrays[f"{own}.attn.qkv.weight"], 3)
+        biases = np.split(arrays[f"{own}.attn.qkv.bias"], 3)
+        for part, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
+            found[f"{attention}/{part}/kernel"] = weight.T.reshape(width, heads, -1)
+            found[f"{attention}/{part}/bias"] = bias.reshape(heads, -1)
+        out = arrays[f"{own}.attn.proj.weight"].T
+        found[f"{attention}/out/kernel"] = out.reshape(heads, -1, width)
+        found[f"{attention}/out/bias"] = arrays[f"{own}.attn.proj.bias"]
+        for layer in range(2):
+            dense, linear = f"{block}/MlpBlock_3/Dense_{layer}", f"{own}.mlp.fc{layer + 1}"
+            found[f"{dense}/kernel"] = arrays[f"{linear}.weight"].T
+            found[f"{dense}/bias"] = arrays[f"{linear}.bias"]
+    np.savez(path, **found)
+    return state
+
+
 def answers(
     source: Source, name: str, state: dict[str, torch.Tensor], side: int, crop: float
 ) -> bool:
@@ -84,6 +125,12 @@ def test_without_a_network_the_file_that_timm_would_take_is_named(name: str) -> 
         refused.value
     )
     assert f"--from timm:{full} --weights model.safetensors" in str(refused.value)
+
+
+def test_a_file_of_numpy_is_loaded_as_its_authors_write_it(tmp_path: Path) -> None:
+    name = f"{VIT}.augreg_in21k_ft_in1k"
+    state = saved_by_big_vision(VIT, tmp_path / "weights.npz")
+    assert answers(opened(name, tmp_path / "weights.npz"), name, state, 224, 0.9)
 
 
 def test_the_file_of_the_hub_is_loaded_also_where_timms_own_url_is_of_numpy(tmp_path: Path) -> None:
