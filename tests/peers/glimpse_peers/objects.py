@@ -40,7 +40,7 @@ class Objects:
         self.uris: dict[str, str] = about["uris"]
         self._client: Any = boto3.client(
             "s3",
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            endpoint_url=self.environment["AWS_ENDPOINT_URL_S3"],
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             region_name=self.environment["AWS_REGION"],
