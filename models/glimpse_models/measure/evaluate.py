@@ -33,6 +33,7 @@ from glimpse_models.measure.label_errors import doubtful_labels, likely_label_er
 from glimpse_models.measure.metrics import WORST, Floats, Quality, measure, softmax
 from glimpse_models.measure.several import SeveralQuality, measure_sets, sigmoid
 from glimpse_models.measure.temperature import unfitted
+from glimpse_models.train.average_precision import Truth
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def row_of(
     if split.task == MULTI:
         true = split.matrix(len(labels)) > 0
         found = measure_sets(logits, true, heat, classifier.thresholds, rows)
-        return Row(classifier, found, ms, _doubtful_labels(sigmoid(logits / heat), split, labels))
+        doubtful = _doubtful_labels(sigmoid(logits / heat), true, split, labels)
+        return Row(classifier, found, ms, doubtful)
     quality = measure(logits, np.array(split.targets, dtype=np.int64), heat, rows)
     return Row(classifier, quality, ms, _label_errors(softmax(logits / heat), split, labels))
 
@@ -117,7 +119,7 @@ def _label_errors(
 
 
 def _doubtful_labels(
-    scores: Floats, split: Split, labels: tuple[str, ...]
+    scores: Floats, true: Truth, split: Split, labels: tuple[str, ...]
 ) -> tuple[dict[str, Any], ...]:
     """For the report."""
     return tuple(
@@ -127,7 +129,7 @@ def _doubtful_labels(
             "given": one.given,
             "score": round(one.score, 4),
         }
-        for one in doubtful_labels(scores, split.matrix(len(labels)) > 0)
+        for one in doubtful_labels(scores, true)
     )
 
 

@@ -68,7 +68,8 @@ def doubtful_labels(scores: Floats, true: Truth) -> list[DoubtfulLabel]:
         own, given = scores[:, label], true[:, label]
         if min(given.sum(), (~given).sum()) < FEWEST:
             continue
-        without, gap = own[~given].mean(), own[given].mean() - own[~given].mean()
+        without = own[~given].mean()
+        gap = own[given].mean() - without
         if gap <= SLACK:  # it does not tell the two apart
             continue
         place = (own - without) / gap
